@@ -1,0 +1,75 @@
+// The only place where arrays cross between NumPy and the core. Arguments are checked for dtype,
+// rank and contiguity and then shared, never copied; results own their buffer, which moves without
+// a copy from a std::vector into the NumPy array.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <array>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "narfast/graph.h"
+#include "narfast/hash128.h"
+
+namespace narfast::bindings {
+
+namespace py = pybind11;
+
+/// A read-only view of a NumPy array of exactly this dtype, C-contiguous, with `rank` dimensions.
+/// Throws TypeError naming the argument.
+template <typename T>
+std::span<const T> share(const py::array& array, const char* name, py::ssize_t rank = 1) {
+  if (!py::isinstance<py::array_t<T>>(array) || array.ndim() != rank ||
+      !(array.flags() & py::array::c_style))
+    throw py::type_error(std::string(name) + " must be a C-contiguous " +
+                         std::string(py::str(py::dtype::of<T>())) + " array with " +
+                         std::to_string(rank) + " dimension(s), got " +
+                         std::string(py::str(array.dtype())) + " with " +
+                         std::to_string(array.ndim()) +
+                         "; convert it with numpy.ascontiguousarray(x, dtype)");
+  return {static_cast<const T*>(array.data()), static_cast<std::size_t>(array.size())};
+}
+
+/// Moves a vector into a NumPy array that owns it.
+template <typename T>
+py::array_t<T> give(std::vector<T> values) {
+  auto owned = std::make_unique<std::vector<T>>(std::move(values));
+  T* data = owned->data();
+  const auto size = static_cast<py::ssize_t>(owned->size());
+  py::capsule owner(owned.get(), [](void* p) { delete static_cast<std::vector<T>*>(p); });
+  owned.release();  // NOLINT: the capsule owns it now
+  return py::array_t<T>({size}, {static_cast<py::ssize_t>(sizeof(T))}, data, owner);
+}
+
+/// Moves 128-bit hashes into a uint64 array of shape (n, 2): high word, low word.
+inline py::array_t<std::uint64_t> give(std::vector<Hash128> hashes) {
+  static_assert(sizeof(Hash128) == 16);
+  auto owned = std::make_unique<std::vector<Hash128>>(std::move(hashes));
+  auto* data = reinterpret_cast<std::uint64_t*>(owned->data());
+  const auto size = static_cast<py::ssize_t>(owned->size());
+  py::capsule owner(owned.get(), [](void* p) { delete static_cast<std::vector<Hash128>*>(p); });
+  owned.release();  // NOLINT: the capsule owns it now
+  return py::array_t<std::uint64_t>({size, py::ssize_t{2}}, {py::ssize_t{16}, py::ssize_t{8}},
+                                    data, owner);
+}
+
+/// Shares the five arrays of a graph batch, in the order op, attr, node_ptr, in_ptr, in_src.
+inline GraphBatchView share_batch(const py::array& op, const py::array& attr,
+                                  const py::array& node_ptr, const py::array& in_ptr,
+                                  const py::array& in_src) {
+  return {share<OpId>(op, "op"), share<Attr>(attr, "attr"), share<Offset>(node_ptr, "node_ptr"),
+          share<Offset>(in_ptr, "in_ptr"), share<NodeId>(in_src, "in_src")};
+}
+
+/// The five arrays of an owned batch, as a tuple in the order of share_batch.
+inline py::tuple give(GraphBatch batch) {
+  return py::make_tuple(give(std::move(batch.op)), give(std::move(batch.attr)),
+                        give(std::move(batch.node_ptr)), give(std::move(batch.in_ptr)),
+                        give(std::move(batch.in_src)));
+}
+
+}  // namespace narfast::bindings

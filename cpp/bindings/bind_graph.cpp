@@ -1,0 +1,50 @@
+#include "arrays.h"
+#include "bindings.h"
+#include "narfast/graph.h"
+
+namespace narfast::bindings {
+
+using namespace py::literals;
+
+void bind_graph(py::module_& m) {
+  m.attr("MAX_NODES") = kMaxNodes;
+  m.def(
+      "validate",
+      [](const py::array& op, const py::array& attr, const py::array& node_ptr,
+         const py::array& in_ptr, const py::array& in_src) {
+        const GraphBatchView batch = share_batch(op, attr, node_ptr, in_ptr, in_src);
+        const py::gil_scoped_release unlocked;
+        validate(batch);
+      },
+      "op"_a, "attr"_a, "node_ptr"_a, "in_ptr"_a, "in_src"_a,
+      "Raises InvalidGraphError unless the batch is well formed. Shares its arguments.");
+  m.def(
+      "order_nodes",
+      [](const py::array& op, const py::array& attr, const py::array& in_ptr,
+         const py::array& in_src, const py::array& outputs) {
+        const auto ops = share<OpId>(op, "op");
+        const auto attrs = share<Attr>(attr, "attr");
+        const auto ptr = share<Offset>(in_ptr, "in_ptr");
+        const auto src = share<NodeId>(in_src, "in_src");
+        const auto outs = share<NodeId>(outputs, "outputs");
+        OrderedGraph ordered;
+        {
+          const py::gil_scoped_release unlocked;
+          LooseGraph loose{{ops.begin(), ops.end()},
+                           {attrs.begin(), attrs.end()},
+                           {ptr.begin(), ptr.end()},
+                           {src.begin(), src.end()},
+                           {outs.begin(), outs.end()}};
+          ordered = order_nodes(loose);
+        }
+        Graph& g = ordered.graph;
+        return py::make_tuple(give(std::move(g.op)), give(std::move(g.attr)),
+                              give(std::move(g.in_ptr)), give(std::move(g.in_src)),
+                              give(std::move(ordered.old_id)));
+      },
+      "op"_a, "attr"_a, "in_ptr"_a, "in_src"_a, "outputs"_a,
+      "Ancestors of `outputs` in the deterministic order: (op, attr, in_ptr, in_src, old ids). "
+      "Copies.");
+}
+
+}  // namespace narfast::bindings

@@ -1,0 +1,12 @@
+// Table of contents of the extension module narfast._core.
+#include <pybind11/pybind11.h>
+
+#include "bindings.h"
+
+PYBIND11_MODULE(_core, m) {
+  m.doc() = "The C++ core of narfast. Private: use the functions of the narfast package.";
+  using namespace narfast::bindings;
+  bind_errors(m);
+  bind_operators(m);
+  bind_graph(m);
+}

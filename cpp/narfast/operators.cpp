@@ -1,0 +1,221 @@
+#include "narfast/operators.h"
+
+#include <array>
+#include <charconv>
+#include <stdexcept>
+#include <string>
+#include <unordered_map>
+
+namespace narfast {
+namespace {
+
+using enum Category;
+constexpr auto T = trait::kTransparent;
+constexpr auto C = trait::kCommutative;
+constexpr auto W = trait::kWeights;
+constexpr auto S = trait::kSource;
+constexpr auto U = trait::kUnary;
+
+// clang-format off
+constexpr auto kTable = std::to_array<OperatorInfo>({
+  // name, category, traits, autograd, aten, onnx
+  {"input", kSource, S, "", "", ""},
+  {"embedding", kSource, S | W, "Embedding EmbeddingBag", "embedding embedding_bag _embedding_bag", ""},
+  {"conv", kConvolution, W, "Convolution ConvolutionOverrideable MkldnnConvolution ThnnConv2D SlowConv3D", "convolution conv1d conv2d conv3d _convolution", "Conv:1 FusedConv:1 ConvInteger:1 QLinearConv:1"},
+  {"conv_transpose", kConvolution, W, "", "conv_transpose1d conv_transpose2d conv_transpose3d", "ConvTranspose:1"},
+  {"linear", kLinear, W, "Linear", "linear", "Gemm"},
+  {"matmul", kLinear, 0, "Mm Bmm Addmm Baddbmm Matmul Mv Dot", "mm bmm addmm baddbmm matmul mv dot", "MatMul"},
+  {"einsum", kLinear, 0, "Einsum", "einsum", "Einsum"},
+  {"bilinear", kLinear, W, "Trilinear", "bilinear _trilinear", ""},
+  {"attention", kAttention, 0, "ScaledDotProductFlashAttention ScaledDotProductFlashAttentionForCpu ScaledDotProductEfficientAttention ScaledDotProductFusedAttentionOverrideable ScaledDotProductCudnnAttention ScaledDotProductAttentionMath", "scaled_dot_product_attention _scaled_dot_product_flash_attention _scaled_dot_product_flash_attention_for_cpu _scaled_dot_product_efficient_attention _scaled_dot_product_attention_math", "Attention:3 MultiHeadAttention:3"},
+  {"batch_norm", kNormalization, W, "NativeBatchNorm CudnnBatchNorm BatchNorm", "batch_norm native_batch_norm _native_batch_norm_legit_no_training _native_batch_norm_legit", "BatchNormalization:1"},
+  {"layer_norm", kNormalization, W, "NativeLayerNorm LayerNorm", "layer_norm native_layer_norm", "LayerNormalization:1"},
+  {"rms_norm", kNormalization, W, "FusedRmsNorm RmsNorm", "rms_norm _fused_rms_norm", "RMSNormalization:1 SimplifiedLayerNormalization:1"},
+  {"group_norm", kNormalization, W, "NativeGroupNorm GroupNorm", "group_norm native_group_norm", "GroupNormalization:1"},
+  {"instance_norm", kNormalization, W, "InstanceNorm", "instance_norm", "InstanceNormalization:1"},
+  {"local_response_norm", kNormalization, 0, "", "local_response_norm", "LRN:1"},
+  {"l2_norm", kNormalization, 0, "", "", "LpNormalization:1"},
+  {"relu", kActivation, U, "Relu", "relu relu_", "Relu:1"},
+  {"relu6", kActivation, U, "", "relu6", ""},
+  {"leaky_relu", kActivation, U, "LeakyRelu", "leaky_relu leaky_relu_", "LeakyRelu:1"},
+  {"prelu", kActivation, U | W, "PreluKernel Prelu", "prelu _prelu_kernel", "PRelu:1"},
+  {"elu", kActivation, U, "Elu", "elu elu_", "Elu:1"},
+  {"selu", kActivation, U, "Selu", "selu selu_", "Selu:1"},
+  {"celu", kActivation, U, "Celu", "celu celu_", "Celu:1"},
+  {"gelu", kActivation, U, "Gelu", "gelu gelu_", "Gelu:1 FastGelu:1 QuickGelu:1 BiasGelu:1"},
+  {"silu", kActivation, U, "Silu", "silu silu_", "Swish:1"},
+  {"mish", kActivation, U, "Mish", "mish mish_", "Mish:1"},
+  {"sigmoid", kActivation, U, "Sigmoid", "sigmoid sigmoid_", "Sigmoid:1"},
+  {"log_sigmoid", kActivation, U, "LogSigmoid", "log_sigmoid log_sigmoid_forward", ""},
+  {"hardsigmoid", kActivation, U, "Hardsigmoid", "hardsigmoid hardsigmoid_", "HardSigmoid:1"},
+  {"hardswish", kActivation, U, "Hardswish", "hardswish hardswish_", "HardSwish:1"},
+  {"tanh", kActivation, U, "Tanh", "tanh tanh_", "Tanh:1"},
+  {"softplus", kActivation, U, "Softplus", "softplus", "Softplus:1"},
+  {"softsign", kActivation, U, "", "softsign", "Softsign:1"},
+  {"glu", kActivation, 0, "Glu", "glu", ""},
+  {"threshold", kActivation, U, "Threshold", "threshold threshold_", "ThresholdedRelu:1"},
+  {"softmax", kActivation, 0, "Softmax", "softmax _softmax", "Softmax:1"},
+  {"log_softmax", kActivation, 0, "LogSoftmax", "log_softmax _log_softmax", "LogSoftmax:1"},
+  {"clip", kElementwise, U, "Hardtanh Clamp ClampMin ClampMax", "hardtanh hardtanh_ clamp clamp_ clamp_min clamp_max clip", "Clip:1"},
+  {"add", kElementwise, C, "Add", "add add_ _foreach_add", "Add Sum"},
+  {"sub", kElementwise, 0, "Sub Rsub", "sub sub_ rsub", "Sub"},
+  {"mul", kElementwise, C, "Mul", "mul mul_", "Mul"},
+  {"div", kElementwise, 0, "Div", "div div_ true_divide floor_divide", "Div"},
+  {"pow", kElementwise, 0, "Pow", "pow pow_ square", "Pow"},
+  {"sqrt", kElementwise, U, "Sqrt", "sqrt sqrt_", "Sqrt:1"},
+  {"rsqrt", kElementwise, U, "Rsqrt", "rsqrt rsqrt_", ""},
+  {"exp", kElementwise, U, "Exp Expm1", "exp exp_ expm1", "Exp:1"},
+  {"log", kElementwise, U, "Log Log1P Log2", "log log_ log1p log2", "Log:1"},
+  {"erf", kElementwise, U, "Erf", "erf erf_", "Erf:1"},
+  {"abs", kElementwise, U, "Abs", "abs abs_", "Abs:1"},
+  {"neg", kElementwise, U, "Neg", "neg neg_", "Neg:1"},
+  {"sign", kElementwise, U, "Sign Sgn", "sign", "Sign:1"},
+  {"reciprocal", kElementwise, U, "Reciprocal", "reciprocal", "Reciprocal:1"},
+  {"sin", kElementwise, U, "Sin", "sin", "Sin:1"},
+  {"cos", kElementwise, U, "Cos", "cos", "Cos:1"},
+  {"round", kElementwise, U, "Floor Ceil Round Trunc", "floor ceil round trunc", "Floor:1 Ceil:1 Round:1"},
+  {"remainder", kElementwise, 0, "Remainder Fmod", "remainder fmod", "Mod"},
+  {"maximum", kElementwise, C, "Maximum", "maximum", "Max"},
+  {"minimum", kElementwise, C, "Minimum", "minimum", "Min"},
+  {"where", kElementwise, 0, "Where MaskedFill", "where masked_fill masked_fill_", "Where"},
+  {"compare", kElementwise, 0, "", "eq ne lt le gt ge logical_and logical_or logical_not bitwise_not isnan isinf", "Equal Less LessOrEqual Greater GreaterOrEqual And Or Not Xor IsNaN IsInf"},
+  {"lerp", kElementwise, 0, "Lerp", "lerp lerp_", ""},
+  {"mean", kReduction, 0, "Mean", "mean", "ReduceMean:1"},
+  {"sum", kReduction, 0, "Sum", "sum", "ReduceSum:1"},
+  {"max", kReduction, 0, "Max Amax", "max amax", "ReduceMax:1"},
+  {"min", kReduction, 0, "Min Amin", "min amin", "ReduceMin:1"},
+  {"prod", kReduction, 0, "Prod", "prod", "ReduceProd:1"},
+  {"variance", kReduction, 0, "Var Std VarMean StdMean", "var std var_mean std_mean", ""},
+  {"norm", kReduction, 0, "LinalgVectorNorm Norm WeightNormInterface", "linalg_vector_norm norm frobenius_norm", "ReduceL2:1 ReduceL1:1"},
+  {"logsumexp", kReduction, 0, "Logsumexp", "logsumexp", "ReduceLogSumExp:1"},
+  {"cumsum", kReduction, 0, "Cumsum Cumprod", "cumsum cumprod", "CumSum:1"},
+  {"argmax", kReduction, 0, "", "argmax argmin", "ArgMax:1 ArgMin:1"},
+  {"max_pool", kPooling, 0, "MaxPool2DWithIndices MaxPool3DWithIndices MaxPool1D MaxPool2D", "max_pool1d max_pool2d max_pool3d max_pool2d_with_indices max_pool3d_with_indices max_pool1d_with_indices", "MaxPool:1"},
+  {"avg_pool", kPooling, 0, "AvgPool2D AvgPool3D AvgPool1D", "avg_pool1d avg_pool2d avg_pool3d", "AveragePool:1"},
+  {"adaptive_avg_pool", kPooling, 0, "AdaptiveAvgPool2D AdaptiveAvgPool3D AdaptiveAvgPool1D", "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d _adaptive_avg_pool2d _adaptive_avg_pool3d", ""},
+  {"adaptive_max_pool", kPooling, 0, "AdaptiveMaxPool2D AdaptiveMaxPool3D", "adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d", ""},
+  {"global_avg_pool", kPooling, 0, "", "", "GlobalAveragePool:1"},
+  {"global_max_pool", kPooling, 0, "", "", "GlobalMaxPool:1"},
+  {"lp_pool", kPooling, 0, "", "", "LpPool:1 GlobalLpPool:1"},
+  {"identity", kLayout, T, "Alias Clone Identity Detach Copy CopyBackwards", "alias clone detach contiguous lift_fresh copy_ _to_copy to positive", "Identity:1"},
+  {"cast", kLayout, T, "ToCopy", "type_as", "Cast:1 CastLike:1"},
+  {"dropout", kLayout, T, "NativeDropout FusedDropout FeatureDropout", "dropout native_dropout feature_dropout alpha_dropout", "Dropout:1"},
+  {"reshape", kLayout, T, "View UnsafeView ReshapeAlias AsStrided", "view reshape _unsafe_view flatten unflatten _reshape_alias as_strided", "Reshape:1 Flatten:1"},
+  {"squeeze", kLayout, T, "Squeeze Unsqueeze", "squeeze unsqueeze squeeze_ unsqueeze_", "Squeeze:1 Unsqueeze:1"},
+  {"expand", kLayout, T, "Expand", "expand expand_as broadcast_to", "Expand:1"},
+  {"permute", kLayout, 0, "Permute Transpose T Movedim", "permute transpose t movedim swapaxes", "Transpose:1"},
+  {"repeat", kLayout, 0, "Repeat", "repeat tile repeat_interleave", "Tile:1"},
+  {"roll", kLayout, 0, "Roll", "roll", ""},
+  {"flip", kLayout, 0, "Flip", "flip", "ReverseSequence:1"},
+  {"pad", kLayout, 0, "ConstantPadNd ReflectionPad2D ReflectionPad1D ReplicationPad2D ReplicationPad3D ReflectionPad3D ReplicationPad1D", "constant_pad_nd pad reflection_pad2d replication_pad2d", "Pad:1"},
+  {"concat", kLayout, 0, "Cat Stack", "cat stack concat concatenate hstack vstack", "Concat"},
+  {"split", kIndexing, 0, "Split SplitWithSizes Unbind Chunk UnsafeSplit UnsafeChunk TensorSplit", "split split_with_sizes unbind chunk tensor_split unsafe_split", "Split:1"},
+  {"slice", kIndexing, 0, "Slice Select Narrow", "slice select narrow", "Slice:1"},
+  {"gather", kIndexing, 0, "Gather Index IndexSelect TakeAlongDim", "gather index index_select take_along_dim", "Gather GatherElements GatherND"},
+  {"scatter", kIndexing, 0, "Scatter ScatterAdd IndexPut IndexAdd IndexCopy CopySlices SliceScatter SelectScatter", "scatter scatter_add index_put index_put_ index_add index_copy slice_scatter select_scatter", "ScatterND ScatterElements Scatter"},
+  {"topk", kIndexing, 0, "Topk Sort", "topk sort argsort", "TopK:1"},
+  {"triangle", kIndexing, 0, "Triu Tril", "triu tril", "Trilu:1"},
+  {"one_hot", kIndexing, 0, "", "one_hot", "OneHot:1"},
+  {"nonzero", kIndexing, 0, "", "nonzero masked_select", "NonZero:1 Compress"},
+  {"lstm", kRecurrent, W, "Lstm MkldnnRnnLayer", "lstm", "LSTM:1"},
+  {"gru", kRecurrent, W, "Gru", "gru", "GRU:1"},
+  {"rnn", kRecurrent, W, "Rnn", "rnn_tanh rnn_relu", "RNN:1"},
+  {"resize", kSpatial, 0, "UpsampleNearest2D UpsampleBilinear2D UpsampleBicubic2D UpsampleNearestExact2D UpsampleNearest1D UpsampleNearest3D UpsampleTrilinear3D UpsampleLinear1D UpsampleBilinear2DAa UpsampleBicubic2DAa", "upsample_nearest2d upsample_bilinear2d upsample_bicubic2d interpolate upsample_nearest1d upsample_trilinear3d upsample_linear1d _upsample_bilinear2d_aa _upsample_bicubic2d_aa upsample_nearest3d", "Resize:1 Upsample:1"},
+  {"pixel_shuffle", kSpatial, 0, "PixelShuffle", "pixel_shuffle", "DepthToSpace:1"},
+  {"pixel_unshuffle", kSpatial, 0, "PixelUnshuffle", "pixel_unshuffle", "SpaceToDepth:1"},
+  {"grid_sample", kSpatial, 0, "GridSampler2D GridSampler3D", "grid_sampler grid_sampler_2d grid_sampler_3d", "GridSample"},
+  {"affine_grid", kSpatial, 0, "AffineGridGenerator", "affine_grid_generator", "AffineGrid"},
+  {"unfold", kSpatial, 0, "Im2Col Unfold", "im2col unfold", ""},
+  {"fold", kSpatial, 0, "Col2Im", "col2im fold", "Col2Im:1"},
+  {"roi_align", kSpatial, 0, "RoiAlign", "roi_align _roi_align", "RoiAlign MaxRoiPool"},
+  {"nms", kSpatial, 0, "", "nms", "NonMaxSuppression"},
+  {"deform_conv", kConvolution, W, "DeformConv2D", "deform_conv2d", "DeformConv"},
+  {"cdist", kOther, 0, "Cdist EuclideanDist", "cdist _euclidean_dist", ""},
+  {"fft", kOther, 0, "FftR2C FftC2R FftC2C", "_fft_r2c _fft_c2r _fft_c2c fft_fft fft_ifft", "DFT:1 STFT:1"},
+  {"random", kOther, 0, "", "rand randn bernoulli", "RandomNormal RandomUniform RandomNormalLike RandomUniformLike Bernoulli"},
+  {"dequantize", kLayout, T, "", "dequantize", "DequantizeLinear:1 QuantizeLinear:1 DynamicQuantizeLinear:1"},
+  {"unknown/source", kSource, S, "", "", ""},
+  {"unknown/linear", kLinear, 0, "", "", ""},
+  {"unknown/normalization", kNormalization, 0, "", "", ""},
+  {"unknown/activation", kActivation, 0, "", "", ""},
+  {"unknown/elementwise", kElementwise, 0, "", "", ""},
+  {"unknown/reduction", kReduction, 0, "", "", ""},
+  {"unknown/pooling", kPooling, 0, "", "", ""},
+  {"unknown/layout", kLayout, 0, "", "", ""},
+  {"unknown/indexing", kIndexing, 0, "", "", ""},
+  {"unknown/recurrent", kRecurrent, 0, "", "", ""},
+  {"unknown/spatial", kSpatial, 0, "", "", ""},
+  {"unknown/other", kOther, 0, "", "", ""},
+  // Cells of NAS spaces: whole operations rather than single operators.
+  {"nas/sep_conv", kConvolution, W, "", "", ""},
+  {"nas/dil_conv", kConvolution, W, "", "", ""},
+  {"nas/skip_connect", kLayout, 0, "", "", ""},
+  {"nas/output", kOther, 0, "", "", ""},
+});
+// clang-format on
+
+template <typename Visit>
+void for_each_spelling(std::string_view spellings, Visit visit) {
+  while (!spellings.empty()) {
+    const std::size_t end = std::min(spellings.find(' '), spellings.size());
+    std::string_view word = spellings.substr(0, end);
+    spellings.remove_prefix(std::min(end + 1, spellings.size()));
+    int data_inputs = -1;
+    if (const std::size_t colon = word.find(':'); colon != std::string_view::npos) {
+      std::from_chars(word.data() + colon + 1, word.data() + word.size(), data_inputs);
+      word = word.substr(0, colon);
+    }
+    if (!word.empty()) visit(word, data_inputs);
+  }
+}
+
+using SpellingMap = std::unordered_map<std::string_view, Spelling>;
+
+struct Maps {
+  std::array<SpellingMap, 3> by_frontend;
+  std::unordered_map<std::string_view, OpId> by_name;
+};
+
+const Maps& maps() {
+  static const Maps built = [] {
+    Maps m;
+    for (std::size_t i = 0; i < kTable.size(); ++i) {
+      const auto id = static_cast<OpId>(i);
+      m.by_name.emplace(kTable[i].name, id);
+      const std::array columns{kTable[i].autograd, kTable[i].aten, kTable[i].onnx};
+      for (std::size_t f = 0; f < columns.size(); ++f)
+        for_each_spelling(columns[f], [&](std::string_view word, int data_inputs) {
+          if (!m.by_frontend[f].emplace(word, Spelling{id, data_inputs}).second)
+            throw std::logic_error("operator table: '" + std::string(word) + "' is spelt twice");
+        });
+    }
+    return m;
+  }();
+  return built;
+}
+
+}  // namespace
+
+std::string_view category_name(Category category) {
+  constexpr auto names = std::to_array<std::string_view>(
+      {"source", "convolution", "linear", "attention", "normalization", "activation", "elementwise",
+       "reduction", "pooling", "layout", "indexing", "recurrent", "spatial", "other"});
+  return names[static_cast<std::size_t>(category)];
+}
+
+std::span<const OperatorInfo> operator_table() { return kTable; }
+
+std::optional<Spelling> find_spelling(Frontend frontend, std::string_view spelling) {
+  const SpellingMap& map = maps().by_frontend[static_cast<std::size_t>(frontend)];
+  const auto it = map.find(spelling);
+  return it == map.end() ? std::nullopt : std::optional(it->second);
+}
+
+OpId operator_id(std::string_view canonical_name) {
+  const auto it = maps().by_name.find(canonical_name);
+  if (it == maps().by_name.end())
+    throw std::out_of_range("no operator is called '" + std::string(canonical_name) + "'");
+  return it->second;
+}
+
+}  // namespace narfast

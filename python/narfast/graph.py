@@ -1,0 +1,215 @@
+"""Computational graphs as arrays: one (`ArchGraph`), many (`GraphBatch`), and what the C++ core does
+to them (canonicalize, structural_hash). Mining lives in `narfast.motifs`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narfast import _core, operators
+from narfast.errors import InvalidGraphError
+
+__all__ = [
+    "ArchGraph",
+    "GraphBatch",
+    "GraphMeta",
+    "build_graph",
+]
+
+
+@dataclass(frozen=True)
+class GraphMeta:
+    """What is known about a network beside its graph.
+
+    Attributes:
+        params: Number of learnt parameters, or None.
+        flops: Floating-point operations of one forward pass, or None.
+        unknown_ops: Spellings that the operator table lacks, with how often each occurred.
+        untraced: Number of parameter tensors that no traced operator used.
+    """
+
+    name: str = ""
+    source: str = ""
+    trace_kind: str = ""
+    family: str | None = None
+    task: str | None = None
+    params: int | None = None
+    flops: int | None = None
+    input_shape: tuple[int, ...] | None = None
+    unknown_ops: dict[str, int] = field(default_factory=dict)
+    untraced: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class ArchGraph:
+    """One network: operators in topological order, edges in argument order.
+
+    Attributes:
+        op: uint16[N], operator ids.
+        attr: uint32[N], packed attributes.
+        in_ptr: int64[N + 1], offsets into `in_src`, starting at 0.
+        in_src: int32[E], in-neighbours; each is smaller than its node.
+    """
+
+    op: NDArray[np.uint16]
+    attr: NDArray[np.uint32]
+    in_ptr: NDArray[np.int64]
+    in_src: NDArray[np.int32]
+    meta: GraphMeta = field(default_factory=GraphMeta)
+
+    @property
+    def num_nodes(self) -> int:
+        """Number of operators."""
+        return len(self.op)
+
+    @property
+    def num_edges(self) -> int:
+        """Number of data-flow edges."""
+        return len(self.in_src)
+
+    def inputs(self, node: int) -> NDArray[np.int32]:
+        """In-neighbours of a node, in argument order (a view)."""
+        return self.in_src[self.in_ptr[node] : self.in_ptr[node + 1]]
+
+    def op_names(self) -> list[str]:
+        """Canonical operator names, in node order."""
+        table = operators.table()
+        return [table[i].name for i in self.op.tolist()]
+
+    def same_structure(self, other: ArchGraph) -> bool:
+        """Whether the arrays of both graphs are equal, metadata aside."""
+        return all(
+            np.array_equal(getattr(self, name), getattr(other, name))
+            for name in ("op", "attr", "in_ptr", "in_src")
+        )
+
+    def with_meta(self, **changes: object) -> ArchGraph:
+        """The same graph with some metadata fields replaced."""
+        return replace(self, meta=replace(self.meta, **changes))  # type: ignore[arg-type]
+
+    def to_dot(self) -> str:
+        """The graph in Graphviz's language."""
+        lines = ["digraph {", "  node [shape=box];"]
+        lines += [
+            f'  n{i} [label="{name}\\n{attr:#x}"];' if attr else f'  n{i} [label="{name}"];'
+            for i, (name, attr) in enumerate(zip(self.op_names(), self.attr.tolist(), strict=True))
+        ]
+        lines += [f"  n{s} -> n{i};" for i in range(self.num_nodes) for s in self.inputs(i)]
+        return "\n".join([*lines, "}"])
+
+    def __repr__(self) -> str:
+        name = f"{self.meta.name!r}, " if self.meta.name else ""
+        return f"ArchGraph({name}nodes={self.num_nodes}, edges={self.num_edges})"
+
+
+@dataclass(frozen=True, eq=False)
+class GraphBatch:
+    """Many graphs, concatenated.
+
+    Attributes:
+        op: uint16[N], operator ids of all graphs.
+        attr: uint32[N], packed attributes.
+        node_ptr: int64[G + 1], first node of each graph.
+        in_ptr: int64[N + 1], offsets of every node into `in_src`.
+        in_src: int32[E], in-neighbours, numbered within their graph.
+        metas: one per graph, or empty.
+    """
+
+    op: NDArray[np.uint16]
+    attr: NDArray[np.uint32]
+    node_ptr: NDArray[np.int64]
+    in_ptr: NDArray[np.int64]
+    in_src: NDArray[np.int32]
+    metas: tuple[GraphMeta, ...] = ()
+
+    @classmethod
+    def from_graphs(cls, graphs: Sequence[ArchGraph]) -> GraphBatch:
+        """Concatenates graphs (copies). An empty sequence gives an empty batch."""
+        zero = np.zeros(1, np.int64)
+        edge_base = np.cumsum([0, *(g.num_edges for g in graphs)])
+        return cls(
+            op=np.concatenate([np.empty(0, np.uint16), *(g.op for g in graphs)]),
+            attr=np.concatenate([np.empty(0, np.uint32), *(g.attr for g in graphs)]),
+            node_ptr=np.cumsum([0, *(g.num_nodes for g in graphs)], dtype=np.int64),
+            in_ptr=np.concatenate(
+                [zero, *(g.in_ptr[1:] + base for g, base in zip(graphs, edge_base, strict=False))]
+            ),
+            in_src=np.concatenate([np.empty(0, np.int32), *(g.in_src for g in graphs)]),
+            metas=tuple(g.meta for g in graphs),
+        )
+
+    @property
+    def arrays(self) -> tuple[NDArray[np.generic], ...]:
+        """(op, attr, node_ptr, in_ptr, in_src), as the functions of the core take them."""
+        return self.op, self.attr, self.node_ptr, self.in_ptr, self.in_src
+
+    def validate(self) -> None:
+        """Raises InvalidGraphError unless every graph is well formed, naming graph and node."""
+        _core.validate(*self.arrays)
+
+    def __len__(self) -> int:
+        return len(self.node_ptr) - 1
+
+    def __getitem__(self, graph: int) -> ArchGraph:
+        """One graph; its arrays are views, except `in_ptr`, which is shifted to start at 0."""
+        if not -len(self) <= graph < len(self):
+            raise IndexError(f"graph {graph} of a batch of {len(self)}")
+        graph %= len(self)
+        begin, end = int(self.node_ptr[graph]), int(self.node_ptr[graph + 1])
+        in_ptr = self.in_ptr[begin : end + 1]
+        return ArchGraph(
+            op=self.op[begin:end],
+            attr=self.attr[begin:end],
+            in_ptr=in_ptr - in_ptr[0],
+            in_src=self.in_src[in_ptr[0] : in_ptr[-1]],
+            meta=self.metas[graph] if self.metas else GraphMeta(),
+        )
+
+    def __iter__(self) -> Iterator[ArchGraph]:
+        return (self[i] for i in range(len(self)))
+
+
+def build_graph(
+    op: Sequence[int],
+    attr: Sequence[int],
+    inputs: Sequence[Sequence[int]],
+    outputs: Sequence[int],
+    meta: GraphMeta | None = None,
+) -> ArchGraph:
+    """Builds a graph from nodes in any numbering.
+
+    Keeps the ancestors of `outputs` and numbers them in depth-first post-order from the outputs,
+    arguments in order.
+
+    Args:
+        op: Operator id of each node.
+        attr: Packed attributes of each node.
+        inputs: In-neighbours of each node, in argument order.
+        outputs: Nodes whose values the network returns.
+        meta: Metadata to attach.
+
+    Raises:
+        InvalidGraphError: On a cycle, a dangling edge, lengths that differ, or a graph too large.
+    """
+    if not len(op) == len(attr) == len(inputs):
+        raise InvalidGraphError(
+            f"op, attr and inputs must have one entry per node, "
+            f"got {len(op)}, {len(attr)} and {len(inputs)}"
+        )
+    try:
+        in_ptr = np.zeros(len(op) + 1, np.int64)
+        np.cumsum([len(i) for i in inputs], out=in_ptr[1:])
+        in_src = np.fromiter((s for i in inputs for s in i), np.int32, count=int(in_ptr[-1]))
+        ops, attrs = np.asarray(op, np.uint16), np.asarray(attr, np.uint32)
+        outs = np.asarray(outputs, np.int32)
+    except OverflowError as error:
+        raise InvalidGraphError(f"node numbers and operator ids must be in range: {error}") from None
+    arrays = _core.order_nodes(ops, attrs, in_ptr, in_src, outs)
+    graph = ArchGraph(*arrays[:4], meta=meta or GraphMeta())
+    GraphBatch.from_graphs([graph]).validate()
+    return graph
