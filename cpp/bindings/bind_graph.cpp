@@ -1,6 +1,7 @@
 #include "arrays.h"
 #include "bindings.h"
 #include "narfast/graph.h"
+#include "narfast/structural_hash.h"
 
 namespace narfast::bindings {
 
@@ -45,6 +46,22 @@ void bind_graph(py::module_& m) {
       "op"_a, "attr"_a, "in_ptr"_a, "in_src"_a, "outputs"_a,
       "Ancestors of `outputs` in the deterministic order: (op, attr, in_ptr, in_src, old ids). "
       "Copies.");
+  m.def(
+      "structural_hash",
+      [](const py::array& op, const py::array& attr, const py::array& node_ptr,
+         const py::array& in_ptr, const py::array& in_src, int num_threads) {
+        const GraphBatchView batch = share_batch(op, attr, node_ptr, in_ptr, in_src);
+        std::vector<Hash128> hashes;
+        {
+          const py::gil_scoped_release unlocked;
+          validate(batch);
+          hashes = structural_hash(batch, num_threads);
+        }
+        return give(std::move(hashes));
+      },
+      "op"_a, "attr"_a, "node_ptr"_a, "in_ptr"_a, "in_src"_a, py::kw_only(), "num_threads"_a,
+      "uint64[graphs, 2]: the structural hash of each graph, high word first. Shares its "
+      "arguments.");
 }
 
 }  // namespace narfast::bindings

@@ -9,4 +9,5 @@ PYBIND11_MODULE(_core, m) {
   bind_errors(m);
   bind_operators(m);
   bind_graph(m);
+  bind_motifs(m);
 }

@@ -22,9 +22,7 @@ void check_size(Offset nodes, Offset edges, const std::string& where) {
                                   std::to_string(kMaxEdges) + " are accepted");
 }
 
-}  // namespace
-
-void validate(const GraphBatchView& batch) {
+void check_batch(const GraphBatchView& batch, bool topological) {
   require(!batch.node_ptr.empty() && !batch.in_ptr.empty(),
           "node_ptr and in_ptr need at least one entry (a leading 0)");
   auto num_nodes = static_cast<Offset>(batch.op.size());
@@ -56,14 +54,22 @@ void validate(const GraphBatchView& batch) {
         throw InvalidGraph(at_node(g, node) + ": operator id " + std::to_string(op) +
                            " is not in the table of " + std::to_string(operators) +
                            "; was it written by a newer version?");
+      const NodeId limit = topological ? node : graph.num_nodes();
       for (NodeId source : graph.inputs(node))
-        if (source < 0 || source >= node)
+        if (source < 0 || source >= limit)
           throw InvalidGraph(at_node(g, node) + ": in-neighbour " + std::to_string(source) +
-                             " does not stand before it; nodes must be in topological order "
-                             "(build_graph puts them there) and edges must not dangle");
+                             (topological ? " does not stand before it; nodes must be in "
+                                            "topological order (build_graph puts them there)"
+                                          : " is not a node of the graph"));
     }
   }
 }
+
+}  // namespace
+
+void validate(const GraphBatchView& batch) { check_batch(batch, /*topological=*/true); }
+
+void validate_loose(const GraphBatchView& batch) { check_batch(batch, /*topological=*/false); }
 
 OrderedGraph order_nodes(const LooseGraph& loose) {
   const auto count = static_cast<Offset>(loose.op.size());

@@ -86,6 +86,10 @@ struct GraphBatch {
 /// Throws InvalidGraph naming the graph, the node and the remedy.
 void validate(const GraphBatchView& batch);
 
+/// As `validate`, but nodes may stand in any order and cycles are not looked for: enough for the
+/// algorithms that only follow edges (mining by sequence, coarsening).
+void validate_loose(const GraphBatchView& batch);
+
 /// A graph in any node numbering, as frontends and rewriting passes hold it.
 struct LooseGraph {
   std::vector<OpId> op;

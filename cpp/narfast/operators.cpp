@@ -108,7 +108,7 @@ constexpr auto kTable = std::to_array<OperatorInfo>({
   {"roll", kLayout, 0, "Roll", "roll", ""},
   {"flip", kLayout, 0, "Flip", "flip", "ReverseSequence:1"},
   {"pad", kLayout, 0, "ConstantPadNd ReflectionPad2D ReflectionPad1D ReplicationPad2D ReplicationPad3D ReflectionPad3D ReplicationPad1D", "constant_pad_nd pad reflection_pad2d replication_pad2d", "Pad:1"},
-  {"concat", kLayout, 0, "Cat Stack", "cat stack concat concatenate hstack vstack", "Concat"},
+  {"concat", kLayout, C, "Cat Stack", "cat stack concat concatenate hstack vstack", "Concat"},
   {"split", kIndexing, 0, "Split SplitWithSizes Unbind Chunk UnsafeSplit UnsafeChunk TensorSplit", "split split_with_sizes unbind chunk tensor_split unsafe_split", "Split:1"},
   {"slice", kIndexing, 0, "Slice Select Narrow", "slice select narrow", "Slice:1"},
   {"gather", kIndexing, 0, "Gather Index IndexSelect TakeAlongDim", "gather index index_select take_along_dim", "Gather GatherElements GatherND"},

@@ -19,6 +19,7 @@ __all__ = [
     "GraphBatch",
     "GraphMeta",
     "build_graph",
+    "structural_hash",
 ]
 
 
@@ -80,6 +81,12 @@ class ArchGraph:
         """Canonical operator names, in node order."""
         table = operators.table()
         return [table[i].name for i in self.op.tolist()]
+
+    @cached_property
+    def structural_hash(self) -> str:
+        """The structural hash as 32 hexadecimal digits."""
+        high, low = structural_hash(GraphBatch.from_graphs([self]))[0].tolist()
+        return f"{high:016x}{low:016x}"
 
     def same_structure(self, other: ArchGraph) -> bool:
         """Whether the arrays of both graphs are equal, metadata aside."""
@@ -213,3 +220,15 @@ def build_graph(
     graph = ArchGraph(*arrays[:4], meta=meta or GraphMeta())
     GraphBatch.from_graphs([graph]).validate()
     return graph
+
+
+def structural_hash(batch: GraphBatch, *, num_threads: int = 1) -> NDArray[np.uint64]:
+    """128-bit structural hashes, uint64[G, 2], high word first.
+
+    They do not depend on node order; equal hashes mean equal operators, attributes and edges (up to
+    what colour refinement can tell apart). See cpp/narfast/structural_hash.h.
+
+    Raises:
+        InvalidGraphError: If a graph is not well formed.
+    """
+    return _core.structural_hash(*batch.arrays, num_threads=num_threads)

@@ -1,0 +1,96 @@
+#include "narfast/structural_hash.h"
+
+#include <algorithm>
+
+#include "narfast/operators.h"
+#include "narfast/parallel.h"
+
+namespace narfast {
+namespace {
+
+// Refinement of a DAG settles in a few sweeps; the bound only guards against a pathological input.
+constexpr int kMaxSweeps = 64;
+
+constexpr Hash128 kForward = hash_word(1);
+constexpr Hash128 kBackward = hash_word(2);
+
+class Refinement {
+ public:
+  explicit Refinement(const GraphView& graph)
+      : graph_(graph), label_(graph.op.size()), sum_(graph.op.size()) {
+    for (std::size_t i = 0; i < label_.size(); ++i)
+      label_[i] = hash_word((static_cast<std::uint64_t>(graph.op[i]) << 32) | graph.attr[i]);
+  }
+
+  void sweep() {
+    // Forward: every label takes in those of its in-neighbours, already renewed.
+    for (NodeId node = 0; node < graph_.num_nodes(); ++node) {
+      Hash128 inputs = kForward;
+      std::uint64_t position = 0;
+      for (NodeId source : graph_.inputs(node))
+        inputs = inputs + edge(at(label_, source), node, position++);
+      at(label_, node) = combine(at(label_, node), inputs);
+    }
+    // Backward: when a node's turn comes, all its readers have added themselves to its sum.
+    std::fill(sum_.begin(), sum_.end(), kBackward);
+    for (NodeId node = graph_.num_nodes() - 1; node >= 0; --node) {
+      at(label_, node) = combine(at(label_, node), at(sum_, node));
+      std::uint64_t position = 0;
+      for (NodeId source : graph_.inputs(node))
+        at(sum_, source) = at(sum_, source) + edge(at(label_, node), node, position++);
+    }
+  }
+
+  std::size_t count_classes() {
+    sum_ = label_;
+    std::sort(sum_.begin(), sum_.end());
+    return static_cast<std::size_t>(std::unique(sum_.begin(), sum_.end()) - sum_.begin());
+  }
+
+  Hash128 total() const {
+    Hash128 sum;
+    for (Hash128 label : label_) sum = sum + combine(label, kForward);
+    const auto nodes = static_cast<std::uint64_t>(graph_.num_nodes());
+    return combine(combine(sum, hash_word(nodes)),
+                   hash_word(static_cast<std::uint64_t>(graph_.num_edges())));
+  }
+
+ private:
+  static Hash128& at(std::vector<Hash128>& labels, NodeId node) {
+    return labels[static_cast<std::size_t>(node)];
+  }
+
+  // An edge seen from either end: the other end's label, and the argument position if it matters.
+  Hash128 edge(Hash128 label, NodeId reader, std::uint64_t position) const {
+    const OpId op = graph_.op[static_cast<std::size_t>(reader)];
+    return combine(label, hash_word(has_trait(op, trait::kCommutative) ? 0 : position + 1));
+  }
+
+  GraphView graph_;
+  std::vector<Hash128> label_;
+  std::vector<Hash128> sum_;
+};
+
+}  // namespace
+
+Hash128 structural_hash(const GraphView& graph) {
+  Refinement refinement(graph);
+  const auto nodes = static_cast<std::size_t>(graph.num_nodes());
+  std::size_t classes = 0;
+  for (int sweep = 0; sweep < kMaxSweeps; ++sweep) {
+    refinement.sweep();
+    const std::size_t now = refinement.count_classes();
+    if (now == classes || now == nodes) break;
+    classes = now;
+  }
+  return refinement.total();
+}
+
+std::vector<Hash128> structural_hash(const GraphBatchView& batch, int num_threads) {
+  std::vector<Hash128> hashes(batch.size());
+  parallel_for(batch.size(), num_threads,
+               [&](std::size_t graph) { hashes[graph] = structural_hash(batch[graph]); });
+  return hashes;
+}
+
+}  // namespace narfast
