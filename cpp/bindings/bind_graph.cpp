@@ -1,5 +1,8 @@
+#include <pybind11/stl.h>
+
 #include "arrays.h"
 #include "bindings.h"
+#include "narfast/canonicalize.h"
 #include "narfast/graph.h"
 #include "narfast/structural_hash.h"
 
@@ -46,6 +49,32 @@ void bind_graph(py::module_& m) {
       "op"_a, "attr"_a, "in_ptr"_a, "in_src"_a, "outputs"_a,
       "Ancestors of `outputs` in the deterministic order: (op, attr, in_ptr, in_src, old ids). "
       "Copies.");
+  m.def(
+      "canonicalization_passes",
+      [] {
+        py::list passes;
+        for (const Pass& pass : canonicalization_passes())
+          passes.append(py::make_tuple(pass.name, pass.summary));
+        return passes;
+      },
+      "All passes in the order they run: (name, summary).");
+  m.def(
+      "canonicalize",
+      [](const py::array& op, const py::array& attr, const py::array& node_ptr,
+         const py::array& in_ptr, const py::array& in_src, const std::vector<std::string>& passes,
+         int num_threads) {
+        const GraphBatchView batch = share_batch(op, attr, node_ptr, in_ptr, in_src);
+        const PassMask mask = pass_mask({passes.begin(), passes.end()});
+        GraphBatch result;
+        {
+          const py::gil_scoped_release unlocked;
+          validate(batch);
+          result = canonicalize(batch, mask, num_threads);
+        }
+        return give(std::move(result));
+      },
+      "op"_a, "attr"_a, "node_ptr"_a, "in_ptr"_a, "in_src"_a, py::kw_only(), "passes"_a,
+      "num_threads"_a, "The five arrays of the canonical batch. Shares its arguments.");
   m.def(
       "structural_hash",
       [](const py::array& op, const py::array& attr, const py::array& node_ptr,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -19,6 +19,8 @@ __all__ = [
     "GraphBatch",
     "GraphMeta",
     "build_graph",
+    "canonicalization_passes",
+    "canonicalize",
     "structural_hash",
 ]
 
@@ -220,6 +222,36 @@ def build_graph(
     graph = ArchGraph(*arrays[:4], meta=meta or GraphMeta())
     GraphBatch.from_graphs([graph]).validate()
     return graph
+
+
+@cache
+def canonicalization_passes() -> dict[str, str]:
+    """Names of the canonicalization passes, in the order they run, with what each does."""
+    return dict(_core.canonicalization_passes())
+
+
+_Graphs = TypeVar("_Graphs", ArchGraph, GraphBatch)
+
+
+def canonicalize(
+    graphs: _Graphs, *, passes: Sequence[str] | None = None, num_threads: int = 1
+) -> _Graphs:
+    """Brings networks to the form in which every frontend and code base writes them alike.
+
+    Args:
+        graphs: One raw graph, or a batch of them.
+        passes: Names out of `canonicalization_passes()`, in any order; None means all.
+        num_threads: Threads across the graphs of a batch; the result does not depend on it.
+
+    Raises:
+        InvalidGraphError: If a graph is not well formed.
+        ValueError: For an unknown pass.
+    """
+    names = list(canonicalization_passes()) if passes is None else list(passes)
+    batch = GraphBatch.from_graphs([graphs]) if isinstance(graphs, ArchGraph) else graphs
+    arrays = _core.canonicalize(*batch.arrays, passes=names, num_threads=num_threads)
+    result = GraphBatch(*arrays, metas=batch.metas)
+    return result[0] if isinstance(graphs, ArchGraph) else result
 
 
 def structural_hash(batch: GraphBatch, *, num_threads: int = 1) -> NDArray[np.uint64]:

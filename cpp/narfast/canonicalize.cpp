@@ -1,0 +1,233 @@
+#include "narfast/canonicalize.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <stdexcept>
+#include <string>
+
+#include "narfast/attributes.h"
+#include "narfast/parallel.h"
+
+namespace narfast {
+namespace {
+
+// Operators that the passes below look for, looked up once.
+struct Ops {
+  OpId conv = operator_id("conv"), conv_transpose = operator_id("conv_transpose"),
+       deform_conv = operator_id("deform_conv"), linear = operator_id("linear"),
+       matmul = operator_id("matmul"), batch_norm = operator_id("batch_norm"),
+       permute = operator_id("permute"), add = operator_id("add"), slice = operator_id("slice"),
+       split = operator_id("split"), mean = operator_id("mean"), max = operator_id("max"),
+       global_avg_pool = operator_id("global_avg_pool"),
+       global_max_pool = operator_id("global_max_pool"), pad = operator_id("pad"),
+       max_pool = operator_id("max_pool"), avg_pool = operator_id("avg_pool"),
+       adaptive_avg_pool = operator_id("adaptive_avg_pool");
+};
+const Ops& ops() {
+  static const Ops looked_up;
+  return looked_up;
+}
+
+// Whether batch norm or a bias that follows can be folded into the weights of this operator.
+bool takes_folding(OpId op) {
+  return op == ops().conv || op == ops().conv_transpose || op == ops().linear ||
+         op == ops().deform_conv;
+}
+
+void fold_parameters(Rewriter& graph) {
+  std::vector<bool> reached(static_cast<std::size_t>(graph.size()), false);
+  bool any_source = false;
+  for (NodeId node = 0; node < graph.size(); ++node)
+    any_source |= has_trait(graph.op(node), trait::kSource);
+  for (NodeId node = 0; node < graph.size(); ++node) {
+    const auto& inputs = graph.inputs(node);
+    const auto is_reached = [&](NodeId source) { return reached[static_cast<std::size_t>(source)]; };
+    reached[static_cast<std::size_t>(node)] =
+        has_trait(graph.op(node), trait::kSource) || (!any_source && inputs.empty()) ||
+        std::any_of(inputs.begin(), inputs.end(), is_reached);
+    if (!is_reached(node) || std::all_of(inputs.begin(), inputs.end(), is_reached)) continue;
+    // An operand computed from parameters alone is itself a parameter of the operator.
+    std::vector<NodeId> kept;
+    std::copy_if(inputs.begin(), inputs.end(), std::back_inserter(kept), is_reached);
+    Attr attr = graph.attr(node);
+    if (!has_trait(graph.op(node), trait::kWeights)) {
+      attr |= attr::kParamOperand;
+      if (!is_reached(inputs.front()) && !has_trait(graph.op(node), trait::kCommutative))
+        attr |= attr::kConstantFirst;
+    }
+    graph.set_attr(node, attr);
+    graph.set_inputs(node, std::move(kept));
+  }
+}
+
+void drop_transparent(Rewriter& graph) {
+  for (NodeId node = 0; node < graph.size(); ++node) {
+    graph.refresh(node);
+    if (has_trait(graph.op(node), trait::kTransparent) && !graph.inputs(node).empty())
+      graph.replace_by(node, graph.inputs(node).front());
+  }
+}
+
+void drop_layout_permutes(Rewriter& graph) {
+  for (NodeId node = 0; node < graph.size(); ++node) {
+    graph.refresh(node);
+    if (graph.op(node) == ops().permute && graph.has_attr(node, attr::kLayoutPermute) &&
+        !graph.inputs(node).empty())
+      graph.replace_by(node, graph.inputs(node).front());
+  }
+}
+
+void merge_slices(Rewriter& graph) {
+  // The first slice or split of each producer; the later ones join it.
+  std::map<NodeId, NodeId> first;
+  for (NodeId node = 0; node < graph.size(); ++node) {
+    graph.refresh(node);
+    const OpId op = graph.op(node);
+    if ((op != ops().slice && op != ops().split) || graph.inputs(node).size() != 1) continue;
+    const NodeId source = graph.inputs(node).front();
+    const auto [it, is_first] = first.emplace(source, node);
+    if (is_first) continue;
+    graph.become(it->second, ops().split, 0, {source});
+    graph.replace_by(node, it->second);
+  }
+}
+
+void fuse_linear(Rewriter& graph) {
+  for (NodeId node = 0; node < graph.size(); ++node) {
+    graph.refresh(node);
+    const auto& inputs = graph.inputs(node);
+    if (inputs.size() != 1 || !graph.has_attr(node, attr::kParamOperand)) continue;
+    if (graph.op(node) == ops().matmul && !graph.has_attr(node, attr::kConstantFirst)) {
+      graph.become(node, ops().linear, 0, inputs);
+    } else if (graph.op(node) == ops().add && graph.has_attr(node, attr::kConstantClassMask) &&
+               takes_folding(graph.op(inputs.front())) && graph.uses(inputs.front()) == 1) {
+      graph.replace_by(node, inputs.front());  // a bias: the operand is a vector
+    }
+  }
+}
+
+void fold_batch_norm(Rewriter& graph) {
+  for (NodeId node = 0; node < graph.size(); ++node) {
+    graph.refresh(node);
+    if (graph.op(node) != ops().batch_norm || graph.inputs(node).size() != 1) continue;
+    const NodeId source = graph.inputs(node).front();
+    if (takes_folding(graph.op(source)) && graph.uses(source) == 1)
+      graph.replace_by(node, source);
+  }
+}
+
+void absorb_padding(Rewriter& graph) {
+  for (NodeId node = 0; node < graph.size(); ++node) {
+    graph.refresh(node);
+    const OpId op = graph.op(node);
+    if (!takes_folding(op) && op != ops().max_pool && op != ops().avg_pool) continue;
+    if (op == ops().linear || graph.inputs(node).empty()) continue;
+    std::vector<NodeId> inputs = graph.inputs(node);
+    const NodeId source = inputs.front();
+    if (graph.op(source) != ops().pad || graph.inputs(source).size() != 1) continue;
+    inputs.front() = graph.inputs(source).front();
+    graph.set_inputs(node, std::move(inputs));
+  }
+}
+
+void global_pool(Rewriter& graph) {
+  for (NodeId node = 0; node < graph.size(); ++node) {
+    if (!graph.has_attr(node, attr::kSpaceAxes)) continue;
+    if (graph.op(node) == ops().mean || graph.op(node) == ops().adaptive_avg_pool)
+      graph.become(node, ops().global_avg_pool, 0, graph.inputs(node));
+    else if (graph.op(node) == ops().max)
+      graph.become(node, ops().global_max_pool, 0, graph.inputs(node));
+  }
+}
+
+void pointwise_to_linear(Rewriter& graph) {
+  constexpr Attr plain = attr::kKernelOne | attr::kGroupsDense;
+  constexpr Attr looked_at = attr::kKernelMask | attr::kStrided | attr::kGroupsMask |
+                             attr::kDilated;
+  for (NodeId node = 0; node < graph.size(); ++node)
+    if (graph.op(node) == ops().conv && (graph.attr(node) & looked_at) == plain)
+      graph.become(node, ops().linear, graph.attr(node) & attr::kRatioMask, graph.inputs(node));
+}
+
+void drop_scalar_scale(Rewriter& graph) {
+  for (NodeId node = 0; node < graph.size(); ++node) {
+    graph.refresh(node);
+    if (const NodeId source = strip_scale(graph, node); source != node)
+      graph.replace_by(node, source);
+  }
+}
+
+constexpr auto kPasses = std::to_array<Pass>({
+    {"fold_parameters", "drop what is computed from parameters and constants alone",
+     fold_parameters},
+    {"drop_transparent", "drop identity, reshape, cast, dropout and their like", drop_transparent},
+    {"drop_layout_permutes", "drop permutations between channels-first and channels-last",
+     drop_layout_permutes},
+    {"merge_slices", "slices of one value become one split", merge_slices},
+    {"fuse_linear", "product with a weight matrix, then a bias: linear", fuse_linear},
+    {"fuse_activations", "x*sigmoid(x) and such: silu, hardswish, mish, gelu, glu",
+     fuse_activations},
+    {"fuse_norms", "mean, variance, division: layer_norm, rms_norm, group_norm, l2_norm",
+     fuse_norms},
+    {"fuse_attention", "matmul, softmax, matmul: attention on the projections themselves",
+     fuse_attention},
+    {"fold_batch_norm", "batch norm goes into the convolution before it", fold_batch_norm},
+    {"absorb_padding", "padding goes into the convolution or pooling after it", absorb_padding},
+    {"global_pool", "mean or maximum over all of space: global pooling", global_pool},
+    {"pointwise_to_linear", "a dense 1x1 convolution of stride 1: linear", pointwise_to_linear},
+    {"drop_scalar_scale", "drop multiplication by a constant number", drop_scalar_scale},
+});
+
+// Bits that only help the passes, or that not every frontend can know.
+constexpr Attr kClearedBits = attr::kHeadsMask;
+
+}  // namespace
+
+NodeId strip_scale(const Rewriter& graph, NodeId node) {
+  static const OpId mul = operator_id("mul"), div = operator_id("div");
+  while ((graph.op(node) == mul || graph.op(node) == div) && graph.inputs(node).size() == 1 &&
+         graph.has_attr(node, attr::kScalarOperand) &&
+         !(graph.op(node) == div && graph.has_attr(node, attr::kConstantFirst)))
+    node = graph.inputs(node).front();
+  return node;
+}
+
+std::span<const Pass> canonicalization_passes() { return kPasses; }
+
+PassMask pass_mask(const std::vector<std::string_view>& names) {
+  PassMask mask = 0;
+  for (std::string_view name : names) {
+    const auto it = std::find_if(kPasses.begin(), kPasses.end(),
+                                 [&](const Pass& pass) { return pass.name == name; });
+    if (it == kPasses.end()) {
+      std::string known;
+      for (const Pass& pass : kPasses) known += (known.empty() ? "" : ", ") + std::string(pass.name);
+      throw std::invalid_argument("no canonicalization pass is called '" + std::string(name) +
+                                  "'; there are " + known);
+    }
+    mask |= PassMask{1} << (it - kPasses.begin());
+  }
+  return mask;
+}
+
+Graph canonicalize(const GraphView& graph, PassMask passes) {
+  Rewriter rewriter(graph);
+  for (std::size_t i = 0; i < kPasses.size(); ++i) {
+    if ((passes >> i & 1) == 0) continue;
+    kPasses[i].apply(rewriter);
+    rewriter.compact();
+  }
+  for (NodeId node = 0; node < rewriter.size(); ++node)
+    rewriter.set_attr(node, rewriter.attr(node) & ~kClearedBits);
+  return rewriter.finish();
+}
+
+GraphBatch canonicalize(const GraphBatchView& batch, PassMask passes, int num_threads) {
+  std::vector<Graph> graphs(batch.size());
+  parallel_for(batch.size(), num_threads,
+               [&](std::size_t g) { graphs[g] = canonicalize(batch[g], passes); });
+  return concatenate(graphs);
+}
+
+}  // namespace narfast

@@ -1,0 +1,95 @@
+// Finds attention written out as matmul, softmax, matmul, and joins it to its projections.
+#include "narfast/attributes.h"
+#include "narfast/canonicalize.h"
+
+namespace narfast {
+namespace {
+
+constexpr NodeId kNone = -1;
+// Operators looked at between the scores and the softmax: scale, temperature, mask, position bias.
+constexpr int kMaxScoreOperators = 16;
+
+struct Ops {
+  OpId matmul = operator_id("matmul"), softmax = operator_id("softmax"), add = operator_id("add"),
+       sub = operator_id("sub"), mul = operator_id("mul"), div = operator_id("div"),
+       where = operator_id("where"), clip = operator_id("clip"),
+       attention = operator_id("attention"), permute = operator_id("permute"),
+       split = operator_id("split"), slice = operator_id("slice");
+};
+
+class AttentionFuser {
+ public:
+  explicit AttentionFuser(Rewriter& graph) : graph_(graph) {}
+
+  void run() {
+    for (NodeId node = 0; node < graph_.size(); ++node) {
+      graph_.refresh(node);
+      if (graph_.op(node) == ops_.matmul && graph_.inputs(node).size() == 2)
+        try_decomposed(node);
+      else if (graph_.op(node) == ops_.attention)
+        join(node, graph_.inputs(node));
+      else if (graph_.op(node) == ops_.permute && graph_.inputs(node).size() == 1)
+        try_drop_permute(node);
+    }
+  }
+
+ private:
+  void try_decomposed(NodeId node) {
+    const NodeId weights = graph_.inputs(node)[0], value = graph_.inputs(node)[1];
+    if (graph_.op(weights) != ops_.softmax || graph_.inputs(weights).size() != 1) return;
+    int budget = kMaxScoreOperators;
+    const NodeId scores = find_scores(graph_.inputs(weights).front(), budget);
+    if (scores == kNone) return;
+    join(node, {graph_.inputs(scores)[0], graph_.inputs(scores)[1], value});
+  }
+
+  // The product of queries and keys under the mask, bias and scale; kNone if there is none.
+  NodeId find_scores(NodeId node, int& budget) const {
+    if (graph_.op(node) == ops_.matmul)
+      return graph_.inputs(node).size() == 2 ? node : kNone;
+    const OpId op = graph_.op(node);
+    const bool between = op == ops_.add || op == ops_.sub || op == ops_.mul || op == ops_.div ||
+                         op == ops_.where || op == ops_.clip;
+    if (!between || --budget < 0) return kNone;
+    for (NodeId source : graph_.inputs(node))
+      if (const NodeId found = find_scores(source, budget); found != kNone) return found;
+    return kNone;
+  }
+
+  // Turns `node` into attention on the values that its query, key and value were arranged from.
+  void join(NodeId node, std::vector<NodeId> inputs) {
+    if (inputs.size() > 3) inputs.resize(3);
+    for (NodeId& source : inputs) source = without_layout(source);
+    graph_.become(node, ops_.attention, 0, std::move(inputs));
+  }
+
+  NodeId without_layout(NodeId node) const {
+    for (;;) {
+      const OpId op = graph_.op(node);
+      const NodeId unscaled = strip_scale(graph_, node);
+      if (unscaled != node)
+        node = unscaled;
+      else if ((op == ops_.permute || op == ops_.split || op == ops_.slice) &&
+               graph_.inputs(node).size() == 1)
+        node = graph_.inputs(node).front();
+      else
+        return node;
+    }
+  }
+
+  // Heads are moved back beside their channels after attention.
+  void try_drop_permute(NodeId node) {
+    const NodeId source = graph_.inputs(node).front();
+    if (graph_.op(source) == ops_.attention && graph_.uses(source) == 1)
+      graph_.replace_by(node, source);
+  }
+
+  Rewriter& graph_;
+  Ops ops_;
+};
+
+}  // namespace
+
+void fuse_attention(Rewriter& graph) { AttentionFuser(graph).run(); }
+
+}  // namespace narfast

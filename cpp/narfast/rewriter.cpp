@@ -1,0 +1,83 @@
+#include "narfast/rewriter.h"
+
+#include <numeric>
+
+namespace narfast {
+
+Rewriter::Rewriter(const GraphView& graph)
+    : op_(graph.op.begin(), graph.op.end()),
+      attr_(graph.attr.begin(), graph.attr.end()),
+      inputs_(graph.op.size()),
+      alias_(graph.op.size()) {
+  std::iota(alias_.begin(), alias_.end(), 0);
+  std::vector<bool> read(graph.op.size(), false);
+  for (NodeId node = 0; node < size(); ++node) {
+    const auto sources = graph.inputs(node);
+    inputs_[index(node)].assign(sources.begin(), sources.end());
+    for (NodeId source : sources) read[index(source)] = true;
+  }
+  for (NodeId node = 0; node < size(); ++node)
+    if (!read[index(node)]) outputs_.push_back(node);
+  count_uses();
+}
+
+void Rewriter::become(NodeId node, OpId op, Attr attr, std::vector<NodeId> inputs) {
+  op_[index(node)] = op;
+  attr_[index(node)] = attr;
+  inputs_[index(node)] = std::move(inputs);
+}
+
+void Rewriter::refresh(NodeId node) {
+  for (NodeId& source : inputs_[index(node)]) source = resolve(source);
+}
+
+void Rewriter::count_uses() {
+  uses_.assign(op_.size(), 0);
+  for (const auto& sources : inputs_)
+    for (NodeId source : sources) ++uses_[index(source)];
+  for (NodeId output : outputs_) ++uses_[index(output)];
+}
+
+void Rewriter::compact() {
+  std::vector<bool> live(op_.size(), false);
+  for (NodeId& output : outputs_) {
+    output = resolve(output);
+    live[index(output)] = true;
+  }
+  for (NodeId node = size() - 1; node >= 0; --node) {
+    if (!live[index(node)]) continue;
+    refresh(node);
+    for (NodeId source : inputs_[index(node)]) live[index(source)] = true;
+  }
+  std::vector<NodeId> new_id(op_.size(), -1);
+  NodeId next = 0;
+  for (NodeId node = 0; node < size(); ++node) {
+    if (!live[index(node)]) continue;
+    for (NodeId& source : inputs_[index(node)]) source = new_id[index(source)];
+    new_id[index(node)] = next;
+    if (next != node) {
+      op_[index(next)] = op_[index(node)];
+      attr_[index(next)] = attr_[index(node)];
+      inputs_[index(next)] = std::move(inputs_[index(node)]);
+    }
+    ++next;
+  }
+  for (NodeId& output : outputs_) output = new_id[index(output)];
+  op_.resize(index(next));
+  attr_.resize(index(next));
+  inputs_.resize(index(next));
+  alias_.resize(index(next));
+  std::iota(alias_.begin(), alias_.end(), 0);
+  count_uses();
+}
+
+Graph Rewriter::finish() const {
+  LooseGraph loose{op_, attr_, {0}, {}, outputs_};
+  for (const auto& sources : inputs_) {
+    loose.in_src.insert(loose.in_src.end(), sources.begin(), sources.end());
+    loose.in_ptr.push_back(static_cast<Offset>(loose.in_src.size()));
+  }
+  return order_nodes(loose).graph;
+}
+
+}  // namespace narfast
