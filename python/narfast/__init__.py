@@ -1,9 +1,72 @@
-"""narfast: find the networks of a large zoo whose designs are most alike, and see why.
+"""Neural-architecture retrieval: a network in, the networks most alike out, and why.
 
-Importing this package does no work: everything heavy (torch, timm, the C++ core) is loaded when
-a name is first used.
+Public names are loaded on first use, so that ``import narfast`` stays free of torch, numba and timm.
 """
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING
+
+from narfast.errors import (
+    CorruptFileError,
+    InvalidGraphError,
+    MissingDependencyError,
+    NarfastError,
+    TraceError,
+    UnsupportedSourceError,
+)
+
+if TYPE_CHECKING:
+    from narfast.encoder import ArchitectureEncoder
+    from narfast.frontends import load, trace
+    from narfast.graph import ArchGraph, GraphBatch, canonicalize
+    from narfast.motifs import coarsen, mine
+    from narfast.zoo import Zoo
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "ArchGraph",
+    "ArchitectureEncoder",
+    "CorruptFileError",
+    "GraphBatch",
+    "InvalidGraphError",
+    "MissingDependencyError",
+    "NarfastError",
+    "TraceError",
+    "UnsupportedSourceError",
+    "Zoo",
+    "__version__",
+    "canonicalize",
+    "coarsen",
+    "load",
+    "mine",
+    "trace",
+]
+
+_LAZY = {
+    "ArchGraph": "narfast.graph",
+    "ArchitectureEncoder": "narfast.encoder",
+    "GraphBatch": "narfast.graph",
+    "Zoo": "narfast.zoo",
+    "canonicalize": "narfast.graph",
+    "coarsen": "narfast.motifs",
+    "load": "narfast.frontends",
+    "mine": "narfast.motifs",
+    "trace": "narfast.frontends",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import the module behind a public name on first use (PEP 562)."""
+    if name not in _LAZY:
+        raise AttributeError(f"module 'narfast' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_LAZY[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the lazy names too."""
+    return sorted(set(globals()) | set(__all__))
