@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import dataclasses
 import errno
 import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,7 @@ class Manifest:
         counts: ``distinct`` structures and ``names``.
         encoder: ``fingerprint``, ``dim`` and ``source`` of the encoder behind the embeddings.
         index: settings of the HNSW index, or None when search is exact.
+        operators: names of the operator ids that the graphs use, by id.
         versions: libraries that decide the content.
         files: size and SHA-256 of each file beside the manifest.
     """
@@ -68,6 +70,7 @@ class Manifest:
     counts: Mapping[str, int]
     encoder: Mapping[str, Any] | None = None
     index: Mapping[str, Any] | None = None
+    operators: Sequence[str] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
@@ -80,6 +83,7 @@ class Manifest:
             "counts": dict(self.counts),
             "encoder": None if self.encoder is None else dict(self.encoder),
             "index": None if self.index is None else dict(self.index),
+            "operators": list(self.operators),
             "versions": dict(self.versions),
             "files": {name: dict(facts) for name, facts in self.files.items()},
         }
@@ -118,6 +122,7 @@ class Manifest:
                 counts={key: int(value) for key, value in document["counts"].items()},
                 encoder=_mapping_or_none(document["encoder"]),
                 index=_mapping_or_none(document["index"]),
+                operators=tuple(str(name) for name in document["operators"]),
                 versions={str(key): str(value) for key, value in document["versions"].items()},
                 files={
                     str(name): {"bytes": int(facts["bytes"]), "sha256": str(facts["sha256"])}
@@ -238,13 +243,7 @@ def replace_folder(target: Path, files: Mapping[str, bytes], manifest: Manifest)
     facts = {
         name: {"bytes": len(data), "sha256": _sha256(data)} for name, data in sorted(files.items())
     }
-    complete = Manifest(
-        counts=manifest.counts,
-        encoder=manifest.encoder,
-        index=manifest.index,
-        versions=manifest.versions,
-        files=facts,
-    )
+    complete = dataclasses.replace(manifest, files=facts)
     target.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.new-", dir=target.parent))
     try:

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from narfast.errors import CorruptFileError
-from narfast.zoo.records import Architecture, GraphArrays
+from narfast.errors import CorruptFileError, InvalidGraphError
+from narfast.graph import GraphBatch
+from narfast.zoo.records import Architecture
 
 __all__ = [
     "architectures_from_bytes",
@@ -26,6 +27,9 @@ __all__ = [
     "graphs_to_bytes",
 ]
 
+REMEDY = "restore it from a copy, or make the zoo again with 'narfast zoo build'"
+
+_REQUIRED = ("id", "name", "source", "nodes", "edges", "structural_hash", "unknown_ops")
 _ROW_GROUP = 4096
 _COMPRESSION_LEVEL = 15
 
@@ -61,7 +65,7 @@ def _graph_schema() -> Any:
             ("structural_hash", pa.string()),
             ("op", pa.list_(pa.uint16())),
             ("attr", pa.list_(pa.uint32())),
-            ("in_degree", pa.list_(pa.uint16())),
+            ("in_degree", pa.list_(pa.uint32())),
             ("in_distance", pa.list_(pa.int32())),
         ]
     )
@@ -77,7 +81,7 @@ def architectures_to_bytes(records: Sequence[Architecture]) -> bytes:
     for column in schema:
         values: list[Any] = [getattr(record, column.name) for record in rows]
         if column.name == "input_shape":
-            values = [list(value) for value in values]
+            values = [None if value is None else list(value) for value in values]
         elif column.name == "unknown_ops":
             values = [json.dumps(dict(value), sort_keys=True) for value in values]
         columns.append(pa.array(values, type=column.type))
@@ -90,13 +94,13 @@ def architectures_from_bytes(data: bytes, path: Path) -> list[Architecture]:
     Raises:
         CorruptFileError: not such a table.
     """
-    rows = _read(data, _architecture_schema(), path).to_pylist()
+    rows = _read(data, _architecture_schema(), path, required=_REQUIRED).to_pylist()
     try:
         return [
             Architecture(
                 **{
                     **row,
-                    "input_shape": tuple(row["input_shape"]),
+                    "input_shape": row["input_shape"] and tuple(row["input_shape"]),
                     "unknown_ops": json.loads(row["unknown_ops"]),
                 }
             )
@@ -104,47 +108,67 @@ def architectures_from_bytes(data: bytes, path: Path) -> list[Architecture]:
         ]
     except (TypeError, ValueError) as error:
         raise CorruptFileError(
-            f"{path}: a row is not a network ({error}); make the zoo again"
+            f"{path}: a row is not a network ({error}); {REMEDY}"
         ) from error
 
 
-def graphs_to_bytes(hashes: Sequence[str], graphs: Sequence[GraphArrays]) -> bytes:
-    """Return ``graphs.parquet`` with one row per distinct structure, in the order given."""
+def graphs_to_bytes(hashes: Sequence[str], graphs: GraphBatch) -> bytes:
+    """Return ``graphs.parquet`` with one row per distinct structure, in the order given.
+
+    Edges are stored as in-degrees and distances to the in-neighbours: equal blocks then look equal
+    wherever they stand, and compress well.
+    """
     import pyarrow as pa
 
-    relative = [graph.relative() for graph in graphs]
-    schema = _graph_schema()
+    degrees = np.diff(graphs.in_ptr)
+    edge_ptr = graphs.in_ptr[graphs.node_ptr]
+    distances = np.repeat(_local_numbers(graphs.node_ptr), degrees) - graphs.in_src
     columns = [
         pa.array(hashes, type=pa.string()),
-        _list_column([graph.op for graph in graphs], np.uint16),
-        _list_column([graph.attr for graph in graphs], np.uint32),
-        _list_column([degrees for degrees, _ in relative], np.uint16),
-        _list_column([distances for _, distances in relative], np.int32),
+        _list_column(graphs.node_ptr, graphs.op),
+        _list_column(graphs.node_ptr, graphs.attr),
+        _list_column(graphs.node_ptr, degrees.astype(np.uint32)),
+        _list_column(edge_ptr, distances.astype(np.int32)),
     ]
-    return _write(pa.table(columns, schema=schema))
+    return _write(pa.table(columns, schema=_graph_schema()))
 
 
-def graphs_from_bytes(data: bytes, path: Path) -> tuple[list[str], list[GraphArrays]]:
-    """Read `graphs_to_bytes`: structural hashes and arrays, in file order.
+def graphs_from_bytes(data: bytes, path: Path) -> tuple[list[str], GraphBatch]:
+    """Read `graphs_to_bytes`: structural hashes and graphs (without metadata), in file order.
 
     Raises:
         CorruptFileError: not such a table, or a row that is not a graph.
     """
-    table = _read(data, _graph_schema(), path)
-    hashes = table.column("structural_hash").to_pylist()
-    lists = [
-        _split_column(table.column(name))
-        for name in ("op", "attr", "in_degree", "in_distance")
-    ]
-    graphs = []
-    for row, (op, attr, degrees, distances) in enumerate(zip(*lists, strict=True)):
-        try:
-            graphs.append(GraphArrays.from_relative(op, attr, degrees, distances))
-        except ValueError as error:
-            raise CorruptFileError(
-                f"{path}: row {row} is not a graph ({error}); make the zoo again"
-            ) from error
-    return hashes, graphs
+    table = _read(data, _graph_schema(), path, required=_graph_schema().names)
+    names = ("op", "attr", "in_degree", "in_distance")
+    (op_ptr, op), (attr_ptr, attr), (degree_ptr, degrees), (edge_ptr, distances) = (
+        _split_column(table.column(name)) for name in names
+    )
+    in_ptr = np.zeros(len(op) + 1, dtype=np.int64)
+    fits = np.array_equal(op_ptr, attr_ptr) and np.array_equal(op_ptr, degree_ptr)
+    if fits:
+        np.cumsum(degrees, out=in_ptr[1:], dtype=np.int64)
+        fits = np.array_equal(in_ptr[op_ptr], edge_ptr)
+    if not fits:
+        raise CorruptFileError(f"{path}: arrays of one graph differ in length; {REMEDY}")
+    sources = np.repeat(_local_numbers(op_ptr), degrees) - distances
+    batch = GraphBatch(
+        op=np.ascontiguousarray(op),
+        attr=np.ascontiguousarray(attr),
+        node_ptr=op_ptr,
+        in_ptr=in_ptr,
+        in_src=np.ascontiguousarray(sources, dtype=np.int32),
+    )
+    try:
+        batch.validate()
+    except InvalidGraphError as error:
+        raise CorruptFileError(f"{path}: holds a graph that is none ({error}); {REMEDY}") from error
+    return table.column("structural_hash").to_pylist(), batch
+
+
+def _local_numbers(node_ptr: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Number every node within its own graph."""
+    return np.arange(node_ptr[-1]) - np.repeat(node_ptr[:-1], np.diff(node_ptr))
 
 
 def embeddings_to_bytes(embeddings: NDArray[np.float32]) -> bytes:
@@ -182,22 +206,16 @@ def embeddings_from_bytes(data: bytes, path: Path, rows: int) -> NDArray[np.floa
     return np.asarray(matrix, dtype=np.float32)
 
 
-def _list_column(arrays: Sequence[NDArray[Any]], dtype: type[np.generic]) -> Any:
+def _list_column(offsets: NDArray[np.int64], values: NDArray[Any]) -> Any:
     import pyarrow as pa
 
-    offsets = np.zeros(len(arrays) + 1, dtype=np.int32)
-    np.cumsum([len(array) for array in arrays], out=offsets[1:])
-    values = np.concatenate([np.empty(0, dtype=dtype), *arrays]).astype(dtype, copy=False)
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values))
+    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), pa.array(values))
 
 
-def _split_column(column: Any) -> list[NDArray[Any]]:
-    arrays: list[NDArray[Any]] = []
-    for chunk in column.chunks:
-        values = chunk.values.to_numpy(zero_copy_only=True)
-        offsets = chunk.offsets.to_numpy()
-        arrays += [values[start:stop] for start, stop in zip(offsets, offsets[1:], strict=False)]
-    return arrays
+def _split_column(column: Any) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    array = column.combine_chunks()
+    offsets = array.offsets.to_numpy().astype(np.int64)
+    return offsets - offsets[0], array.values.to_numpy()[offsets[0] : offsets[-1]]
 
 
 def _write(table: Any) -> bytes:
@@ -219,7 +237,7 @@ def _write(table: Any) -> bytes:
     return sink.getvalue()
 
 
-def _read(data: bytes, schema: Any, path: Path) -> Any:
+def _read(data: bytes, schema: Any, path: Path, *, required: Sequence[str]) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -230,12 +248,13 @@ def _read(data: bytes, schema: Any, path: Path) -> Any:
         raise CorruptFileError(f"{path}: not a parquet table ({reason})") from error
     if table.schema.names != schema.names:
         raise CorruptFileError(
-            f"{path}: has columns {table.schema.names}, expected {schema.names}; make the zoo again"
+            f"{path}: has columns {table.schema.names}, expected {schema.names}; {REMEDY}"
         )
     try:
         table = table.cast(schema)
     except (pa.ArrowException, ValueError) as error:
         raise CorruptFileError(f"{path}: a column has another type ({error})") from error
-    if any(column.null_count for column in table.columns):
-        raise CorruptFileError(f"{path}: has empty cells; make the zoo again")
+    for name in required:
+        if table.column(name).null_count:
+            raise CorruptFileError(f"{path}: column {name} has empty cells; {REMEDY}")
     return table

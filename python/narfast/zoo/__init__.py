@@ -1,0 +1,8 @@
+"""Folders of distinct networks with their names, graphs and vectors: read, searched, built."""
+
+from __future__ import annotations
+
+from narfast.zoo.records import Architecture
+from narfast.zoo.zoo import DEFAULT_ZOO, AddReport, Hit, Zoo, ZooEntry
+
+__all__ = ["DEFAULT_ZOO", "AddReport", "Architecture", "Hit", "Zoo", "ZooEntry"]

@@ -1,0 +1,170 @@
+"""An append-only record of finished work, so that a killed build goes on where it stopped.
+
+One JSON object per line, each with its own checksum: a line cut off by a crash is dropped.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from narfast.errors import NarfastError
+from narfast.graph import ArchGraph
+from narfast.zoo.records import Architecture
+
+__all__ = ["Failure", "Journal", "pack_graph", "unpack_graph"]
+
+_ARRAYS = (("op", "<u2"), ("attr", "<u4"), ("in_ptr", "<i8"), ("in_src", "<i4"))
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A network that could not be read, and why, in one line."""
+
+    id: str
+    reason: str
+
+
+def pack_graph(record: Architecture, graph: ArchGraph) -> dict[str, Any]:
+    """Return a network as plain JSON values."""
+    arrays = {}
+    for name, dtype in _ARRAYS:
+        raw = np.ascontiguousarray(getattr(graph, name)).astype(dtype).tobytes()
+        arrays[name] = base64.b64encode(zlib.compress(raw, 1)).decode("ascii")
+    return {"record": asdict(record), "arrays": arrays}
+
+
+def unpack_graph(value: Mapping[str, Any]) -> tuple[Architecture, ArchGraph]:
+    """Undo `pack_graph`."""
+    fields = dict(value["record"])
+    if fields["input_shape"] is not None:
+        fields["input_shape"] = tuple(fields["input_shape"])
+    record = Architecture(**fields)
+    arrays = [
+        np.frombuffer(
+            zlib.decompress(base64.b64decode(value["arrays"][name])), dtype=dtype
+        ).astype(dtype[1:])
+        for name, dtype in _ARRAYS
+    ]
+    return record, ArchGraph(*arrays, meta=record.graph_meta())
+
+
+class Journal:
+    """The journal of one build; opened for appending, with what an earlier run left in it.
+
+    Attributes:
+        done: id -> (record, graph) of the networks read so far.
+        failed: id -> reason.
+    """
+
+    def __init__(self, path: Path, *, header: Mapping[str, Any]) -> None:
+        """Open ``path``, keeping its lines if it was written under an equal ``header``.
+
+        Args:
+            path: created when missing.
+            header: whatever must be equal for old lines to be of use, such as library versions.
+
+        Raises:
+            NarfastError: ``path`` exists and is no journal.
+            OSError: it cannot be read or written.
+        """
+        self.path = path
+        self.done: dict[str, tuple[Architecture, ArchGraph]] = {}
+        self.failed: dict[str, str] = {}
+        self.restarted = False
+        end = self._replay(dict(header)) if path.exists() else 0
+        self._stream = path.open("r+b" if path.exists() else "x+b")
+        self._stream.truncate(end)
+        self._stream.seek(end)
+        if end == 0:
+            self._append({"header": dict(header)})
+
+    def _replay(self, header: dict[str, Any]) -> int:
+        """Read the whole lines of an earlier run; return where the first broken one starts."""
+        end = 0
+        with self.path.open("rb") as stream:
+            for number, line in enumerate(stream):
+                value = _parse(line)
+                if number == 0:
+                    if value is None and len(line) > 1 and not line.startswith(b'{"crc'):
+                        raise NarfastError(
+                            f"{self.path}: exists and is not a journal of 'narfast zoo build'; "
+                            "move it away"
+                        )
+                    if value is None or value.get("header") != header:
+                        self.restarted = True
+                        return 0
+                elif value is None:
+                    return end
+                elif "failed" in value:
+                    self.failed[value["failed"]] = value["reason"]
+                else:
+                    record, graph = unpack_graph(value)
+                    self.done[record.id] = (record, graph)
+                end += len(line)
+        return end
+
+    def add(self, packed: Mapping[str, Any]) -> None:
+        """Append a finished network, as `pack_graph` made it."""
+        record, graph = unpack_graph(packed)
+        self._append(dict(packed))
+        self.done[record.id] = (record, graph)
+
+    def fail(self, failure: Failure) -> None:
+        """Append a network that could not be read."""
+        self._append({"failed": failure.id, "reason": failure.reason})
+        self.failed[failure.id] = failure.reason
+
+    def _append(self, value: dict[str, Any]) -> None:
+        body = json.dumps(value, separators=(",", ":"))
+        line = f'{{"crc":{zlib.crc32(body.encode())},"line":{body}}}\n'
+        self._stream.write(line.encode())
+        # Handed to the system at once: a killed process loses nothing, a power cut a few lines.
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Close the file, leaving it for a later run."""
+        self._stream.close()
+
+    def remove(self) -> None:
+        """Close and delete the file: the work is finished."""
+        self.close()
+        self.path.unlink(missing_ok=True)
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if not self._stream.closed:
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+            self.close()
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    """Return a line's value, or None when it is cut off or damaged."""
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        outer = json.loads(line)
+        body = json.dumps(outer["line"], separators=(",", ":"))
+        if zlib.crc32(body.encode()) != outer["crc"]:
+            return None
+        value: dict[str, Any] = outer["line"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return value

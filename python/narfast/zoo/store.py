@@ -1,0 +1,172 @@
+"""From networks to a zoo folder: deduplication, row order, library versions, one atomic write."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+import narfast
+from narfast import operators
+from narfast.errors import CorruptFileError
+from narfast.graph import ArchGraph, GraphBatch
+from narfast.index import EXACT_LIMIT, IndexSettings, VectorIndex
+from narfast.zoo import format as folder
+from narfast.zoo.records import Architecture, by_structure
+from narfast.zoo.tables import (
+    architectures_to_bytes,
+    embeddings_to_bytes,
+    graphs_to_bytes,
+)
+
+__all__ = ["Encoder", "ZooContents", "encode_graphs", "operator_map", "write_zoo"]
+
+_LIBRARIES = ("timm", "torch", "torchvision")
+_ENCODE_CHUNK = 256  # graphs per step of the progress bar
+
+
+class Encoder(Protocol):
+    """What a zoo needs of `narfast.encoder.ArchitectureEncoder`."""
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies weights and configuration."""
+
+    def encode(self, sources: Any) -> NDArray[np.float32]:
+        """Return float32 [n, dim]."""
+
+
+class Progress(Protocol):
+    """A bar that is told how much is done."""
+
+    def __call__(self, done: int, total: int) -> None:
+        """Report that ``done`` of ``total`` is finished."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZooContents:
+    """Everything a zoo folder holds, in row order.
+
+    Attributes:
+        groups: structural hash -> records, representative first; one group per row.
+        graphs: canonical graphs, one per row.
+        embeddings: float32 [rows, dim], or None where no encoder has seen the zoo.
+        encoder: ``fingerprint``, ``dim`` and ``source`` of the encoder, or None.
+    """
+
+    groups: dict[str, tuple[Architecture, ...]]
+    graphs: GraphBatch
+    embeddings: NDArray[np.float32] | None = None
+    encoder: dict[str, Any] | None = None
+
+    @classmethod
+    def from_networks(cls, networks: Iterable[tuple[Architecture, ArchGraph]]) -> ZooContents:
+        """Deduplicate (record, canonical graph) pairs. A later record replaces one of equal id."""
+        records: dict[str, Architecture] = {}
+        graphs: dict[str, ArchGraph] = {}
+        for record, graph in networks:
+            records[record.id] = record
+            graphs.setdefault(record.structural_hash, graph)
+        groups = by_structure(records.values())
+        return cls(groups=groups, graphs=GraphBatch.from_graphs([graphs[key] for key in groups]))
+
+    def embedded(
+        self, encoder: Encoder, *, source: str, progress: Progress | None = None
+    ) -> ZooContents:
+        """Return the same zoo with embeddings by ``encoder``, which ``source`` loads again."""
+        return ZooContents(
+            groups=self.groups,
+            graphs=self.graphs,
+            embeddings=encode_graphs(encoder, list(self.graphs), progress=progress),
+            encoder=encoder_stamp(encoder, source),
+        )
+
+
+def encoder_stamp(encoder: Encoder, source: str) -> dict[str, Any]:
+    """Return what a manifest says of an encoder."""
+    return {"fingerprint": encoder.fingerprint, "dim": int(encoder.dim), "source": source}
+
+
+def encode_graphs(
+    encoder: Encoder, graphs: Sequence[ArchGraph], *, progress: Progress | None = None
+) -> NDArray[np.float32]:
+    """Return float32 [len(graphs), dim] of canonical graphs, in steps that move ``progress``."""
+    parts = [np.empty((0, encoder.dim), dtype=np.float32)]
+    for start in range(0, len(graphs), _ENCODE_CHUNK):
+        chunk = graphs[start : start + _ENCODE_CHUNK]
+        parts.append(np.asarray(encoder.encode(chunk), dtype=np.float32))
+        if progress is not None:
+            progress(min(start + _ENCODE_CHUNK, len(graphs)), len(graphs))
+    return np.concatenate(parts)
+
+
+def write_zoo(
+    directory: Path, contents: ZooContents, *, exact_limit: int = EXACT_LIMIT
+) -> folder.Manifest:
+    """Write ``contents`` at ``directory``, replacing a zoo that is there in one step.
+
+    The same contents, library versions and encoder give the same bytes.
+
+    Raises:
+        NarfastError: ``directory`` exists and is not a zoo.
+        OSError: the disk is full, read-only, ...
+    """
+    records = [record for group in contents.groups.values() for record in group]
+    files = {
+        folder.ARCHITECTURES: architectures_to_bytes(records),
+        folder.GRAPHS: graphs_to_bytes(list(contents.groups), contents.graphs),
+    }
+    settings: IndexSettings | None = None
+    if contents.embeddings is not None:
+        files[folder.EMBEDDINGS] = embeddings_to_bytes(contents.embeddings)
+        serialized = VectorIndex(contents.embeddings, exact_limit=exact_limit).to_bytes()
+        if serialized is not None:
+            settings = IndexSettings()
+            files[folder.INDEX] = serialized
+    manifest = folder.Manifest(
+        counts={"distinct": len(contents.groups), "names": len(records)},
+        encoder=contents.encoder,
+        index=None if settings is None else settings.to_json(),
+        operators=tuple(info.name for info in operators.table()),
+        versions=library_versions(),
+    )
+    return folder.replace_folder(directory, files, manifest)
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of the installed libraries that decide a zoo's content."""
+    versions = {"narfast": narfast.__version__}
+    for name in _LIBRARIES:
+        try:
+            # Builds of one version for different devices ("2.13.0+cpu") trace the same graphs.
+            versions[name] = importlib.metadata.version(name).partition("+")[0]
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def operator_map(stored: Sequence[str], path: Path) -> NDArray[np.uint16] | None:
+    """Return today's id of each stored operator id, or None when the tables agree.
+
+    Raises:
+        CorruptFileError: the zoo uses an operator that this narfast lacks.
+    """
+    current = {info.name: info.id for info in operators.table()}
+    if all(current.get(name) == position for position, name in enumerate(stored)):
+        return None
+    missing = [name for name in stored if name not in current]
+    if missing:
+        raise CorruptFileError(
+            f"{path}: uses operators that this narfast lacks ({', '.join(missing[:3])}); "
+            "upgrade narfast or make the zoo again with 'narfast zoo build'"
+        )
+    return np.array([current[name] for name in stored], dtype=np.uint16)

@@ -1,0 +1,153 @@
+"""Processes that read networks one at a time, each of which may hang, crash or be killed.
+
+Python's own pools wait for ever on a hung task and break as a whole when one worker dies; tracing
+hundreds of foreign networks meets both.
+"""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import os
+import sys
+import time
+import warnings
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from narfast.errors import NarfastError
+from narfast.zoo.journal import Failure, pack_graph
+from narfast.zoo.records import Architecture
+
+__all__ = ["DEFAULT_LOADER", "read_networks"]
+
+DEFAULT_LOADER = "narfast.frontends:load"
+"""``module:function`` that turns a source string into a canonical `ArchGraph`."""
+
+_Answer = tuple[str, Any]  # ("done", packed network) or ("failed", reason)
+
+
+@dataclass
+class _Worker:
+    process: Any
+    pipe: Connection
+    task: str | None = None
+    deadline: float = 0.0
+
+
+def read_networks(
+    identifiers: Iterable[str],
+    *,
+    workers: int = 2,
+    timeout: float = 120.0,
+    loader: str = DEFAULT_LOADER,
+) -> Iterator[dict[str, Any] | Failure]:
+    """Read networks in killable processes, in whatever order they finish.
+
+    Args:
+        identifiers: source strings.
+        workers: processes, at least 1.
+        timeout: seconds that one network may take before its process is killed.
+        loader: ``module:function`` called with an identifier.
+
+    Yields:
+        `pack_graph` values, or a `Failure` for a network that raised, hung or crashed.
+    """
+    context = multiprocessing.get_context("spawn")
+    queue = deque(identifiers)
+    pool: list[_Worker] = []
+    try:
+        while queue or any(worker.task is not None for worker in pool):
+            while len(pool) < min(max(1, workers), len(queue) + _busy(pool)):
+                pool.append(_start(context, loader))
+            for worker in pool:
+                if worker.task is None and queue:
+                    worker.task = queue.popleft()
+                    worker.deadline = time.monotonic() + timeout
+                    worker.pipe.send(worker.task)
+            waiting = {worker.pipe: worker for worker in pool if worker.task is not None}
+            pause = max(0.0, min(w.deadline for w in waiting.values()) - time.monotonic())
+            for pipe in wait(list(waiting), timeout=pause):
+                worker = waiting[pipe]  # type: ignore[index]
+                identifier = worker.task or ""
+                worker.task = None
+                try:
+                    kind, value = worker.pipe.recv()
+                except (EOFError, OSError):
+                    worker.process.join(5)
+                    code = worker.process.exitcode
+                    _stop(pool, worker)
+                    yield Failure(identifier, f"its process died (exit code {code})")
+                else:
+                    yield value if kind == "done" else Failure(identifier, value)
+            now = time.monotonic()
+            for worker in [w for w in pool if w.task is not None and w.deadline <= now]:
+                if worker.pipe.poll():
+                    continue  # it answered at the last moment
+                identifier = worker.task or ""
+                _stop(pool, worker)
+                yield Failure(identifier, f"took longer than {timeout:g} s")
+    finally:
+        for worker in list(pool):
+            _stop(pool, worker)
+
+
+def _busy(pool: list[_Worker]) -> int:
+    return sum(worker.task is not None for worker in pool)
+
+
+def _start(context: Any, loader: str) -> _Worker:
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs, loader), daemon=True)
+    process.start()
+    theirs.close()
+    return _Worker(process, ours)
+
+
+def _stop(pool: list[_Worker], worker: _Worker) -> None:
+    pool.remove(worker)
+    worker.pipe.close()
+    worker.process.kill()
+    worker.process.join()
+
+
+def _serve(pipe: Connection, loader: str) -> None:
+    """Answer identifiers until the other end closes."""
+    # What libraries print belongs to no one here; a crash is reported by the exit code.
+    sink = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, sys.__stdout__.fileno() if sys.__stdout__ else 1)
+    os.dup2(sink, sys.__stderr__.fileno() if sys.__stderr__ else 2)
+    warnings.simplefilter("ignore")
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
+    module, _, name = loader.partition(":")
+    load: Any = None
+    while True:
+        try:
+            identifier = pipe.recv()
+        except (EOFError, OSError, KeyboardInterrupt):
+            return
+        try:
+            if load is None:
+                load = getattr(importlib.import_module(module), name)
+            graph = load(identifier)
+            record = Architecture.of(identifier, graph)
+            answer: _Answer = ("done", pack_graph(record, graph))
+        except KeyboardInterrupt:
+            return
+        except NarfastError as error:
+            answer = ("failed", _one_line(str(error)))
+        except Exception as error:  # foreign code may raise anything, and the build goes on
+            answer = ("failed", _one_line(f"{type(error).__name__}: {error}"))
+        try:
+            pipe.send(answer)
+        except (BrokenPipeError, OSError):
+            return
+
+
+def _one_line(text: str, limit: int = 300) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"

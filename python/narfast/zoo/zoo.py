@@ -1,0 +1,618 @@
+"""`Zoo`: open a zoo folder, iterate over its networks, search it, add to it, verify it."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import narfast
+from narfast.errors import CorruptFileError, NarfastError, UnsupportedSourceError
+from narfast.graph import ArchGraph, GraphBatch
+from narfast.index import IndexSettings, VectorIndex
+from narfast.zoo import format as folder
+from narfast.zoo.records import Architecture, by_structure
+from narfast.zoo.store import (
+    Encoder,
+    Progress,
+    ZooContents,
+    encode_graphs,
+    encoder_stamp,
+    operator_map,
+    write_zoo,
+)
+from narfast.zoo.tables import (
+    architectures_from_bytes,
+    embeddings_from_bytes,
+    graphs_from_bytes,
+)
+
+__all__ = ["DEFAULT_ZOO", "AddReport", "Hit", "Query", "Zoo", "ZooEntry"]
+
+DEFAULT_ZOO = Path(narfast.__file__).parent / "data" / "zoo"
+"""The zoo that ships with the package."""
+
+Query = str | os.PathLike[str] | ArchGraph | NDArray[Any]
+
+_log = logging.getLogger("narfast")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hit:
+    """One structure found by a search.
+
+    Attributes:
+        id: id of the first name that the search allows; `name`, `family`, `source`, `task` and
+            `params` are that name's.
+        names: all names that share the structure, `name` first.
+        ids: their ids, in the same order but not merged where libraries use one name.
+        score: cosine between query and network, at most 1.
+        nodes: operators of the canonical graph.
+    """
+
+    id: str
+    name: str
+    names: tuple[str, ...]
+    family: str | None
+    source: str
+    score: float
+    params: int | None
+    structural_hash: str
+    task: str | None
+    nodes: int
+    ids: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {**asdict(self), "names": list(self.names), "ids": list(self.ids)}
+
+
+@dataclass(frozen=True)
+class AddReport:
+    """What `Zoo.add` did.
+
+    Attributes:
+        added: ids that are now in the zoo.
+        new_structures: how many of them brought a structure that the zoo did not have.
+        errors: (source, reason) of each that could not be read.
+    """
+
+    added: tuple[str, ...]
+    new_structures: int
+    errors: tuple[tuple[str, str], ...]
+
+
+class ZooEntry:
+    """One distinct structure of a zoo: its representative's facts, all its names, its graph."""
+
+    __slots__ = ("_zoo", "records", "row")
+
+    def __init__(self, zoo: Zoo, row: int, records: tuple[Architecture, ...]) -> None:
+        self._zoo = zoo
+        self.row = row
+        self.records = records
+
+    def __getattr__(self, name: str) -> Any:
+        """Facts of the representative, such as ``id``, ``source``, ``task`` and ``params``."""
+        if name in Architecture.__slots__:
+            return getattr(self.records[0], name)
+        raise AttributeError(f"a zoo entry has no attribute {name!r}")
+
+    @property
+    def id(self) -> str:
+        """Id of the representative name."""
+        return self.records[0].id
+
+    @property
+    def name(self) -> str:
+        """The representative name."""
+        return self.records[0].name
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names of this structure, the representative first."""
+        return _names(self.records)
+
+    @property
+    def family(self) -> str | None:
+        """The family that most of its names belong to."""
+        return self._zoo.family_of(self.row)
+
+    @property
+    def families(self) -> frozenset[str]:
+        """Every family that one of its names belongs to."""
+        return frozenset(record.family for record in self.records if record.family)
+
+    @property
+    def sources(self) -> frozenset[str]:
+        """Every library that offers this structure."""
+        return frozenset(record.source for record in self.records)
+
+    @property
+    def structural_hash(self) -> str:
+        """Hash of the canonical graph."""
+        return self.records[0].structural_hash
+
+    @property
+    def graph(self) -> ArchGraph:
+        """The canonical graph, with the representative's metadata (arrays are shared views)."""
+        return replace(self._zoo.graphs[self.row], meta=self.records[0].graph_meta())
+
+    @property
+    def embedding(self) -> NDArray[np.float32]:
+        """Its vector, float32 [dim] (a shared view)."""
+        row: NDArray[np.float32] = self._zoo.embeddings[self.row]
+        return row
+
+    def __repr__(self) -> str:
+        others = len(self.records) - 1
+        return f"ZooEntry({self.id!r}" + (f" and {others} other names)" if others else ")")
+
+
+class Zoo:
+    """A folder of distinct networks, opened for reading; files are checked when first used.
+
+    Example:
+        >>> zoo = Zoo.open("default")  # doctest: +SKIP
+        >>> [hit.name for hit in zoo.search("timm:resnet50", k=3)]  # doctest: +SKIP
+    """
+
+    def __init__(self, directory: str | os.PathLike[str], *, encoder: Encoder | None = None) -> None:
+        """Open the zoo at ``directory``; see `open`."""
+        self._folder = folder.ZooFolder(directory)
+        self._encoder = encoder
+
+    @classmethod
+    def open(
+        cls, directory: str | os.PathLike[str] = "default", *, encoder: Encoder | None = None
+    ) -> Zoo:
+        """Open a zoo.
+
+        Args:
+            directory: a folder, or ``"default"`` for the zoo that ships with narfast.
+            encoder: the encoder behind its embeddings; found by the manifest when None.
+
+        Raises:
+            NarfastError: there is no zoo.
+            CorruptFileError: its manifest is damaged. Other files are checked when first used.
+        """
+        if directory == "default" and not Path("default", folder.MANIFEST).exists():
+            directory = DEFAULT_ZOO
+        return cls(directory, encoder=encoder)
+
+    @property
+    def directory(self) -> Path:
+        """Where the zoo lies."""
+        return self._folder.path
+
+    @property
+    def checksum(self) -> str:
+        """Identifies the zoo's whole content."""
+        return self._folder.manifest.checksum
+
+    @property
+    def manifest(self) -> folder.Manifest:
+        """What the folder promises."""
+        return self._folder.manifest
+
+    def __len__(self) -> int:
+        """Count distinct structures."""
+        return self._folder.manifest.counts["distinct"]
+
+    def __iter__(self) -> Iterator[ZooEntry]:
+        return (
+            ZooEntry(self, row, group) for row, group in enumerate(self._groups.values())
+        )
+
+    def __getitem__(self, key: int | str) -> ZooEntry:
+        """Return the entry of a row number, an id such as ``timm:resnet50``, or a hash.
+
+        Raises:
+            IndexError: no such row.
+            KeyError: no such id or hash.
+        """
+        if isinstance(key, str):
+            row = self._row_of.get(key)
+            if row is None:
+                raise KeyError(f"{key!r} is not in the zoo {self.directory}")
+        else:
+            if not -len(self) <= key < len(self):
+                raise IndexError(f"row {key} of a zoo of {len(self)} structures")
+            row = key % len(self)
+        return ZooEntry(self, row, self._group_list[row])
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._row_of
+
+    @cached_property
+    def _groups(self) -> dict[str, tuple[Architecture, ...]]:
+        path = self.directory / folder.ARCHITECTURES
+        groups = by_structure(architectures_from_bytes(self._folder.read(folder.ARCHITECTURES), path))
+        counts = self._folder.manifest.counts
+        names = sum(map(len, groups.values()))
+        if len(groups) != counts.get("distinct") or names != counts.get("names"):
+            raise CorruptFileError(
+                f"{path}: has {len(groups)} structures and {names} names, the manifest promises "
+                f"{counts.get('distinct')} and {counts.get('names')}; "
+                f"{folder.remedy(folder.ARCHITECTURES)}"
+            )
+        return groups
+
+    @cached_property
+    def _group_list(self) -> list[tuple[Architecture, ...]]:
+        return list(self._groups.values())
+
+    @cached_property
+    def _row_of(self) -> dict[str, int]:
+        rows = {structure: row for row, structure in enumerate(self._groups)}
+        for row, group in enumerate(self._group_list):
+            rows.update((record.id, row) for record in group)
+        return rows
+
+    @property
+    def records(self) -> list[Architecture]:
+        """All names, in row order."""
+        return [record for group in self._group_list for record in group]
+
+    def family_of(self, row: int) -> str | None:
+        """Return the family that most names of a row belong to; ties go to the representative's."""
+        counts = Counter(record.family for record in self._group_list[row] if record.family)
+        return max(counts, key=lambda family: counts[family], default=None)
+
+    @cached_property
+    def graphs(self) -> GraphBatch:
+        """All canonical graphs, one per row, with the representatives' metadata."""
+        path = self.directory / folder.GRAPHS
+        hashes, batch = graphs_from_bytes(self._folder.read(folder.GRAPHS), path)
+        if hashes != list(self._groups):
+            raise CorruptFileError(
+                f"{path}: its rows are not those of {folder.ARCHITECTURES}; "
+                f"{folder.remedy(folder.GRAPHS)}"
+            )
+        stored = self._folder.manifest.operators
+        if len(batch.op) and int(batch.op.max()) >= len(stored):
+            raise CorruptFileError(
+                f"{path}: uses an operator that the manifest does not name; "
+                f"{folder.remedy(folder.GRAPHS)}"
+            )
+        renumbered = operator_map(stored, path)
+        metas = tuple(group[0].graph_meta() for group in self._group_list)
+        return replace(
+            batch, op=batch.op if renumbered is None else renumbered[batch.op], metas=metas
+        )
+
+    @cached_property
+    def embeddings(self) -> NDArray[np.float32]:
+        """Vectors, float32 [rows, dim]; read-only.
+
+        Raises:
+            NarfastError: no encoder has seen this zoo yet.
+            CorruptFileError: the file is damaged.
+        """
+        if self._folder.manifest.encoder is None:
+            raise NarfastError(
+                f"{self.directory}: this zoo has no embeddings yet; make them with "
+                f"'narfast zoo embed {self.directory}'"
+            )
+        path = self.directory / folder.EMBEDDINGS
+        matrix = embeddings_from_bytes(self._folder.read(folder.EMBEDDINGS), path, len(self))
+        matrix.flags.writeable = False
+        return matrix
+
+    @cached_property
+    def index(self) -> VectorIndex:
+        """Search over the embeddings. A damaged ``index.usearch`` is rebuilt, with a warning."""
+        stored = self._folder.manifest.index
+        if stored is None:
+            return VectorIndex(self.embeddings, exact_limit=max(len(self), 1))
+        settings = IndexSettings(**stored)
+        try:
+            serialized = self._folder.read(folder.INDEX)
+            return VectorIndex(
+                self.embeddings, exact_limit=-1, settings=settings, serialized=serialized
+            )
+        except CorruptFileError as error:
+            _log.warning("%s", error)
+            index = VectorIndex(self.embeddings, exact_limit=-1, settings=settings)
+            self._repair(index.to_bytes())
+            return index
+
+    def _repair(self, index: bytes | None) -> None:
+        """Put rebuilt index bytes in place where they are the promised ones and may be written."""
+        staging = self.directory / f".{folder.INDEX}.new"
+        try:
+            folder.write_file(staging, index or b"")
+            staging.replace(self.directory / folder.INDEX)
+            self._folder.read(folder.INDEX)
+            _log.warning("%s: rebuilt", self.directory / folder.INDEX)
+        except (OSError, CorruptFileError):
+            _log.warning(
+                "%s: could not be mended; 'narfast zoo embed' writes a new one",
+                self.directory / folder.INDEX,
+            )
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder behind the embeddings.
+
+        Raises:
+            NarfastError: it is not the encoder that the manifest names.
+        """
+        stamp = self._folder.manifest.encoder
+        if stamp is None:
+            _ = self.embeddings  # raises, with the remedy
+            raise AssertionError("unreachable")
+        if self._encoder is None:
+            from narfast.encoder import ArchitectureEncoder
+
+            self._encoder = ArchitectureEncoder.from_pretrained(stamp["source"])
+        if self._encoder.fingerprint != stamp["fingerprint"]:
+            raise NarfastError(
+                f"{self.directory}: embeddings are by encoder {str(stamp['fingerprint'])[:12]}, "
+                f"but {stamp['source']!r} is {self._encoder.fingerprint[:12]}; make them again "
+                f"with 'narfast zoo embed {self.directory}'"
+            )
+        return self._encoder
+
+    def find(self, source: str) -> ZooEntry | None:
+        """Return the entry that ``id`` or ``zoo:id`` names, or None."""
+        key = source.removeprefix("zoo:")
+        return self[key] if key in self else None
+
+    def load(self, source: str | os.PathLike[str] | ArchGraph) -> ArchGraph:
+        """Return the canonical graph of any source; networks of this zoo need no library.
+
+        Raises:
+            NarfastError: as `narfast.load`.
+        """
+        if isinstance(source, ArchGraph):
+            return source
+        if isinstance(source, str):
+            entry = self.find(source)
+            if entry is not None:
+                return entry.graph
+            if source.startswith("zoo:"):
+                raise UnsupportedSourceError(
+                    f"{source}: not in the zoo {self.directory}; ids look like 'timm:resnet50'"
+                )
+        from narfast.frontends import load
+
+        return load(source)
+
+    def vector(self, query: Query) -> NDArray[np.float32]:
+        """Return the vector of a source, graph or vector, float32 [dim].
+
+        Raises:
+            NarfastError: the source cannot be read, or a vector has another length.
+        """
+        if isinstance(query, np.ndarray):
+            if query.shape != (self.index.dim,) or not np.issubdtype(query.dtype, np.number):
+                raise NarfastError(
+                    f"a query vector must have shape ({self.index.dim},), got "
+                    f"{query.dtype} {query.shape}"
+                )
+            if not np.isfinite(query).all():
+                raise NarfastError("a query vector must be finite; found NaN or infinity")
+            return query.astype(np.float32)
+        entry: ZooEntry | None = None
+        if isinstance(query, str):
+            entry = self.find(query)
+        elif isinstance(query, ArchGraph) and query.structural_hash in self:
+            entry = self[query.structural_hash]
+        if entry is not None:
+            return entry.embedding
+        graph = self.load(query)
+        if graph.structural_hash in self:
+            return self[graph.structural_hash].embedding
+        vector: NDArray[np.float32] = np.asarray(self.encoder.encode([graph]))[0]
+        return vector
+
+    def search(
+        self,
+        query: Query,
+        k: int = 10,
+        *,
+        where: Callable[[Architecture], bool] | None = None,
+    ) -> list[Hit]:
+        """Find the structures most like a network.
+
+        Args:
+            query: anything that `narfast.load` reads, an id of this zoo, a canonical graph, or a
+                vector of the zoo's encoder.
+            k: hits wanted.
+            where: keeps a structure when it is true of one of its names, and shows that name.
+
+        Returns:
+            At most ``k`` hits, best first.
+
+        Raises:
+            NarfastError: the query cannot be read, or ``k`` < 1.
+        """
+        if k < 1:
+            raise NarfastError(f"k must be at least 1, got {k}")
+        allowed: NDArray[np.bool_] | None = None
+        if where is not None:
+            allowed = np.array([any(map(where, group)) for group in self._group_list], dtype=bool)
+        rows, scores = self.index.search(self.vector(query)[None], k, allowed=allowed)
+        return [
+            self._hit(int(row), float(score), where)
+            for row, score in zip(rows[0], scores[0], strict=True)
+        ]
+
+    def _hit(
+        self, row: int, score: float, where: Callable[[Architecture], bool] | None
+    ) -> Hit:
+        group = self._group_list[row]
+        first = group[0] if where is None else next(filter(where, group))
+        group = (first, *(record for record in group if record is not first))
+        return Hit(
+            id=first.id,
+            name=first.name,
+            names=_names(group),
+            family=first.family,
+            source=first.source,
+            score=min(score, 1.0),
+            params=first.params,
+            structural_hash=first.structural_hash,
+            task=first.task,
+            nodes=first.nodes,
+            ids=tuple(record.id for record in group),
+        )
+
+    def info(self) -> dict[str, Any]:
+        """Return counts, versions and the encoder's stamp, as plain JSON values."""
+        manifest = self._folder.manifest
+        sources = Counter(record.source for record in self.records)
+        families = Counter(self.family_of(row) or "" for row in range(len(self)))
+        return {
+            "path": str(self.directory),
+            "distinct": manifest.counts["distinct"],
+            "names": manifest.counts["names"],
+            "by_source": dict(sorted(sources.items(), key=lambda item: (-item[1], item[0]))),
+            "by_family": dict(sorted(families.items(), key=lambda item: (-item[1], item[0]))),
+            "format_version": manifest.format_version,
+            "encoder": manifest.encoder,
+            "index": manifest.index,
+            "versions": dict(manifest.versions),
+            "bytes": sum(facts["bytes"] for facts in manifest.files.values()),
+            "checksum": manifest.checksum,
+        }
+
+    def verify(self) -> list[str]:
+        """Check every file, and that they agree; return one line per problem, none when whole."""
+        problems = self._folder.problems()
+        if problems:
+            return problems
+        try:
+            graphs = self.graphs
+            if self._folder.manifest.encoder is not None:
+                _ = self.embeddings
+        except NarfastError as error:
+            return [str(error)]
+        for row, (structure, group) in enumerate(self._groups.items()):
+            graph = graphs[row]
+            facts = (graph.structural_hash, graph.num_nodes, graph.num_edges)
+            if any((structure, record.nodes, record.edges) != facts for record in group):
+                problems.append(
+                    f"{self.directory / folder.GRAPHS}: the graph of {group[0].id} is not the one "
+                    f"that {folder.ARCHITECTURES} describes; make the zoo again"
+                )
+        return problems
+
+    def add(
+        self,
+        sources: Iterable[str | os.PathLike[str] | ArchGraph],
+        *,
+        progress: Progress | None = None,
+    ) -> AddReport:
+        """Add networks, write the folder anew and reopen it; sources that fail are reported.
+
+        Args:
+            sources: anything that `narfast.load` reads, or canonical graphs with a name.
+            progress: told how many sources are done.
+
+        Returns:
+            What was added, and the errors.
+
+        Raises:
+            OSError: the folder cannot be written; the old zoo is then still whole.
+        """
+        items = list(sources)
+        known = {record.id: record.structural_hash for record in self.records}
+        networks: list[tuple[Architecture, ArchGraph]] = []
+        errors: list[tuple[str, str]] = []
+        for done, source in enumerate(items, 1):
+            try:
+                graph = self.load(source)
+            except NarfastError as error:
+                errors.append((str(source), str(error)))
+            else:
+                record = Architecture.of(_identifier(source, graph, known), graph)
+                known[record.id] = record.structural_hash
+                networks.append((record, graph))
+            if progress is not None:
+                progress(done, len(items))
+        fresh = {record.structural_hash for record, _ in networks} - set(self._groups)
+        if networks:
+            self._rewrite(networks)
+        return AddReport(
+            added=tuple(record.id for record, _ in networks),
+            new_structures=len(fresh),
+            errors=tuple(errors),
+        )
+
+    def _rewrite(self, networks: Sequence[tuple[Architecture, ArchGraph]]) -> None:
+        stored = [
+            (record, self.graphs[row])
+            for row, group in enumerate(self._group_list)
+            for record in group
+        ]
+        contents = ZooContents.from_networks([*stored, *networks])
+        stamp = self._folder.manifest.encoder
+        if stamp is not None:
+            fresh = [row for row, key in enumerate(contents.groups) if key not in self._groups]
+            old = [row for row, key in enumerate(contents.groups) if key in self._groups]
+            matrix = np.empty((len(contents.groups), self.embeddings.shape[1]), dtype=np.float32)
+            keys = list(contents.groups)
+            matrix[old] = self.embeddings[[self._row_of[keys[row]] for row in old]]
+            if fresh:
+                matrix[fresh] = encode_graphs(
+                    self.encoder, [contents.graphs[row] for row in fresh]
+                )
+            contents = replace(contents, embeddings=matrix, encoder=dict(stamp))
+        self._write(contents)
+
+    def embed(
+        self, encoder: Encoder, *, source: str = "default", progress: Progress | None = None
+    ) -> None:
+        """Make all embeddings again with another encoder; the graphs stay as they are.
+
+        Args:
+            encoder: the new encoder.
+            source: what `ArchitectureEncoder.from_pretrained` finds it by.
+            progress: told how many graphs are done.
+        """
+        vectors = encode_graphs(encoder, list(self.graphs), progress=progress)
+        contents = ZooContents(
+            groups=self._groups,
+            graphs=self.graphs,
+            embeddings=vectors,
+            encoder=encoder_stamp(encoder, source),
+        )
+        self._encoder = encoder
+        self._write(contents)
+
+    def _write(self, contents: ZooContents) -> None:
+        write_zoo(self.directory, contents)
+        encoder = self._encoder
+        directory = self.directory
+        self.__dict__.clear()  # every cached view belongs to the old files
+        self._folder = folder.ZooFolder(directory)
+        self._encoder = encoder
+
+
+def _names(records: Sequence[Architecture]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(record.name for record in records))
+
+
+def _identifier(
+    source: str | os.PathLike[str] | ArchGraph, graph: ArchGraph, known: dict[str, str]
+) -> str:
+    """Name a new network: ``library:name`` as given, else by its kind of source and its name."""
+    text = source if isinstance(source, str) else ""
+    prefix, separator, rest = text.partition(":")
+    if separator and rest and prefix.isidentifier():
+        return text.removeprefix("zoo:")
+    identifier = f"{graph.meta.source or 'file'}:{graph.meta.name or 'unnamed'}"
+    if known.get(identifier, graph.structural_hash) != graph.structural_hash:
+        # Two files of one name hold different networks: keep both.
+        identifier += f"@{graph.structural_hash[:8]}"
+    return identifier
