@@ -1,6 +1,6 @@
 """Neural-architecture retrieval: a network in, the networks most alike out, and why.
 
-Public names are loaded on first use, so that ``import narfast`` stays free of torch, numba and timm.
+Public names are loaded on first use: ``import narfast`` imports neither torch, numba nor timm.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import os
 import zlib
 from collections.abc import Mapping
@@ -22,6 +23,8 @@ from narfast.graph import ArchGraph
 from narfast.zoo.records import Architecture
 
 __all__ = ["Failure", "Journal", "pack_graph", "unpack_graph"]
+
+_log = logging.getLogger("narfast")
 
 _ARRAYS = (("op", "<u2"), ("attr", "<u4"), ("in_ptr", "<i8"), ("in_src", "<i4"))
 
@@ -49,13 +52,13 @@ def unpack_graph(value: Mapping[str, Any]) -> tuple[Architecture, ArchGraph]:
     if fields["input_shape"] is not None:
         fields["input_shape"] = tuple(fields["input_shape"])
     record = Architecture(**fields)
-    arrays = [
-        np.frombuffer(
-            zlib.decompress(base64.b64decode(value["arrays"][name])), dtype=dtype
-        ).astype(dtype[1:])
+    op, attr, in_ptr, in_src = (
+        np.frombuffer(zlib.decompress(base64.b64decode(value["arrays"][name])), dtype=dtype).astype(
+            dtype[1:]
+        )
         for name, dtype in _ARRAYS
-    ]
-    return record, ArchGraph(*arrays, meta=record.graph_meta())
+    )
+    return record, ArchGraph(op, attr, in_ptr, in_src, meta=record.graph_meta())
 
 
 class Journal:
@@ -80,7 +83,6 @@ class Journal:
         self.path = path
         self.done: dict[str, tuple[Architecture, ArchGraph]] = {}
         self.failed: dict[str, str] = {}
-        self.restarted = False
         end = self._replay(dict(header)) if path.exists() else 0
         self._stream = path.open("r+b" if path.exists() else "x+b")
         self._stream.truncate(end)
@@ -101,7 +103,7 @@ class Journal:
                             "move it away"
                         )
                     if value is None or value.get("header") != header:
-                        self.restarted = True
+                        _log.warning("%s: from other library versions, starting anew", self.path)
                         return 0
                 elif value is None:
                     return end

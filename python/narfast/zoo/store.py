@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -45,11 +45,8 @@ class Encoder(Protocol):
         """Return float32 [n, dim]."""
 
 
-class Progress(Protocol):
-    """A bar that is told how much is done."""
-
-    def __call__(self, done: int, total: int) -> None:
-        """Report that ``done`` of ``total`` is finished."""
+Progress = Callable[[int, int], None]
+"""Told how many are done, of how many."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -107,9 +107,7 @@ def architectures_from_bytes(data: bytes, path: Path) -> list[Architecture]:
             for row in rows
         ]
     except (TypeError, ValueError) as error:
-        raise CorruptFileError(
-            f"{path}: a row is not a network ({error}); {REMEDY}"
-        ) from error
+        raise CorruptFileError(f"{path}: a row is not a network ({error}); {REMEDY}") from error
 
 
 def graphs_to_bytes(hashes: Sequence[str], graphs: GraphBatch) -> bytes:

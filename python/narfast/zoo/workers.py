@@ -6,10 +6,13 @@ hundreds of foreign networks meets both.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import multiprocessing
 import os
+import signal
 import sys
+import threading
 import time
 import warnings
 from collections import deque
@@ -102,9 +105,23 @@ def _busy(pool: list[_Worker]) -> int:
 def _start(context: Any, loader: str) -> _Worker:
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, loader), daemon=True)
-    process.start()
+    with _interrupts_ignored():
+        process.start()
     theirs.close()
     return _Worker(process, ours)
+
+
+@contextlib.contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Let processes started inside ignore Ctrl-C, which a terminal sends to the whole group."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may change this
+        return
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
 
 
 def _stop(pool: list[_Worker], worker: _Worker) -> None:

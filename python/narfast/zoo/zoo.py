@@ -165,7 +165,9 @@ class Zoo:
         >>> [hit.name for hit in zoo.search("timm:resnet50", k=3)]  # doctest: +SKIP
     """
 
-    def __init__(self, directory: str | os.PathLike[str], *, encoder: Encoder | None = None) -> None:
+    def __init__(
+        self, directory: str | os.PathLike[str], *, encoder: Encoder | None = None
+    ) -> None:
         """Open the zoo at ``directory``; see `open`."""
         self._folder = folder.ZooFolder(directory)
         self._encoder = encoder
@@ -208,9 +210,7 @@ class Zoo:
         return self._folder.manifest.counts["distinct"]
 
     def __iter__(self) -> Iterator[ZooEntry]:
-        return (
-            ZooEntry(self, row, group) for row, group in enumerate(self._groups.values())
-        )
+        return (ZooEntry(self, row, group) for row, group in enumerate(self._groups.values()))
 
     def __getitem__(self, key: int | str) -> ZooEntry:
         """Return the entry of a row number, an id such as ``timm:resnet50``, or a hash.
@@ -235,7 +235,9 @@ class Zoo:
     @cached_property
     def _groups(self) -> dict[str, tuple[Architecture, ...]]:
         path = self.directory / folder.ARCHITECTURES
-        groups = by_structure(architectures_from_bytes(self._folder.read(folder.ARCHITECTURES), path))
+        groups = by_structure(
+            architectures_from_bytes(self._folder.read(folder.ARCHITECTURES), path)
+        )
         counts = self._folder.manifest.counts
         names = sum(map(len, groups.values()))
         if len(groups) != counts.get("distinct") or names != counts.get("names"):
@@ -364,8 +366,8 @@ class Zoo:
 
     def find(self, source: str) -> ZooEntry | None:
         """Return the entry that ``id`` or ``zoo:id`` names, or None."""
-        key = source.removeprefix("zoo:")
-        return self[key] if key in self else None
+        row = self._row_of.get(source.removeprefix("zoo:"))
+        return None if row is None else self[row]
 
     def load(self, source: str | os.PathLike[str] | ArchGraph) -> ArchGraph:
         """Return the canonical graph of any source; networks of this zoo need no library.
@@ -447,9 +449,7 @@ class Zoo:
             for row, score in zip(rows[0], scores[0], strict=True)
         ]
 
-    def _hit(
-        self, row: int, score: float, where: Callable[[Architecture], bool] | None
-    ) -> Hit:
+    def _hit(self, row: int, score: float, where: Callable[[Architecture], bool] | None) -> Hit:
         group = self._group_list[row]
         first = group[0] if where is None else next(filter(where, group))
         group = (first, *(record for record in group if record is not first))
@@ -564,9 +564,7 @@ class Zoo:
             keys = list(contents.groups)
             matrix[old] = self.embeddings[[self._row_of[keys[row]] for row in old]]
             if fresh:
-                matrix[fresh] = encode_graphs(
-                    self.encoder, [contents.graphs[row] for row in fresh]
-                )
+                matrix[fresh] = encode_graphs(self.encoder, [contents.graphs[row] for row in fresh])
             contents = replace(contents, embeddings=matrix, encoder=dict(stamp))
         self._write(contents)
 

@@ -1,0 +1,439 @@
+"""The ``narfast`` command. Parses, calls the library, prints; everything heavy is imported late.
+
+stdout holds only results; bars, notes and errors go to stderr. A user's mistake is one line and
+exit code 2, Ctrl-C is 130.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+import narfast
+from narfast.errors import NarfastError
+
+if TYPE_CHECKING:
+    from narfast.zoo import Architecture, Zoo
+    from narfast.zoo.store import Encoder
+
+__all__ = ["app", "main"]
+
+_BAD_INPUT = 2
+_INTERRUPTED = 130
+
+
+class _Commands(TyperGroup):
+    """Turns what a user can cause into one line on stderr and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the chosen command."""
+        try:
+            return super().invoke(ctx)
+        except NarfastError as error:
+            raise _exit(str(error)) from None
+        except KeyboardInterrupt:
+            typer.echo("interrupted", err=True)
+            raise typer.Exit(_INTERRUPTED) from None
+        except BrokenPipeError:
+            # The reader (head, less) has gone: no one is left to be told.
+            with contextlib.suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(1) from None
+        except OSError as error:
+            if error.errno is None:
+                raise
+            raise _exit(_system_error(error)) from None
+        except MemoryError:
+            raise _exit("out of memory; use fewer or smaller networks at a time") from None
+
+
+app = typer.Typer(
+    name="narfast",
+    cls=_Commands,
+    help="Find the networks whose designs are most alike, and see why.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+zoo_app = typer.Typer(
+    help="Build, extend, describe and check zoos.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(zoo_app, name="zoo")
+
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+_ZooOption = Annotated[
+    str, typer.Option("--zoo", metavar="DIR", help="A zoo folder; the shipped one by default.")
+]
+_Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE",
+        help="An ONNX file, timm:NAME, torchvision:NAME, or zoo:ID.",
+    ),
+]
+_ZooDir = Annotated[Path, typer.Argument(metavar="DIR", help="A zoo folder.")]
+_EncoderOption = Annotated[
+    str,
+    typer.Option(metavar="DIR", help="An encoder folder; the shipped one by default."),
+]
+
+
+def main() -> None:
+    """Run the command line; the entry point of the ``narfast`` script."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError):
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"narfast {narfast.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    logging.getLogger("narfast").handlers[:] = [handler]
+
+
+@app.command()
+def search(
+    source: _Source,
+    k: Annotated[int, typer.Option("-k", min=1, help="Hits to show.")] = 10,
+    zoo: _ZooOption = "default",
+    family: Annotated[str | None, typer.Option(help="Only this family.")] = None,
+    max_params: Annotated[
+        int | None, typer.Option(min=0, help="Only networks with at most this many parameters.")
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """Find the networks of a zoo that are most like SOURCE, and the motifs they share."""
+    from narfast.cli_tables import print_hits
+    from narfast.explain import shared_motifs
+    from narfast.zoo import Zoo
+
+    opened = Zoo.open(zoo)
+    if family is not None:
+        _check_family(opened, family)
+    with _status(f"reading {source}"):
+        query = opened.load(source)
+    with _status("searching"):
+        hits = opened.search(query, k, where=_filter(family, max_params))
+        graphs = [opened[hit.structural_hash].graph for hit in hits]
+        shared = shared_motifs(query, graphs) if hits else []
+    if as_json:
+        _print_json(
+            [
+                {**hit.to_json(), "shared_motifs": [motif.to_json() for motif in motifs]}
+                for hit, motifs in zip(hits, shared, strict=True)
+            ]
+        )
+    else:
+        if not hits:
+            typer.echo("no network of the zoo passes the filters", err=True)
+        print_hits(query, hits, shared)
+
+
+@app.command()
+def inspect(source: _Source, zoo: _ZooOption = "default", as_json: _Json = False) -> None:
+    """Show what SOURCE consists of: operators, motifs with counts, macro graph."""
+    from narfast.cli_tables import print_summary
+    from narfast.explain import summarize
+
+    with _status(f"reading {source}"):
+        graph = _load(source, zoo)
+        summary = summarize(graph)
+    if as_json:
+        _print_json(summary.to_json())
+    else:
+        print_summary(summary)
+
+
+@app.command()
+def encode(
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="As for search.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.parquet")],
+    resume: Annotated[bool, typer.Option(help="Keep the rows of an earlier run.")] = False,
+    encoder: _EncoderOption = "default",
+    zoo: _ZooOption = "default",
+) -> None:
+    """Write the vectors of many networks to a parquet file; bad ones are listed, never fatal."""
+    from narfast.bulk import encode_to_parquet
+    from narfast.cli_tables import print_errors
+
+    with _bar("encoding", "networks") as progress:
+        report = encode_to_parquet(
+            sources,
+            output,
+            _encoder(encoder),
+            load=lambda source: _load(source, zoo),
+            resume=resume,
+            progress=progress,
+        )
+    print_errors(report.errors)
+    if not report.rows:
+        raise _exit("none of the sources could be read; see the table above")
+    kept = f", {report.resumed} of them from an earlier run" if report.resumed else ""
+    typer.echo(f"{output}: {report.rows} networks{kept}, {len(report.errors)} errors", err=True)
+
+
+@zoo_app.command("build")
+def zoo_build(
+    directory: _ZooDir,
+    source: Annotated[
+        list[str], typer.Option("--source", help="A library: timm or torchvision; repeatable.")
+    ],
+    workers: Annotated[int, typer.Option(min=1, help="Processes that read networks.")] = 2,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, help="Seconds that one network may take.")
+    ] = 120.0,
+    embed: Annotated[bool, typer.Option(help="Make embeddings too.")] = True,
+    encoder: _EncoderOption = "default",
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Forget what an earlier, stopped run left.")
+    ] = False,
+    as_json: _Json = False,
+) -> None:
+    """Build a zoo of all networks of some libraries; goes on where an earlier run stopped."""
+    from narfast.cli_tables import print_errors, print_zoo_info
+    from narfast.zoo.builder import build_zoo, identifiers_of
+
+    with _status("listing networks"):
+        identifiers = [name for library in source for name in identifiers_of(library)]
+        model = _encoder(encoder) if embed else None
+    with _bar("reading", "networks") as reading, _bar("embedding", "structures") as embedding:
+        report = build_zoo(
+            directory,
+            identifiers,
+            encoder=model,
+            encoder_source=encoder,
+            workers=workers,
+            timeout=timeout,
+            fresh=fresh,
+            on_network=lambda done, total, _: reading(done, total),
+            on_embedded=embedding,
+        )
+    errors = [(failure.id, failure.reason) for failure in report.failures]
+    print_errors(errors)
+    info = report.zoo.info()
+    if as_json:
+        _print_json({**info, "errors": dict(errors), "resumed": report.resumed})
+    else:
+        print_zoo_info(info)
+
+
+@zoo_app.command("add")
+def zoo_add(
+    directory: _ZooDir,
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="As for search.")],
+    as_json: _Json = False,
+) -> None:
+    """Add networks to a zoo; sources that fail are listed, never fatal."""
+    from narfast.cli_tables import print_errors
+    from narfast.zoo import Zoo
+
+    zoo = Zoo.open(directory)
+    with _bar("adding", "networks") as progress:
+        report = zoo.add(sources, progress=progress)
+    print_errors(report.errors)
+    if not report.added:
+        raise _exit("none of the sources could be read; see the table above")
+    if as_json:
+        _print_json(
+            {
+                "added": list(report.added),
+                "new_structures": report.new_structures,
+                "errors": dict(report.errors),
+                "checksum": zoo.checksum,
+            }
+        )
+    else:
+        typer.echo(
+            f"{directory}: added {len(report.added)} names, {report.new_structures} of them new "
+            f"structures; {len(zoo)} structures in all"
+        )
+
+
+@zoo_app.command("info")
+def zoo_info(
+    directory: Annotated[str, typer.Argument(metavar="[DIR]")] = "default", as_json: _Json = False
+) -> None:
+    """Show what a zoo holds."""
+    from narfast.cli_tables import print_zoo_info
+    from narfast.zoo import Zoo
+
+    info = Zoo.open(directory).info()
+    if as_json:
+        _print_json(info)
+    else:
+        print_zoo_info(info)
+
+
+@zoo_app.command("verify")
+def zoo_verify(
+    directory: Annotated[str, typer.Argument(metavar="[DIR]")] = "default", as_json: _Json = False
+) -> None:
+    """Check every file of a zoo against its manifest, and every graph against its hash."""
+    from narfast.zoo import Zoo
+
+    zoo = Zoo.open(directory)
+    with _status("checking"):
+        problems = zoo.verify()
+    if as_json:
+        _print_json({"path": str(zoo.directory), "whole": not problems, "problems": problems})
+    elif not problems:
+        typer.echo(f"{zoo.directory}: whole, {len(zoo)} structures, checksum {zoo.checksum[:16]}")
+    if problems:
+        for problem in problems[:-1]:
+            typer.echo(f"error: {problem}", err=True)
+        raise _exit(problems[-1])
+
+
+@zoo_app.command("embed")
+def zoo_embed(directory: _ZooDir, encoder: _EncoderOption = "default") -> None:
+    """Make the embeddings of a zoo again with an encoder; its graphs stay as they are."""
+    from narfast.zoo import Zoo
+
+    zoo = Zoo.open(directory)
+    with _bar("embedding", "structures") as progress:
+        zoo.embed(_encoder(encoder), source=encoder, progress=progress)
+    typer.echo(f"{directory}: {len(zoo)} structures embedded", err=True)
+
+
+@app.command()
+def pretrain(
+    config: Annotated[Path, typer.Option("-c", "--config", help="A TOML file.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR")],
+    zoo: _ZooOption = "default",
+    resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint.")] = True,
+) -> None:
+    """Train an encoder on the networks of a zoo."""
+    from narfast.pretrain import PretrainConfig, run
+    from narfast.zoo import Zoo
+
+    settings = PretrainConfig.from_toml(config)
+    opened = Zoo.open(zoo)
+    graphs = [entry.graph for entry in opened]
+    labels = [entry.family for entry in opened]
+    run(settings, graphs, labels, output, resume=resume, progress=True)
+    typer.echo(f"{output}: encoder written; 'narfast zoo embed' puts it to use", err=True)
+
+
+@app.command()
+def evaluate(
+    protocol: Annotated[str, typer.Argument(metavar="PROTOCOL", help="Such as paper-real.")],
+    zoo: _ZooOption = "default",
+    seed: Annotated[int, typer.Option(help="Of tie-breaking and bootstrap.")] = 0,
+    as_json: _Json = False,
+) -> None:
+    """Measure how well each method finds what a protocol calls relevant."""
+    from narfast.cli_tables import print_report
+    from narfast.evaluation import evaluate as run
+    from narfast.zoo import Zoo
+
+    with _bar("evaluating", "runs") as progress:
+        report = run(protocol, Zoo.open(zoo), seed=seed, progress=progress)
+    if as_json:
+        _print_json(report.to_json())
+    else:
+        print_report(report)
+
+
+def _load(source: str, zoo: str) -> Any:
+    """Read a source; ``zoo:ID`` is looked up in a zoo, all else is read anew."""
+    if source.startswith("zoo:"):
+        from narfast.zoo import Zoo
+
+        return Zoo.open(zoo).load(source)
+    return narfast.load(source)
+
+
+def _encoder(source: str) -> Encoder:
+    from narfast.encoder import ArchitectureEncoder
+
+    encoder: Encoder = ArchitectureEncoder.from_pretrained(source)
+    return encoder
+
+
+def _filter(family: str | None, max_params: int | None) -> Callable[[Architecture], bool] | None:
+    if family is None and max_params is None:
+        return None
+
+    def keep(record: Architecture) -> bool:
+        if family is not None and record.family != family:
+            return False
+        return max_params is None or (record.params is not None and record.params <= max_params)
+
+    return keep
+
+
+def _check_family(zoo: Zoo, family: str) -> None:
+    known = sorted({record.family for record in zoo.records if record.family})
+    if family not in known:
+        import difflib
+
+        close = difflib.get_close_matches(family, known, n=3)
+        hint = f"did you mean {', '.join(close)}?" if close else "see 'narfast zoo info'"
+        raise NarfastError(f"{family}: no such family in the zoo {zoo.directory}; {hint}")
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2, allow_nan=False))
+
+
+def _exit(message: str) -> typer.Exit:
+    line = " ".join(message.split())
+    typer.echo(f"error: {line}", err=True)
+    return typer.Exit(_BAD_INPUT)
+
+
+_REMEDIES = {
+    errno.ENOSPC: "free some space or choose another disk",
+    errno.EDQUOT: "free some space or choose another disk",
+    errno.EROFS: "choose a place that can be written",
+    errno.EACCES: "check its permissions or choose another place",
+    errno.EPERM: "check its permissions or choose another place",
+    errno.ENOENT: "check the path",
+    errno.EISDIR: "give a file, not a folder",
+    errno.ENOTDIR: "give a folder, not a file",
+}
+
+
+def _system_error(error: OSError) -> str:
+    where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+    remedy = _REMEDIES.get(error.errno or 0)
+    reason = (error.strerror or "system error").lower()
+    return f"{where}{reason}" + (f"; {remedy}" if remedy else "")
+
+
+def _status(text: str) -> contextlib.AbstractContextManager[None]:
+    from narfast.cli_tables import spinner
+
+    return spinner(text)
+
+
+def _bar(verb: str, unit: str) -> contextlib.AbstractContextManager[Callable[[int, int], None]]:
+    from narfast.cli_tables import progress_bar
+
+    return progress_bar(verb, unit)

@@ -1,0 +1,311 @@
+"""What the ``narfast`` command shows to people: tables, and progress with the time left."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from narfast.evaluation import Report
+    from narfast.explain import NetworkSummary, SharedMotif
+    from narfast.graph import ArchGraph
+    from narfast.zoo import Hit
+
+__all__ = [
+    "print_errors",
+    "print_hits",
+    "print_report",
+    "print_summary",
+    "print_zoo_info",
+    "progress_bar",
+    "short_count",
+    "spinner",
+]
+
+_MOTIF_ROWS = 20
+_SHARED_ROWS = 8
+_SHARED_HITS = 5
+_REPORT_EVERY = 10.0  # seconds between progress lines where no bar can be drawn
+
+
+def short_count(value: int | None) -> str:
+    """Write a large number as people do: 25557032 -> 25.6M."""
+    if value is None:
+        return "–"
+    for limit, unit in ((10**9, "B"), (10**6, "M"), (10**3, "k")):
+        if value >= limit:
+            return f"{value / limit:.3g}{unit}"
+    return str(value)
+
+
+def print_hits(
+    query: ArchGraph, hits: Sequence[Hit], shared: Sequence[Sequence[SharedMotif]]
+) -> None:
+    """Show the hits, and below them the motifs that the query has in common with the best."""
+    console = _console()
+    title = query.meta.name or "query"
+    table = _table(f"Networks most like {escape(title)} ({query.num_nodes} operators)")
+    table.add_column("#", justify="right")
+    table.add_column("score", justify="right")
+    table.add_column("name", overflow="fold")
+    for column in ("family", "library"):
+        table.add_column(column, overflow="fold")
+    table.add_column("params", justify="right")
+    for place, hit in enumerate(hits, 1):
+        others = len(hit.ids) - 1
+        table.add_row(
+            str(place),
+            f"{hit.score:.4f}",
+            escape(hit.name) + (f" [dim]+{others} more[/dim]" if others else ""),
+            escape(hit.family or "–"),
+            escape(hit.source),
+            short_count(hit.params),
+        )
+    console.print(table)
+    _print_shared(console, hits, shared)
+
+
+def _print_shared(
+    console: Console, hits: Sequence[Hit], shared: Sequence[Sequence[SharedMotif]]
+) -> None:
+    table = _table("Why: motifs shared with the best hits (times in the query / in each hit)")
+    table.add_column("motif")
+    table.add_column("size", justify="right")
+    table.add_column("query", justify="right")
+    best = list(zip(hits, shared, strict=True))[:_SHARED_HITS]
+    for place in range(1, len(best) + 1):
+        table.add_column(f"#{place}", justify="right")
+    table.add_column("operators", overflow="fold")
+    weight: dict[str, int] = {}
+    sample: dict[str, SharedMotif] = {}
+    for _, motifs in best:
+        for motif in motifs:
+            gain = motif.size * min(motif.count, motif.query_count)
+            weight[motif.motif_id] = weight.get(motif.motif_id, 0) + gain
+            sample[motif.motif_id] = motif
+    counts = [{motif.motif_id: motif.count for motif in motifs} for _, motifs in best]
+    rows = sorted(sample, key=lambda key: (-weight[key], key))
+    for key in rows[:_SHARED_ROWS]:
+        motif = sample[key]
+        table.add_row(
+            key[:8],
+            str(motif.size),
+            str(motif.query_count),
+            *(str(found.get(key, "")) for found in counts),
+            escape(motif.operators),
+        )
+    if rows:
+        console.print(table)
+    elif hits:
+        console.print("The query shares no motif with the best hits.")
+
+
+def print_summary(summary: NetworkSummary) -> None:
+    """Show one network: facts, operators, motifs, macro graph."""
+    console = _console()
+    facts = Table.grid(padding=(0, 2))
+    shape = "–" if summary.input_shape is None else " × ".join(map(str, summary.input_shape))
+    unknown = sum(summary.unknown_ops.values())
+    rows = {
+        "network": escape(summary.name or "–"),
+        "source": escape(summary.source or "–") + f" (trace: {escape(summary.trace_kind or '–')})",
+        "family, task": escape(f"{summary.family or '–'}, {summary.task or '–'}"),
+        "parameters": short_count(summary.params),
+        "input": shape,
+        "graph": f"{summary.nodes} operators, {summary.edges} edges",
+        "macro graph": f"{summary.macro_nodes} motif instances, {summary.macro_edges} edges",
+        "structural hash": summary.structural_hash,
+    }
+    if unknown:
+        listed = ", ".join(f"{count}× {name}" for name, count in summary.unknown_ops.items())
+        rows["unknown operators"] = escape(listed)
+    if summary.untraced:
+        rows["not traced"] = f"{summary.untraced} parameter tensors"
+    for key, value in rows.items():
+        facts.add_row(f"[bold]{key}[/bold]", value)
+    console.print(facts)
+    top = [f"{count}× {escape(name)}" for name, count in summary.operators.items()]
+    console.print("\n[bold]operators[/bold]  " + ", ".join(top[:_MOTIF_ROWS]))
+    console.print()
+    table = _table("Motifs, largest share first")
+    table.add_column("motif")
+    table.add_column("size", justify="right")
+    table.add_column("count", justify="right")
+    table.add_column("share", justify="right")
+    table.add_column("operators", overflow="fold")
+    for motif in summary.motifs[:_MOTIF_ROWS]:
+        share = motif.size * motif.count / max(1, summary.nodes)
+        table.add_row(
+            motif.motif_id[:8],
+            str(motif.size),
+            str(motif.count),
+            f"{share:.0%}",
+            escape(motif.operators),
+        )
+    if len(summary.motifs) > _MOTIF_ROWS:
+        table.caption = f"and {len(summary.motifs) - _MOTIF_ROWS} smaller motifs"
+    console.print(table)
+
+
+def print_zoo_info(info: Mapping[str, Any]) -> None:
+    """Show what a zoo holds."""
+    console = _console()
+    encoder = info["encoder"]
+    facts = Table.grid(padding=(0, 2))
+    rows = {
+        "zoo": escape(str(info["path"])),
+        "structures": f"{info['distinct']:,} distinct, {info['names']:,} names",
+        "sources": ", ".join(f"{escape(k)} {v:,}" for k, v in info["by_source"].items()),
+        "families": f"{len(info['by_family']):,}",
+        "encoder": f"{encoder['fingerprint'][:12]}, {encoder['dim']} dimensions"
+        if encoder
+        else "none yet: run 'narfast zoo embed'",
+        "size": f"{info['bytes'] / 1e6:.1f} MB",
+        "versions": ", ".join(f"{escape(k)} {escape(v)}" for k, v in info["versions"].items()),
+        "checksum": info["checksum"],
+    }
+    for key, value in rows.items():
+        facts.add_row(f"[bold]{key}[/bold]", value)
+    console.print(facts)
+    largest = list(info["by_family"].items())[:12]
+    named = ", ".join(f"{escape(name or '(none)')} {count}" for name, count in largest)
+    console.print(f"\n[bold]largest families[/bold]  {named}")
+
+
+def print_report(report: Report) -> None:
+    """Show every method's metrics side by side, one table per setting."""
+    console = _console()
+    for result in report.results:
+        cutoffs = ["20", "50", "100"]
+        facts = result.to_json()
+        table = _table(
+            f"{report.protocol}: {escape(result.setting.description)}\n"
+            f"{facts['queries']} queries, {facts['families']} families, "
+            f"{facts['database']} structures"
+        )
+        table.add_column("method")
+        for measure in ("MRR", "MAP", "NDCG"):
+            for cut in cutoffs:
+                table.add_column(f"{measure}@{cut}", justify="right", no_wrap=True)
+        best = {
+            (measure, cut): max(m[measure][cut].mean for m in result.methods.values())
+            for measure in ("mrr", "map", "ndcg")
+            for cut in cutoffs
+        }
+        for name, measures in result.methods.items():
+            cells = []
+            for (measure, cut), top in best.items():
+                mean = measures[measure][cut].mean
+                text = f"{mean:.3f}".removeprefix("0")
+                cells.append(f"[bold]{text}[/bold]" if mean == top else text)
+            table.add_row(escape(name), *cells)
+        console.print(table)
+        uncertain = _table("at 20: mean with its 95 % interval, and the mean over families")
+        uncertain.add_column("method")
+        for measure in ("MRR", "MAP", "NDCG"):
+            uncertain.add_column(measure, justify="right")
+            uncertain.add_column(f"{measure} by family", justify="right")
+        for name, measures in result.methods.items():
+            cells = []
+            for measure in ("mrr", "map", "ndcg"):
+                metric = measures[measure]["20"]
+                cells.append(f"{metric.mean:.3f} [{metric.low:.3f}, {metric.high:.3f}]")
+                cells.append(
+                    f"{metric.family_mean:.3f} [{metric.family_low:.3f}, {metric.family_high:.3f}]"
+                )
+            uncertain.add_row(escape(name), *map(escape, cells))
+        console.print(uncertain)
+    console.print(f"seed {report.seed}, zoo {report.zoo[:16]}", style="dim")
+
+
+def print_errors(errors: Sequence[tuple[str, str]]) -> None:
+    """Show what could not be read, on stderr."""
+    if not errors:
+        return
+    console = Console(stderr=True, highlight=False)
+    table = _table(f"{len(errors)} could not be read")
+    table.add_column("source", overflow="fold")
+    table.add_column("reason", overflow="fold")
+    for source, reason in errors:
+        table.add_row(escape(source), escape(reason))
+    console.print(table)
+
+
+@contextlib.contextmanager
+def spinner(text: str) -> Iterator[None]:
+    """Show a spinner on an interactive stderr while the body runs."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(escape(text)):
+        yield
+
+
+@contextlib.contextmanager
+def progress_bar(verb: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """Show progress with the time left on stderr, from the first call of what is yielded on.
+
+    Where stderr is no terminal, a line every few seconds takes the bar's place.
+    """
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True, highlight=False)
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+    task: Any = None
+    first = last = time.monotonic()
+    begun = 0
+
+    def update(done: int, total: int) -> None:
+        nonlocal task, last, first, begun
+        now = time.monotonic()
+        if task is None:
+            progress.start()
+            task = progress.add_task(verb, total=total, completed=max(0, done - 1))
+            first, begun = now, done
+        progress.update(task, completed=done, total=total)
+        if not console.is_terminal and now - last >= _REPORT_EVERY and done > begun:
+            left = (now - first) / (done - begun) * (total - done)
+            print(
+                f"{verb}: {done} of {total} {unit}, about {left:.0f} s left",
+                file=sys.stderr,
+                flush=True,
+            )
+            last = now
+
+    try:
+        yield update
+    finally:
+        progress.stop()
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    if not console.is_terminal and console.width < 120:
+        console = Console(highlight=False, width=120)  # a file or pipe has no edge to wrap at
+    return console
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)

@@ -1,0 +1,8 @@
+"""How good is a search? Protocols say what is relevant, methods rank, metrics score."""
+
+from __future__ import annotations
+
+from narfast.evaluation.metrics import CUTOFFS, Metric, score_rankings
+from narfast.evaluation.protocols import PROTOCOLS, Report, evaluate
+
+__all__ = ["CUTOFFS", "PROTOCOLS", "Metric", "Report", "evaluate", "score_rankings"]

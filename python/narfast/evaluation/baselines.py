@@ -1,0 +1,183 @@
+"""Training-free ways to compare networks: operator histogram, and tf-idf of WL neighbourhoods.
+
+A learned encoder has to beat these to be worth its training.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from narfast.graph import GraphBatch
+
+__all__ = [
+    "SparseRows",
+    "cosine_similarities",
+    "operator_histogram",
+    "tf_idf",
+    "wl_counts",
+    "wl_labels",
+]
+
+_IN, _OUT, _OWN = (
+    np.uint64(0x9E3779B97F4A7C15),
+    np.uint64(0xC2B2AE3D27D4EB4F),
+    np.uint64(0x165667B19E3779F9),
+)
+
+
+@dataclass(frozen=True)
+class SparseRows:
+    """A sparse matrix by rows.
+
+    Attributes:
+        ptr: int64[rows + 1].
+        column: int64[nnz], ascending within a row.
+        value: float32[nnz].
+        columns: number of columns.
+    """
+
+    ptr: NDArray[np.int64]
+    column: NDArray[np.int64]
+    value: NDArray[np.float32]
+    columns: int
+
+    def __len__(self) -> int:
+        return len(self.ptr) - 1
+
+    def rows(self) -> NDArray[np.int64]:
+        """Return the row of every value, int64[nnz]."""
+        return np.repeat(np.arange(len(self), dtype=np.int64), np.diff(self.ptr))
+
+    def take(self, rows: NDArray[np.int64]) -> SparseRows:
+        """Return some rows as a matrix of their own."""
+        lengths = np.diff(self.ptr)[rows]
+        ptr = np.zeros(len(rows) + 1, dtype=np.int64)
+        np.cumsum(lengths, out=ptr[1:])
+        places = np.arange(ptr[-1]) + np.repeat(self.ptr[rows] - ptr[:-1], lengths)
+        return SparseRows(ptr, self.column[places], self.value[places], self.columns)
+
+
+def operator_histogram(batch: GraphBatch) -> SparseRows:
+    """Count the operators of each graph, attributes aside: rows are graphs, columns operators."""
+    graph = _graph_of_node(batch)
+    return _count(graph, batch.op.astype(np.uint64), len(batch))
+
+
+def wl_labels(batch: GraphBatch, hops: int) -> list[NDArray[np.uint64]]:
+    """Label every node by its operator, attributes and neighbourhood up to ``hops`` away.
+
+    Weisfeiler-Lehman refinement: a node's next label hashes its own label with the multisets of
+    its in-neighbours' and of its out-neighbours' labels. Linear in nodes and edges per hop.
+
+    Returns:
+        Labels uint64[N] after 0, 1, ..., ``hops`` rounds.
+    """
+    degrees = np.diff(batch.in_ptr)
+    target = np.repeat(np.arange(len(batch.op), dtype=np.int64), degrees)
+    base = np.repeat(batch.node_ptr[:-1], np.diff(batch.node_ptr))
+    source = batch.in_src.astype(np.int64) + base[target]
+    by_source = np.argsort(source, kind="stable")
+    out_ptr = np.zeros(len(batch.op) + 1, dtype=np.int64)
+    np.cumsum(np.bincount(source, minlength=len(batch.op)), out=out_ptr[1:])
+    label = _mix(batch.op.astype(np.uint64) << np.uint64(32) | batch.attr.astype(np.uint64))
+    labels = [label]
+    for _ in range(hops):
+        incoming = _segment_sums(_mix(label ^ _IN)[source], batch.in_ptr)
+        outgoing = _segment_sums(_mix(label ^ _OUT)[target[by_source]], out_ptr)
+        label = _mix(label * _OWN + _mix(incoming ^ _IN) + _mix(outgoing ^ _OUT))
+        labels.append(label)
+    return labels
+
+
+def wl_counts(batch: GraphBatch, hops: int) -> SparseRows:
+    """Count each graph's WL labels of 0 to ``hops`` rounds: rows are graphs, columns labels."""
+    graph = _graph_of_node(batch)
+    labels = wl_labels(batch, hops)
+    # A label of one round must not be taken for one of another: each round has its own salt.
+    keys = [_mix(label + np.uint64(round_)) for round_, label in enumerate(labels)]
+    return _count(np.tile(graph, len(keys)), np.concatenate(keys), len(batch))
+
+
+def tf_idf(counts: SparseRows, database: NDArray[np.int64] | None = None) -> SparseRows:
+    """Weigh counts as (1 + ln count) * (1 + ln((1 + n) / (1 + df))), df over ``database`` rows."""
+    rows = counts if database is None else counts.take(database)
+    frequency = np.bincount(rows.column, minlength=counts.columns)
+    idf = 1.0 + np.log((1.0 + len(rows)) / (1.0 + frequency))
+    value = (1.0 + np.log(counts.value)) * idf[counts.column]
+    return SparseRows(counts.ptr, counts.column, value.astype(np.float32), counts.columns)
+
+
+def cosine_similarities(
+    matrix: SparseRows, queries: NDArray[np.int64], database: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Return the cosine of each query row to each database row, float32 [queries, database]."""
+    squares = np.bincount(
+        matrix.rows(), weights=matrix.value.astype(np.float64) ** 2, minlength=len(matrix)
+    )
+    lengths = np.sqrt(np.where(squares > 0.0, squares, 1.0))
+    unit = SparseRows(
+        matrix.ptr,
+        matrix.column,
+        (matrix.value / lengths[matrix.rows()]).astype(np.float32),
+        matrix.columns,
+    )
+    left, right = unit.take(queries), unit.take(database)
+    # The database by columns, so that a query touches only the rows that share a label with it.
+    order = np.argsort(right.column, kind="stable")
+    column_ptr = np.zeros(matrix.columns + 1, dtype=np.int64)
+    np.cumsum(np.bincount(right.column, minlength=matrix.columns), out=column_ptr[1:])
+    result: NDArray[np.float32] = _dot(
+        left.ptr,
+        left.column,
+        left.value,
+        column_ptr,
+        right.rows()[order],
+        right.value[order],
+        len(database),
+    )
+    return result
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _dot(
+    ptr: Any, column: Any, value: Any, column_ptr: Any, row: Any, weight: Any, width: int
+) -> Any:
+    scores = np.zeros((len(ptr) - 1, width), dtype=np.float32)
+    for query in range(len(ptr) - 1):
+        line = scores[query]
+        for place in range(ptr[query], ptr[query + 1]):
+            factor = value[place]
+            for entry in range(column_ptr[column[place]], column_ptr[column[place] + 1]):
+                line[row[entry]] += factor * weight[entry]
+    return scores
+
+
+def _graph_of_node(batch: GraphBatch) -> NDArray[np.int64]:
+    return np.repeat(np.arange(len(batch), dtype=np.int64), np.diff(batch.node_ptr))
+
+
+def _count(row: NDArray[np.int64], key: NDArray[np.uint64], rows: int) -> SparseRows:
+    """Count equal (row, key) pairs; keys become columns in ascending order."""
+    distinct, column = np.unique(key, return_inverse=True)
+    pair, count = np.unique(row * max(1, len(distinct)) + column, return_counts=True)
+    ptr = np.searchsorted(pair, np.arange(rows + 1) * max(1, len(distinct))).astype(np.int64)
+    return SparseRows(ptr, pair % max(1, len(distinct)), count.astype(np.float32), len(distinct))
+
+
+def _mix(value: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Spread 64 bits over 64 bits one to one (the finaliser of SplitMix64)."""
+    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return value ^ (value >> np.uint64(31))
+
+
+def _segment_sums(values: NDArray[np.uint64], ptr: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Sum ``values`` between consecutive offsets, modulo 2^64, where differences stay exact."""
+    total = np.zeros(len(values) + 1, dtype=np.uint64)
+    np.cumsum(values, out=total[1:])
+    return total[ptr[1:]] - total[ptr[:-1]]

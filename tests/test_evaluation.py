@@ -1,0 +1,254 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from zoo_fakes import BLOCKS, FakeEncoder, network
+
+from narfast.errors import NarfastError
+from narfast.evaluation import CUTOFFS, evaluate, score_rankings
+from narfast.evaluation.baselines import (
+    cosine_similarities,
+    operator_histogram,
+    tf_idf,
+    wl_counts,
+    wl_labels,
+)
+from narfast.evaluation.metrics import per_query_scores, rank
+from narfast.evaluation.protocols import METHODS, PROTOCOLS, rankings_of, same_family
+from narfast.graph import ArchGraph, GraphBatch, build_graph
+from narfast.operators import by_name
+from narfast.zoo import Architecture, Zoo
+from narfast.zoo.store import ZooContents, write_zoo
+
+
+def oracle(ranking: list[int], relevant: set[int], cut: int) -> tuple[float, float, float]:
+    """RR, AP / min(|relevant|, k) and NDCG at a cut-off, by their definitions."""
+    top = ranking[:cut]
+    places = [place for place, row in enumerate(top, 1) if row in relevant]
+    reciprocal = 1 / places[0] if places else 0.0
+    precision = sum(found / place for found, place in enumerate(places, 1))
+    gain = sum(1 / math.log2(place + 1) for place in places)
+    ideal = sum(1 / math.log2(place + 1) for place in range(1, min(len(relevant), cut) + 1))
+    return reciprocal, precision / min(len(relevant), cut), gain / ideal
+
+
+def test_metrics_of_a_case_done_by_hand():
+    # Relevant at ranks 1, 3 and 5 of 5; one more relevant row was not returned.
+    scores = per_query_scores([np.array([4, 9, 2, 8, 7])], [np.array([2, 4, 7, 11])])
+    assert scores["mrr"][20][0] == 1.0
+    assert scores["map"][20][0] == pytest.approx((1 / 1 + 2 / 3 + 3 / 5) / 4)
+    gain = 1 / math.log2(2) + 1 / math.log2(4) + 1 / math.log2(6)
+    ideal = sum(1 / math.log2(place + 1) for place in (1, 2, 3, 4))
+    assert scores["ndcg"][20][0] == pytest.approx(gain / ideal)
+
+
+def test_map_divides_by_what_the_cut_can_hold():
+    # 30 relevant rows fill the first 20 places: perfect at 20, although 10 are missing.
+    rows = np.arange(30)
+    scores = per_query_scores([rows], [rows])
+    assert scores["map"][20][0] == pytest.approx(1.0)
+    assert scores["ndcg"][20][0] == pytest.approx(1.0)
+
+
+def test_metrics_agree_with_the_oracle():
+    rng = np.random.default_rng(0)
+    rankings, relevant = [], []
+    for _ in range(60):
+        rankings.append(rng.permutation(150)[: rng.integers(0, 150)])
+        relevant.append(rng.choice(150, size=rng.integers(1, 120), replace=False))
+    scores = per_query_scores(rankings, relevant)
+    for query, (ranking, rows) in enumerate(zip(rankings, relevant, strict=True)):
+        for cut in CUTOFFS:
+            expected = oracle(ranking.tolist(), set(rows.tolist()), cut)
+            found = [scores[name][cut][query] for name in ("mrr", "map", "ndcg")]
+            assert found == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_query_without_relevant_rows_is_refused():
+    with pytest.raises(ValueError, match="at least one relevant"):
+        per_query_scores([np.array([1])], [np.array([], dtype=np.int64)])
+
+
+def test_means_and_intervals():
+    rankings = [np.array([0]), np.array([0]), np.array([1])]
+    relevant = [np.array([0])] * 3
+    scored = score_rankings(rankings, relevant, ["a", "a", "b"], seed=1)
+    metric = scored["mrr"]["20"]
+    assert metric.mean == pytest.approx(2 / 3)
+    assert metric.family_mean == pytest.approx(1 / 2)
+    assert metric.low < metric.mean < metric.high
+    assert metric.family_low == 0.0
+    assert metric.family_high == 1.0
+    assert scored == score_rankings(rankings, relevant, ["a", "a", "b"], seed=1)
+
+
+def test_rank_removes_and_breaks_ties_as_told():
+    scores = np.array([0.5, 0.9, 0.5, 0.5])
+    allowed = np.array([True, False, True, True])
+    assert rank(scores, allowed, 2, np.array([3, 0, 1, 2])).tolist() == [2, 3]
+
+
+# ---- baselines
+
+
+def chain(names: str) -> ArchGraph:
+    ops = names.split()
+    inputs = [[i - 1] if i else [] for i in range(len(ops))]
+    return build_graph([by_name(op).id for op in ops], [0] * len(ops), inputs, [len(ops) - 1])
+
+
+def dense(matrix):
+    table = np.zeros((len(matrix), matrix.columns))
+    table[matrix.rows(), matrix.column] = matrix.value
+    return table
+
+
+def test_operator_histogram_counts():
+    batch = GraphBatch.from_graphs([chain("input conv relu conv"), chain("input relu")])
+    counts = dense(operator_histogram(batch))
+    assert sorted(counts[0].tolist()) == [1, 1, 2]
+    assert sorted(counts[1].tolist()) == [0, 1, 1]
+
+
+def test_wl_labels_see_exactly_their_hops():
+    first = chain("input conv relu conv relu tanh")
+    second = chain("input conv relu conv relu sigmoid")
+    batch = GraphBatch.from_graphs([first, second])
+    for hops, labels in enumerate(wl_labels(batch, 3)):
+        a, b = labels[:6], labels[6:]
+        # The last operator differs; after h rounds the labels differ up to h steps away from it.
+        assert (a == b).tolist() == [place < 5 - hops for place in range(6)]
+
+
+def test_wl_labels_tell_direction_and_ignore_node_order():
+    forward = chain("input relu tanh")
+    backward = chain("input tanh relu")
+    relu, tanh, add, source = (by_name(n).id for n in ("relu", "tanh", "add", "input"))
+    diamond = build_graph([source, relu, tanh, add], [0] * 4, [[], [0], [0], [1, 2]], [3])
+    swapped = build_graph([source, tanh, relu, add], [0] * 4, [[], [0], [0], [1, 2]], [3])
+    labels = wl_labels(GraphBatch.from_graphs([forward, backward, diamond, swapped]), 2)[2]
+    assert set(labels[:3].tolist()).isdisjoint(labels[3:6].tolist())
+    assert sorted(labels[6:10].tolist()) == sorted(labels[10:].tolist())
+
+
+def test_tf_idf_and_cosine_equal_dense_arithmetic():
+    graphs = [network(family, depth) for family in BLOCKS for depth in (1, 2, 5)]
+    counts = wl_counts(GraphBatch.from_graphs(graphs), 2)
+    queries, database = np.array([0, 3, 7]), np.arange(2, len(graphs))
+    weighted = tf_idf(counts, database)
+    table = dense(counts)
+    df = (table[database] > 0).sum(axis=0)
+    idf = 1 + np.log((1 + len(database)) / (1 + df))
+    expected = np.where(table > 0, (1 + np.log(np.maximum(table, 1))) * idf, 0)
+    np.testing.assert_allclose(dense(weighted), expected, rtol=1e-6)
+    unit = expected / np.linalg.norm(expected, axis=1, keepdims=True)
+    found = cosine_similarities(weighted, queries, database)
+    np.testing.assert_allclose(found, unit[queries] @ unit[database].T, atol=1e-6)
+
+
+# ---- protocols
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory):
+    networks = []
+    for family in BLOCKS:
+        for depth in range(1, 9):
+            graph = network(family, depth, source="timm")
+            networks.append((Architecture.of(f"timm:{graph.meta.name}", graph), graph))
+    twin = network("plain", 3, name="plain_twin", source="timm")
+    networks.append((Architecture.of("timm:plain_twin", twin), twin))
+    lonely = chain("input tanh sigmoid").with_meta(name="lonely", source="timm", family="lonely")
+    networks.append((Architecture.of("timm:lonely", lonely), lonely))
+    foreign = network("plain", 11, name="plain_11", source="torchvision")
+    networks.append((Architecture.of("torchvision:plain_11", foreign), foreign))
+    path = tmp_path_factory.mktemp("zoos") / "zoo"
+    contents = ZooContents.from_networks(networks).embedded(FakeEncoder(), source="fake")
+    write_zoo(path, contents)
+    return Zoo.open(path)
+
+
+def test_paper_real_asks_what_it_says(zoo):
+    timm, whole = PROTOCOLS["paper-real"](zoo)
+    assert len(timm.queries) == 32  # 4 families of 8; the twin is no structure, lonely no query
+    assert len(timm.database) == 33
+    assert len(whole.queries) == 33
+    assert "lonely" not in timm.families
+    for query, rows, family in zip(timm.queries, timm.relevant, timm.families, strict=True):
+        assert query not in rows
+        assert len(rows) == 7
+        assert {zoo[int(row)].family for row in rows} == {family}
+
+
+def one_hot(zoo, setting):
+    families = sorted({entry.family or "" for entry in zoo})
+    table = np.zeros((len(zoo), len(families)), dtype=np.float32)
+    for entry in zoo:
+        table[entry.row, families.index(entry.family or "")] = 1
+    return table[setting.queries] @ table[setting.database].T
+
+
+def constant(zoo, setting):
+    return np.ones((len(setting.queries), len(setting.database)), dtype=np.float32)
+
+
+def test_perfect_and_constant_methods(zoo):
+    methods = {"one-hot": one_hot, "constant": constant}
+    report = evaluate("paper-real", zoo, methods=methods, seed=3).to_json()
+    for by_cut in report["methods"]["one-hot"].values():
+        for metric in by_cut.values():
+            assert set(metric.values()) == {pytest.approx(1.0)}
+    # Chance: the mean over many random orders of the same database.
+    setting = PROTOCOLS["paper-real"](zoo)[0]
+    rng = np.random.default_rng(0)
+    draws = [
+        oracle(rng.permutation(np.setdiff1d(setting.database, [q])).tolist(), set(rows), 100)
+        for _ in range(40)
+        for q, rows in zip(setting.queries.tolist(), map(np.ndarray.tolist, setting.relevant))
+    ]
+    chance = dict(zip(("mrr", "map", "ndcg"), np.mean(draws, axis=0), strict=True))
+    for name, expected in chance.items():
+        metric = report["methods"]["constant"][name]["100"]
+        spread = metric["high"] - metric["low"]
+        assert abs(metric["mean"] - expected) < spread
+        assert metric["mean"] < 0.75
+
+
+def test_report_has_what_programs_read(zoo):
+    report = evaluate("paper-real", zoo).to_json()
+    assert report["protocol"] == "paper-real"
+    assert set(report["methods"]) == set(METHODS)
+    assert report["queries"] == 32
+    assert report["families"] == 4
+    assert report["zoo"] == zoo.checksum
+    assert report["seed"] == 0
+    assert {"narfast", "numpy", "python"} <= set(report["versions"])
+    assert set(report["settings"]) == {"timm", "whole-zoo"}
+    for measures in report["methods"].values():
+        assert set(measures) == {"mrr", "map", "ndcg"}
+        for by_cut in measures.values():
+            assert set(by_cut) == {"20", "50", "100"}
+            for metric in by_cut.values():
+                assert 0 <= metric["low"] <= metric["mean"] <= metric["high"] <= 1
+    assert report["methods"]["WL tf-idf, 1 hop"]["map"]["20"]["mean"] > 0.9
+    assert evaluate("paper-real", zoo).to_json() == report
+
+
+def test_the_query_itself_is_never_ranked(zoo):
+    setting = same_family(zoo, range(len(zoo)), name="all", description="")
+    similarities = constant(zoo, setting)
+    for query, ranking in zip(setting.queries, rankings_of(setting, similarities, seed=0)):
+        assert query not in ranking
+        assert len(ranking) == len(zoo) - 1
+
+
+def test_unknown_protocol_and_zoo_without_labels(zoo, tmp_path):
+    with pytest.raises(NarfastError, match="choose from paper-real"):
+        evaluate("nonsense", zoo)
+    graph = chain("input relu")
+    path = tmp_path / "zoo"
+    write_zoo(path, ZooContents.from_networks([(Architecture.of("timm:a", graph), graph)]))
+    with pytest.raises(NarfastError, match="no queries"):
+        evaluate("paper-real", Zoo.open(path))
