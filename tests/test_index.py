@@ -63,7 +63,7 @@ def test_hnsw_finds_what_exact_search_finds():
     assert not fast.exact
     recall = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(exact, rows, strict=True)])
     assert recall > 0.97
-    # Re-ranked with float32: where the best row is the same its score is too, to the last bit or so.
+    # Re-ranked with float32: where the best row is the same, so is its score, nearly.
     same = exact[:, 0] == rows[:, 0]
     np.testing.assert_allclose(scores[same, 0], exact_scores[same, 0], atol=1e-6)
 

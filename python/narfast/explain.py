@@ -23,6 +23,7 @@ __all__ = [
 ]
 
 _KERNELS = {1: "1", 2: "2", 3: "3", 4: "5", 5: "7", 6: "9+", 7: "16+"}
+_EQUAL_WIDTH = 8  # as many output channels as input channels
 _CHAIN_LENGTH = 12
 
 
@@ -89,14 +90,18 @@ class NetworkSummary:
 
 
 def operator_label(op: int, attr: int) -> str:
-    """Name an operator with what people care for, such as ``conv3x3/2 depthwise``."""
+    """Name an operator with what people care for, such as ``conv3x3/2×4``."""
     label = operators.by_id(op).name
     kernel = _KERNELS.get(attr & 7)
     rank = attr >> 14 & 3
     if kernel and rank:
-        label += "x".join([kernel] * rank) if len(kernel) == 1 else f" {kernel}"
+        square = not attr >> 16 & 1 and len(kernel) == 1
+        label += "x".join([kernel] * rank) if square else f"({kernel})"
     if attr >> 3 & 1:
         label += "/2"
+    ratio = attr >> 7 & 15
+    if ratio not in (0, _EQUAL_WIDTH):
+        label += f"×{2 ** (ratio - 8)}" if ratio > _EQUAL_WIDTH else f"÷{2 ** (8 - ratio)}"
     groups = attr >> 4 & 3
     if groups > 1:
         label += " grouped" if groups == 2 else " depthwise"

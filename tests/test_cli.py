@@ -1,0 +1,483 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+import narfast
+import zoo_fakes
+from narfast import cli
+from narfast.bulk import encode_to_parquet
+from narfast.errors import CorruptFileError, NarfastError
+from narfast.explain import motifs_of, operator_label, shared_motifs, summarize
+from narfast.graph import GraphBatch
+from narfast.operators import by_name, pack_attributes
+from narfast.zoo import Architecture, Zoo
+from narfast.zoo.store import ZooContents, write_zoo
+from zoo_fakes import NAMES, FakeEncoder, load
+
+PYTHON_ROOT = Path(narfast.__file__).parents[1]
+
+
+@pytest.fixture
+def zoo_path(tmp_path):
+    networks = [(Architecture.of(name, load(name)), load(name)) for name in NAMES]
+    contents = ZooContents.from_networks(networks).embedded(FakeEncoder(), source="fake")
+    write_zoo(tmp_path / "zoo", contents)
+    return tmp_path / "zoo"
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Run the CLI in this process, with the made-up networks in place of libraries and weights."""
+    monkeypatch.setitem(vars(narfast), "load", load)  # before it is looked up lazily
+    monkeypatch.setattr(Zoo, "load", lambda zoo, source: _zoo_load(zoo, source))
+    monkeypatch.setattr(cli, "_encoder", lambda source: FakeEncoder())
+    monkeypatch.setattr(Zoo, "encoder", FakeEncoder())
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def invoke(*arguments):
+        return CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+
+    return invoke
+
+
+def _zoo_load(zoo, source):
+    if not isinstance(source, str):
+        return source
+    entry = zoo.find(source)
+    return entry.graph if entry is not None else load(source)
+
+
+def subprocess_run(*arguments, **options):
+    environment = {**os.environ, "PYTHONPATH": str(PYTHON_ROOT), **options.pop("env", {})}
+    return subprocess.run(
+        [sys.executable, "-m", "narfast", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=60,
+        **options,
+    )
+
+
+# ---- search and inspect
+
+
+def test_search_json(run, zoo_path):
+    result = run("search", "fake:plain_3", "-k", 3, "--zoo", zoo_path, "--json")
+    assert result.exit_code == 0, result.output
+    hits = json.loads(result.stdout)
+    assert len(hits) == 3
+    keys = {"id", "name", "names", "family", "source", "score", "params", "structural_hash"}
+    assert all(keys <= set(hit) for hit in hits)
+    assert hits[0]["id"] == "fake:plain_3"
+    assert hits[0]["score"] == pytest.approx(1.0, abs=1e-6)
+    shared = hits[0]["shared_motifs"]
+    assert sum(m["size"] * m["count"] for m in shared) == load("fake:plain_3").num_nodes
+    assert all(m["count"] == m["query_count"] for m in shared)
+    assert set(shared[0]) == {"motif_id", "size", "count", "query_count", "operators"}
+
+
+def test_search_table(run, zoo_path):
+    result = run("search", "fake:plain_2", "--zoo", zoo_path)
+    assert result.exit_code == 0
+    assert "plain_2 +2 more" in result.stdout
+    assert "Why: motifs shared" in result.stdout
+    assert result.stderr == ""
+
+
+def test_search_filters(run, zoo_path):
+    arguments = ["search", "fake:plain_3", "--zoo", zoo_path, "--json"]
+    hits = json.loads(run(*arguments, "--family", "mixer", "--max-params", 2000).stdout)
+    assert {hit["id"] for hit in hits} == {"fake:mixer_1", "fake:mixer_2"}
+    wrong = run(*arguments, "--family", "mixxer")
+    assert wrong.exit_code == 2
+    assert "did you mean mixer" in wrong.stderr
+    none = run(*arguments, "--max-params", 1)
+    assert json.loads(none.stdout) == []
+
+
+def test_inspect_json(run):
+    result = run("inspect", "fake:smooth_4", "--json")
+    assert result.exit_code == 0, result.output
+    summary = json.loads(result.stdout)
+    graph = load("fake:smooth_4")
+    assert summary["nodes"] == graph.num_nodes
+    assert summary["edges"] == graph.num_edges
+    assert summary["structural_hash"] == graph.structural_hash
+    assert summary["trace_kind"] == "fake"
+    assert summary["params"] == 4000
+    assert summary["unknown_ops"] == {}
+    assert summary["operators"]["conv"] == 8
+    assert sum(m["size"] * m["count"] for m in summary["motifs"]) == graph.num_nodes
+    assert summary["macro_nodes"] == sum(m["count"] for m in summary["motifs"])
+    weights = [m["size"] * m["count"] for m in summary["motifs"]]
+    assert weights == sorted(weights, reverse=True)
+    assert max(m["count"] for m in summary["motifs"]) >= 3
+
+
+def test_inspect_table(run):
+    result = run("inspect", "fake:smooth_4")
+    assert result.exit_code == 0
+    assert "conv → silu → conv → sigmoid → add" in result.stdout
+    assert "motif instances" in result.stdout
+
+
+def test_names_that_look_like_markup_are_shown_as_they_are(run, monkeypatch):
+    graph = load("fake:plain_3").with_meta(name="[bold]x[/nonsense]")
+    monkeypatch.setitem(vars(narfast), "load", lambda source: graph)
+    result = run("inspect", "anything")
+    assert result.exit_code == 0
+    assert "[bold]x[/nonsense]" in result.stdout
+
+
+def test_operator_labels():
+    conv = by_name("conv").id
+
+    def label(**attributes):
+        return operator_label(conv, pack_attributes(**attributes))
+
+    assert label(kernel=3, stride=2, groups=8, in_channels=8, spatial_rank=2) == (
+        "conv3x3/2 depthwise"
+    )
+    assert label(kernel=1, in_channels=8, out_channels=32, spatial_rank=2) == "conv1x1×4"
+    assert label(kernel=7, in_channels=8, out_channels=2, spatial_rank=1) == "conv7÷4"
+    assert label(kernel=7, square=False, spatial_rank=2) == "conv(7)"
+    assert operator_label(by_name("relu").id, 0) == "relu"
+
+
+def test_shared_motifs_count_both_sides():
+    query, hit, other = load("fake:plain_4"), load("fake:plain_3"), load("fake:mixer_4")
+    near, far = shared_motifs(query, [hit, other])
+    own, theirs = (motifs_of(GraphBatch.from_graphs([g]))[0] for g in (query, hit))
+    assert {m.motif_id for m in near} == own.keys() & theirs.keys()
+    for motif in near:
+        assert motif.query_count == own[motif.motif_id].count
+        assert motif.count == theirs[motif.motif_id].count
+    assert sum(m.size * m.count for m in far) < sum(m.size * m.count for m in near)
+    assert summarize(query).macro_nodes == sum(m.count for m in own.values())
+
+
+# ---- encode
+
+
+def test_encode(run, tmp_path):
+    output = tmp_path / "out.parquet"
+    result = run("encode", *NAMES, "fake:bad_1", NAMES[0], "-o", output)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == ""
+    assert "fake:bad_1" in result.stderr
+    table = pq.read_table(output)
+    assert table.column_names == [
+        "source",
+        "name",
+        "structural_hash",
+        "params",
+        "nodes",
+        "embedding",
+    ]
+    assert table.column("source").to_pylist() == NAMES
+    expected = FakeEncoder().encode([load(name) for name in NAMES])
+    np.testing.assert_allclose(np.array(table.column("embedding").to_pylist()), expected, atol=1e-6)
+    errors = (tmp_path / "out.parquet.errors.csv").read_text().splitlines()
+    assert errors[0] == "source,reason"
+    assert errors[1].startswith("fake:bad_1,")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "out.parquet",
+        "out.parquet.errors.csv",
+    ]
+
+
+def test_encode_of_nothing_but_errors(run, tmp_path):
+    result = run("encode", "fake:bad_1", "-o", tmp_path / "out.parquet")
+    assert result.exit_code == 2
+    assert "none of the sources" in result.stderr
+
+
+def test_an_interrupted_encode_resumes(tmp_path, monkeypatch):
+    monkeypatch.setattr("narfast.bulk._PART_ROWS", 4)
+    output = tmp_path / "out.parquet"
+    encoder = FakeEncoder()
+
+    def interrupted(source):
+        if source == NAMES[10]:
+            raise KeyboardInterrupt
+        return load(source)
+
+    with pytest.raises(KeyboardInterrupt):
+        encode_to_parquet(NAMES, output, encoder, load=interrupted)
+    assert not output.exists()
+    loaded = []
+
+    def counting(source):
+        loaded.append(source)
+        return load(source)
+
+    report = encode_to_parquet(NAMES, output, encoder, load=counting, resume=True)
+    assert report.resumed == 8
+    assert loaded == NAMES[8:]
+    table = pq.read_table(output)
+    assert table.column("source").to_pylist() == NAMES
+    assert pq.ParquetFile(output).num_row_groups > 2
+    again = encode_to_parquet(NAMES, output, encoder, load=counting, resume=True)
+    assert (again.rows, again.resumed) == (len(NAMES), len(NAMES))
+    assert pq.read_table(output).equals(table)
+    with pytest.raises(NarfastError, match="another encoder"):
+        encode_to_parquet(NAMES, output, FakeEncoder(seed=5), load=load, resume=True)
+    output.write_bytes(b"PAR1 no")
+    for part in (tmp_path / "out.parquet.parts").iterdir():
+        part.unlink()
+    with pytest.raises(CorruptFileError, match="without --resume"):
+        encode_to_parquet(NAMES, output, encoder, load=load, resume=True)
+
+
+# ---- zoo commands
+
+
+def test_zoo_build_and_info(run, tmp_path, monkeypatch):
+    from narfast.zoo import builder
+
+    monkeypatch.setattr(builder, "identifiers_of", lambda source: [*NAMES, "fake:bad_1"])
+    monkeypatch.setattr(
+        builder.build_zoo,
+        "__kwdefaults__",
+        {**builder.build_zoo.__kwdefaults__, "loader": "zoo_fakes:load"},
+    )
+    result = run("zoo", "build", tmp_path / "zoo", "--source", "fake", "--json", "--workers", 1)
+    assert result.exit_code == 0, result.output
+    built = json.loads(result.stdout)
+    assert built["distinct"] == 16
+    assert list(built["errors"]) == ["fake:bad_1"]
+    info = json.loads(run("zoo", "info", tmp_path / "zoo", "--json").stdout)
+    assert {"distinct", "names", "by_source", "by_family", "format_version", "encoder"} <= set(info)
+    assert "16 distinct" in run("zoo", "info", tmp_path / "zoo").stdout
+
+
+def test_zoo_add_verify_embed(run, zoo_path):
+    result = run("zoo", "add", zoo_path, "fake:plain_7", "fake:bad_1", "--json")
+    assert result.exit_code == 0, result.output
+    added = json.loads(result.stdout)
+    assert added["added"] == ["fake:plain_7"]
+    assert list(added["errors"]) == ["fake:bad_1"]
+    assert run("zoo", "verify", zoo_path).stdout.startswith(f"{zoo_path}: whole, 17 structures")
+    assert run("zoo", "embed", zoo_path).exit_code == 0
+    failed = run("zoo", "add", zoo_path, "fake:bad_1")
+    assert failed.exit_code == 2
+
+
+def test_zoo_verify_of_a_damaged_zoo(run, zoo_path):
+    path = zoo_path / "graphs.parquet"
+    path.write_bytes(path.read_bytes()[:-1])
+    result = run("zoo", "verify", zoo_path, "--json")
+    assert result.exit_code == 2
+    report = json.loads(result.stdout)
+    assert not report["whole"]
+    assert "graphs.parquet" in report["problems"][0]
+    assert result.stderr.startswith("error: ")
+
+
+def test_evaluate(run, zoo_path, monkeypatch):
+    from narfast.evaluation import PROTOCOLS, protocols
+
+    monkeypatch.setitem(
+        PROTOCOLS,
+        "all",
+        lambda zoo: [
+            protocols.same_family(zoo, range(len(zoo)), name="all", description="everything")
+        ],
+    )
+    result = run("evaluate", "all", "--zoo", zoo_path, "--json")
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert report["queries"] == 16
+    assert {"protocol", "methods", "families", "seed", "zoo", "versions"} <= set(report)
+    table = run("evaluate", "all", "--zoo", zoo_path)
+    assert table.exit_code == 0
+    assert "operator histogram" in table.stdout
+    assert "NDCG@100" in table.stdout
+
+
+def test_pretrain_hands_over_graphs_and_families(run, zoo_path, tmp_path, monkeypatch):
+    import types
+
+    calls = []
+    stand_in = types.ModuleType("narfast.pretrain")
+    stand_in.PretrainConfig = types.SimpleNamespace(from_toml=lambda path: ("config", path))
+    stand_in.run = lambda *arguments, **options: calls.append((arguments, options))
+    monkeypatch.setitem(sys.modules, "narfast.pretrain", stand_in)
+    result = run("pretrain", "-c", "x.toml", "-o", tmp_path / "out", "--zoo", zoo_path)
+    assert result.exit_code == 0, result.output
+    (config, graphs, labels, output), options = calls[0]
+    assert config == ("config", Path("x.toml"))
+    assert len(graphs) == len(labels) == 16
+    assert set(labels) == set(zoo_fakes.BLOCKS)
+    assert output == tmp_path / "out"
+    assert options == {"resume": True, "progress": True}
+
+
+# ---- mistakes
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["search", "fake:bad_1"],
+        ["search", "fake:plain_1", "--zoo", "/nonexistent"],
+        ["search", "zoo:nothing"],
+        ["inspect", "fake:bad_1"],
+        ["evaluate", "nonsense"],
+        ["zoo", "info", "/nonexistent"],
+        ["zoo", "verify", "/nonexistent"],
+        ["zoo", "add", "/nonexistent", "fake:plain_1"],
+        ["zoo", "build", "OUT", "--source", "keras"],
+        ["encode", "fake:plain_1", "-o", "/proc/nothing/out.parquet"],
+    ],
+)
+def test_mistakes_are_one_line_and_exit_code_2(run, zoo_path, arguments):
+    if arguments[0] in ("search", "evaluate") and "--zoo" not in arguments:
+        arguments = [*arguments, "--zoo", zoo_path]
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    lines = [line for line in result.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1
+    assert lines[0].startswith("error: ")
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (OSError(28, "No space left on device", "out/x"), "out/x: no space left on device; free"),
+        (PermissionError(13, "Permission denied", "out/x"), "out/x: permission denied; check"),
+        (OSError(30, "Read-only file system", "out/x"), "out/x: read-only file system; choose"),
+        (MemoryError(), "out of memory"),
+    ],
+)
+def test_system_errors_are_one_line(run, monkeypatch, error, expected):
+    def fail(source):
+        raise error
+
+    monkeypatch.setitem(vars(narfast), "load", fail)
+    result = run("inspect", "anything")
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"error: {expected}")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_bug_is_not_hidden(run, monkeypatch):
+    def fail(source):
+        raise ZeroDivisionError
+
+    monkeypatch.setitem(vars(narfast), "load", fail)
+    assert isinstance(run("inspect", "anything").exception, ZeroDivisionError)
+
+
+def test_ctrl_c(run, monkeypatch):
+    def interrupt(source):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(vars(narfast), "load", interrupt)
+    result = run("inspect", "anything")
+    assert result.exit_code == 130
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+
+
+# ---- as a process of its own
+
+
+def test_version_and_help():
+    assert subprocess_run("--version").stdout == f"narfast {narfast.__version__}\n"
+    result = subprocess_run("--help")
+    for command in ("search", "inspect", "encode", "zoo", "pretrain", "evaluate"):
+        assert command in result.stdout
+
+
+def test_importing_is_light():
+    code = (
+        "import sys, narfast, narfast.cli\n"
+        "print([m for m in ('torch', 'numba', 'timm', 'numpy', 'pyarrow') if m in sys.modules])"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(PYTHON_ROOT)}
+    output = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
+    )
+    assert output.stdout == "[]\n"
+
+
+def test_every_public_name_is_listed():
+    assert set(narfast.__all__) <= set(dir(narfast))
+    assert set(narfast._LAZY) < set(narfast.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = narfast.nothing
+
+
+def test_a_process_prints_no_traceback(zoo_path):
+    for arguments in (["zoo", "info", "missing"], ["search", "missing.onnx", "--zoo", zoo_path]):
+        result = subprocess_run(*arguments)
+        assert result.returncode == 2
+        assert result.stdout == ""
+        assert result.stderr.startswith("error: ")
+        assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_process_answers_in_ascii_where_it_must(zoo_path):
+    result = subprocess_run("zoo", "info", zoo_path, env={"PYTHONIOENCODING": "ascii"})
+    assert result.returncode == 0
+    assert "16 distinct" in result.stdout
+
+
+def test_a_reader_that_goes_away(zoo_path):
+    script = f"{sys.executable} -m narfast zoo info {zoo_path} | true"
+    environment = {**os.environ, "PYTHONPATH": str(PYTHON_ROOT)}
+    result = subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, env=environment, timeout=60
+    )
+    assert "Traceback" not in result.stderr
+
+
+def test_an_unwritable_zoo(zoo_path):
+    # Root may write anywhere, so the parent is made a file system that refuses everyone.
+    result = subprocess_run("zoo", "build", "/proc/zoo", "--source", "timm", "--no-embed")
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].startswith("error: ")
+    assert "Traceback" not in result.stderr
+
+
+def test_ctrl_c_of_a_process(tmp_path):
+    script = tmp_path / "wait.py"
+    script.write_text(
+        "import time, narfast\n"
+        "from narfast import cli\n"
+        "def load(source):\n"
+        "    print('ready', flush=True)\n"
+        "    time.sleep(30)\n"
+        "narfast.load = load\n"
+        "import sys\n"
+        "sys.argv = ['narfast', 'inspect', 'anything']\n"
+        "cli.main()\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(PYTHON_ROOT)}
+    process = subprocess.Popen(
+        [sys.executable, str(script)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in errors

@@ -1,0 +1,629 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from narfast.errors import CorruptFileError, NarfastError, UnsupportedSourceError
+from narfast.graph import GraphBatch
+from narfast.zoo import Architecture, Zoo
+from narfast.zoo import format as folder
+from narfast.zoo.builder import build_zoo, identifiers_of, journal_path
+from narfast.zoo.journal import Failure, Journal, pack_graph, unpack_graph
+from narfast.zoo.store import ZooContents, write_zoo
+from narfast.zoo.tables import graphs_from_bytes, graphs_to_bytes
+from narfast.zoo.workers import read_networks
+from zoo_fakes import BLOCKS, NAMES, FakeEncoder, load, network
+
+FILES = [folder.ARCHITECTURES, folder.GRAPHS, folder.EMBEDDINGS, folder.MANIFEST]
+
+
+def contents() -> ZooContents:
+    networks = [(Architecture.of(name, load(name)), load(name)) for name in NAMES]
+    return ZooContents.from_networks(networks)
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    path = tmp_path_factory.mktemp("zoos") / "zoo"
+    write_zoo(path, contents().embedded(FakeEncoder(), source="fake"))
+    return path
+
+
+@pytest.fixture
+def zoo_path(original, tmp_path):
+    return Path(shutil.copytree(original, tmp_path / "zoo"))
+
+
+def open_zoo(path):
+    return Zoo.open(path, encoder=FakeEncoder())
+
+
+def use_everything(zoo):
+    """Touch every file of a zoo."""
+    for entry in zoo:
+        assert entry.graph.num_nodes
+        assert entry.embedding.any()
+    zoo.search(zoo.embeddings[0])
+
+
+# ---- reading
+
+
+def test_only_distinct_structures_are_stored(original):
+    zoo = open_zoo(original)
+    assert len(zoo) == 16
+    assert len(zoo.records) == len(NAMES) == 18
+    entry = zoo["fake:plain_2_copy"]
+    assert entry.id == "fake:plain_2"
+    assert entry.names == ("plain_2", "plain_2_copy")
+    assert entry.sources == {"fake", "other"}
+    assert {record.id for record in entry.records} == {
+        "fake:plain_2",
+        "fake:plain_2_copy",
+        "other:plain_2",
+    }
+    hashes = [e.structural_hash for e in zoo]
+    assert len(set(hashes)) == len(hashes)
+
+
+def test_entries_are_what_was_written(original):
+    zoo = open_zoo(original)
+    for name in NAMES:
+        expected = load(name)
+        entry = zoo[name]
+        assert entry.graph.same_structure(expected)
+        assert entry.structural_hash == expected.structural_hash
+        assert (entry.family, entry.task, entry.nodes) == (
+            expected.meta.family,
+            "testing",
+            expected.num_nodes,
+        )
+        record = next(record for record in entry.records if record.id == name)
+        assert record.graph_meta() == expected.meta
+    entry = zoo[0]
+    assert entry.graph.meta.name == entry.name
+    np.testing.assert_allclose(entry.embedding, FakeEncoder().encode([entry.graph])[0], atol=1e-6)
+    assert zoo[-1].row == len(zoo) - 1
+    with pytest.raises(IndexError):
+        zoo[len(zoo)]
+    with pytest.raises(KeyError, match="not in the zoo"):
+        zoo["fake:nothing"]
+    with pytest.raises(AttributeError, match="no attribute"):
+        _ = entry.colour
+
+
+def test_embeddings_cannot_be_changed(original):
+    with pytest.raises(ValueError, match="read-only"):
+        open_zoo(original).embeddings[0, 0] = 1
+
+
+def test_search_by_name_graph_and_vector(original):
+    zoo = open_zoo(original)
+    graph = load("fake:mixer_3")
+    by_name = zoo.search("fake:mixer_3", 5)
+    assert by_name[0].id == "fake:mixer_3"
+    assert by_name[0].score == pytest.approx(1.0, abs=1e-6)
+    assert [h.id for h in zoo.search(graph, 5)] == [h.id for h in by_name]
+    assert [h.id for h in zoo.search(zoo["fake:mixer_3"].embedding, 5)] == [h.id for h in by_name]
+    assert [h.id for h in zoo.search("zoo:fake:mixer_3", 5)] == [h.id for h in by_name]
+    scores = [hit.score for hit in zoo.search(graph, 100)]
+    assert len(scores) == len(zoo)
+    assert scores == sorted(scores, reverse=True)
+    assert max(scores) <= 1.0
+    new = network("mixer", 9)
+    assert {hit.family for hit in zoo.search(new, 4)} == {"mixer"}
+
+
+def test_search_of_a_known_structure_needs_no_encoder(original):
+    zoo = Zoo.open(original)  # its encoder, "fake", cannot be loaded
+    assert zoo.search(load("fake:plain_1"), 1)[0].id == "fake:plain_1"
+
+
+def test_search_filters_look_at_every_name(original):
+    zoo = open_zoo(original)
+    hits = zoo.search("fake:plain_1", 10, where=lambda record: record.source == "other")
+    assert [hit.id for hit in hits] == ["other:plain_2"]
+    assert hits[0].names == ("plain_2", "plain_2_copy")
+    assert hits[0].ids == ("other:plain_2", "fake:plain_2", "fake:plain_2_copy")
+    small = zoo.search("fake:plain_1", 50, where=lambda record: record.params <= 1000)
+    assert {hit.params for hit in small} == {1000}
+    assert zoo.search("fake:plain_1", 5, where=lambda record: False) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "k", "message"),
+    [
+        ("fake:plain_1", 0, "k must be at least 1"),
+        (np.ones(3), 1, "shape"),
+        (np.full(8, np.nan), 1, "finite"),
+        (np.array(["a"] * 8), 1, "shape"),
+        ("zoo:nothing", 1, "not in the zoo"),
+    ],
+)
+def test_bad_queries(original, query, k, message):
+    with pytest.raises(NarfastError, match=message):
+        open_zoo(original).search(query, k)
+
+
+def test_info(original):
+    info = open_zoo(original).info()
+    assert info["distinct"] == 16
+    assert info["names"] == 18
+    assert info["by_source"] == {"fake": 17, "other": 1}
+    assert info["by_family"] == dict.fromkeys(sorted(BLOCKS), 4)
+    assert info["format_version"] == 1
+    assert info["encoder"] == {
+        "fingerprint": FakeEncoder().fingerprint,
+        "dim": 8,
+        "source": "fake",
+    }
+    json.dumps(info)
+
+
+def test_another_encoder_is_refused(original):
+    zoo = Zoo.open(original, encoder=FakeEncoder(seed=1))
+    with pytest.raises(NarfastError, match="zoo embed"):
+        zoo.search(network("plain", 9))
+
+
+# ---- writing
+
+
+def test_the_same_networks_give_the_same_bytes(original, tmp_path):
+    shuffled = [(Architecture.of(name, load(name)), load(name)) for name in reversed(NAMES)]
+    again = ZooContents.from_networks(shuffled).embedded(FakeEncoder(), source="fake")
+    write_zoo(tmp_path / "again", again)
+    for path in original.iterdir():
+        assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
+
+
+def test_a_failed_write_leaves_the_old_zoo_whole(zoo_path, monkeypatch):
+    before = {path.name: path.read_bytes() for path in zoo_path.iterdir()}
+    written = []
+
+    def full_disk(path, data):
+        if written:
+            raise OSError(28, "No space left on device", str(path))
+        written.append(path)
+        path.write_bytes(data)
+
+    monkeypatch.setattr(folder, "write_file", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        open_zoo(zoo_path).add([network("plain", 7)])
+    assert {path.name: path.read_bytes() for path in zoo_path.iterdir()} == before
+    assert [path.name for path in zoo_path.parent.iterdir()] == ["zoo"]
+    assert open_zoo(zoo_path).verify() == []
+
+
+def test_replacing_works_where_paths_cannot_be_exchanged(zoo_path, monkeypatch):
+    monkeypatch.setattr(folder, "_exchange", lambda first, second: False)
+    zoo = open_zoo(zoo_path)
+    zoo.add([network("plain", 7)])
+    assert len(open_zoo(zoo_path)) == 17
+    assert [path.name for path in zoo_path.parent.iterdir()] == ["zoo"]
+
+
+def test_a_crash_between_two_renames_is_mended(zoo_path):
+    zoo_path.rename(zoo_path.with_name(".zoo.old"))
+    assert len(open_zoo(zoo_path)) == 16
+    assert zoo_path.is_dir()
+
+
+def test_a_folder_that_is_no_zoo_is_never_replaced(tmp_path):
+    (tmp_path / "precious.txt").write_text("data")
+    with pytest.raises(NarfastError, match="not a zoo"):
+        write_zoo(tmp_path, contents())
+    with pytest.raises(NarfastError, match="not a zoo"):
+        build_zoo(tmp_path, NAMES, encoder=None, loader="zoo_fakes:load")
+    assert (tmp_path / "precious.txt").read_text() == "data"
+
+
+def test_add(zoo_path):
+    zoo = open_zoo(zoo_path)
+    encoder = zoo._encoder
+    before = {entry.id: entry.embedding.copy() for entry in zoo}
+    alias = network("smooth", 2, name="alias", source="mine")
+    report = zoo.add([network("plain", 7, source="mine"), alias, "zoo:nothing"])
+    assert report.added == ("mine:plain_7", "mine:alias")
+    assert report.new_structures == 1
+    assert [source for source, _ in report.errors] == ["zoo:nothing"]
+    assert encoder.calls == 1  # old structures keep their vectors
+    for opened in (zoo, open_zoo(zoo_path)):
+        assert len(opened) == 17
+        assert opened["mine:alias"].structural_hash == opened["fake:smooth_2"].structural_hash
+        assert opened.verify() == []
+        for identifier, vector in before.items():
+            np.testing.assert_array_equal(opened[identifier].embedding, vector)
+        assert opened.search(network("plain", 7), 1)[0].id == "mine:plain_7"
+
+
+def test_add_keeps_two_networks_of_one_name(zoo_path):
+    zoo = open_zoo(zoo_path)
+    first = network("plain", 7, name="model", source="onnx")
+    second = network("plain", 8, name="model", source="onnx")
+    report = zoo.add([first, second, first])
+    assert report.added[0] == report.added[2] == "onnx:model"
+    assert report.added[1].startswith("onnx:model@")
+    assert len(zoo) == 18
+
+
+def test_embed_changes_vectors_only(zoo_path):
+    zoo = open_zoo(zoo_path)
+    graphs = (zoo_path / folder.GRAPHS).read_bytes()
+    zoo.embed(FakeEncoder(dim=5, seed=9), source="other")
+    assert (zoo_path / folder.GRAPHS).read_bytes() == graphs
+    again = Zoo.open(zoo_path, encoder=FakeEncoder(dim=5, seed=9))
+    assert again.embeddings.shape == (16, 5)
+    assert again.manifest.encoder["source"] == "other"
+    use_everything(again)
+
+
+def test_a_zoo_without_embeddings(tmp_path):
+    write_zoo(tmp_path / "zoo", contents())
+    zoo = open_zoo(tmp_path / "zoo")
+    assert zoo.info()["encoder"] is None
+    assert zoo.verify() == []
+    with pytest.raises(NarfastError, match="zoo embed"):
+        zoo.search("fake:plain_1")
+    zoo.add([network("plain", 7)])
+    zoo.embed(FakeEncoder())
+    assert zoo.search("fake:plain_1", 1)[0].id == "fake:plain_1"
+
+
+def test_operator_ids_may_change_between_versions(zoo_path, monkeypatch):
+    from narfast import operators
+    from narfast.zoo import store
+
+    table = operators.table()
+    last = len(table) - 1
+    swapped = [operators.OpInfo(last - info.id, *list(vars(info).values())[1:]) for info in table]
+    monkeypatch.setattr(store.operators, "table", lambda: tuple(swapped))
+    graph = open_zoo(zoo_path)["fake:plain_1"].graph
+    assert (last - graph.op).tolist() == load("fake:plain_1").op.tolist()
+    monkeypatch.setattr(store.operators, "table", lambda: table[:3])
+    with pytest.raises(CorruptFileError, match="upgrade narfast"):
+        _ = open_zoo(zoo_path)["fake:plain_1"].graph
+
+
+def test_graph_table_round_trip_of_odd_graphs():
+    tiny = network("plain", 1)
+    batch = GraphBatch.from_graphs([tiny, network("mixer", 40)])
+    hashes, again = graphs_from_bytes(graphs_to_bytes(["a", "b"], batch), Path("x"))
+    assert hashes == ["a", "b"]
+    for name in ("op", "attr", "node_ptr", "in_ptr", "in_src"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(batch, name))
+        assert getattr(again, name).dtype == getattr(batch, name).dtype
+    empty = GraphBatch.from_graphs([])
+    assert len(graphs_from_bytes(graphs_to_bytes([], empty), Path("x"))[1]) == 0
+
+
+# ---- damage
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("place", [0.0, 0.3, 0.5, 0.99])
+def test_a_flipped_bit_is_an_error_that_names_the_file(zoo_path, name, place):
+    path = zoo_path / name
+    data = bytearray(path.read_bytes())
+    data[int(place * (len(data) - 1))] ^= 4
+    path.write_bytes(data)
+    with pytest.raises(CorruptFileError, match=name):
+        use_everything(open_zoo(zoo_path))
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("size", [0, 1, 100])
+def test_a_truncated_file_is_an_error_that_names_the_file(zoo_path, name, size):
+    path = zoo_path / name
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(CorruptFileError, match=f"{name}.*narfast zoo"):
+        use_everything(open_zoo(zoo_path))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_file_is_an_error_that_names_the_file(zoo_path, name):
+    (zoo_path / name).unlink()
+    with pytest.raises(CorruptFileError, match=f"{name}: missing.*narfast zoo"):
+        use_everything(open_zoo(zoo_path))
+
+
+def test_verify_lists_every_damaged_file(zoo_path):
+    zoo = open_zoo(zoo_path)
+    (zoo_path / folder.GRAPHS).write_bytes(b"")
+    (zoo_path / folder.EMBEDDINGS).unlink()
+    problems = zoo.verify()
+    assert len(problems) == 2
+    assert folder.EMBEDDINGS in problems[0]
+    assert folder.GRAPHS in problems[1]
+
+
+def edited_manifest(zoo_path, **changes):
+    """Change a manifest and give it a fresh, valid checksum."""
+    path = zoo_path / folder.MANIFEST
+    manifest = folder.Manifest.from_bytes(path.read_bytes(), path)
+    path.write_bytes(folder.dataclasses.replace(manifest, **changes).to_bytes())
+
+
+def put(zoo_path, name, data):
+    """Put other bytes into a zoo and tell the manifest: only the content is wrong then."""
+    (zoo_path / name).write_bytes(data)
+    path = zoo_path / folder.MANIFEST
+    files = dict(folder.Manifest.from_bytes(path.read_bytes(), path).files)
+    files[name] = {"bytes": len(data), "sha256": folder._sha256(data)}
+    edited_manifest(zoo_path, files=files)
+
+
+def test_a_newer_format_asks_for_an_upgrade(zoo_path):
+    edited_manifest(zoo_path, format_version=2)
+    with pytest.raises(CorruptFileError, match="upgrade narfast"):
+        open_zoo(zoo_path)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"[]",
+        b"{}",
+        b"\xff\xfe",
+        b'{"format": "narfast-zoo"}',
+        b'{"format": "narfast-zoo", "format_version": 1, "counts": 3}',
+    ],
+)
+def test_other_manifests_are_refused(zoo_path, data):
+    (zoo_path / folder.MANIFEST).write_bytes(data)
+    with pytest.raises(CorruptFileError, match=r"manifest\.json"):
+        open_zoo(zoo_path)
+
+
+def test_a_manifest_that_promises_other_counts(zoo_path):
+    edited_manifest(zoo_path, counts={"distinct": 15, "names": 18})
+    with pytest.raises(CorruptFileError, match="promises 15"):
+        use_everything(open_zoo(zoo_path))
+
+
+def test_a_manifest_that_points_outside(zoo_path):
+    edited_manifest(zoo_path, files={"../secret": {"bytes": 1, "sha256": "0"}})
+    with pytest.raises(CorruptFileError, match="outside"):
+        open_zoo(zoo_path)
+
+
+@pytest.mark.parametrize("name", [folder.ARCHITECTURES, folder.GRAPHS, folder.EMBEDDINGS])
+@pytest.mark.parametrize("other", ["random", "another zoo file", "huge header"])
+def test_files_with_the_right_checksum_and_wrong_content(zoo_path, name, other):
+    swap = folder.GRAPHS if name == folder.ARCHITECTURES else folder.ARCHITECTURES
+    data = {
+        "random": np.random.default_rng(0).bytes(500),
+        "another zoo file": (zoo_path / swap).read_bytes(),
+        "huge header": (2**60).to_bytes(8, "little") + b"{}" * 40,
+    }[other]
+    put(zoo_path, name, data)
+    with pytest.raises(CorruptFileError, match=name):
+        use_everything(open_zoo(zoo_path))
+
+
+def test_embeddings_of_another_shape(zoo_path):
+    from narfast.zoo.tables import embeddings_to_bytes
+
+    put(zoo_path, folder.EMBEDDINGS, embeddings_to_bytes(np.ones((3, 8), dtype=np.float32)))
+    with pytest.raises(CorruptFileError, match=r"expected float32 \[16, dim\]"):
+        use_everything(open_zoo(zoo_path))
+    put(zoo_path, folder.EMBEDDINGS, embeddings_to_bytes(np.full((16, 8), np.nan)))
+    with pytest.raises(CorruptFileError, match="not finite"):
+        use_everything(open_zoo(zoo_path))
+
+
+def test_rows_of_another_zoo(zoo_path):
+    batch = GraphBatch.from_graphs([network("plain", 1)])
+    put(zoo_path, folder.GRAPHS, graphs_to_bytes(["0" * 32], batch))
+    with pytest.raises(CorruptFileError, match="its rows are not those"):
+        use_everything(open_zoo(zoo_path))
+
+
+def test_graphs_that_do_not_match_their_hash_fail_verification(zoo_path):
+    zoo = open_zoo(zoo_path)
+    graphs = [entry.graph for entry in zoo]
+    graphs[0], graphs[1] = graphs[1], graphs[0]
+    hashes = [entry.structural_hash for entry in zoo]
+    put(zoo_path, folder.GRAPHS, graphs_to_bytes(hashes, GraphBatch.from_graphs(graphs)))
+    assert len(open_zoo(zoo_path).verify()) == 2
+
+
+def test_no_zoo_here(tmp_path):
+    with pytest.raises(NarfastError, match="no zoo here"):
+        Zoo.open(tmp_path)
+    with pytest.raises(NarfastError, match="no zoo here"):
+        Zoo.open(tmp_path / "missing")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NarfastError, match="no zoo here"):
+        Zoo.open(tmp_path / "file")
+
+
+# ---- the HNSW index of large zoos
+
+
+@pytest.fixture
+def large(tmp_path):
+    write_zoo(tmp_path / "large", contents().embedded(FakeEncoder(), source="fake"), exact_limit=8)
+    return tmp_path / "large"
+
+
+def test_large_zoos_have_an_index(large):
+    zoo = open_zoo(large)
+    assert zoo.manifest.index["dtype"] == "f16"
+    assert not zoo.index.exact
+    assert zoo.search("fake:plain_3", 1)[0].id == "fake:plain_3"
+
+
+@pytest.mark.parametrize("damage", ["flipped", "truncated", "missing"])
+def test_a_damaged_index_is_rebuilt(large, damage, caplog):
+    path = large / folder.INDEX
+    data = path.read_bytes()
+    if damage == "missing":
+        path.unlink()
+    elif damage == "truncated":
+        path.write_bytes(data[:10])
+    else:
+        path.write_bytes(bytes([data[0] ^ 1]) + data[1:])
+    zoo = open_zoo(large)
+    assert zoo.search("fake:plain_3", 1)[0].id == "fake:plain_3"
+    assert folder.INDEX in caplog.text
+    assert path.read_bytes() == data
+    assert open_zoo(large).verify() == []
+
+
+# ---- building
+
+
+def test_build(tmp_path):
+    bad = ["fake:bad_1", "fake:foreign_1", "fake:crash_1", "fake:hang_1"]
+    seen = []
+    report = build_zoo(
+        tmp_path / "zoo",
+        [*NAMES, *bad, NAMES[0]],
+        encoder=FakeEncoder(),
+        encoder_source="fake",
+        loader="zoo_fakes:load",
+        timeout=4,
+        on_network=lambda done, total, name: seen.append((done, total)),
+    )
+    assert len(report.zoo) == 16
+    assert report.zoo.verify() == []
+    assert {failure.id: failure.reason for failure in report.failures} == {
+        "fake:bad_1": "fake:bad_1: no such network; choose another",
+        "fake:foreign_1": "ZeroDivisionError: a library's own error in two lines",
+        "fake:crash_1": "its process died (exit code 7)",
+        "fake:hang_1": "took longer than 4 s",
+    }
+    assert seen[-1] == (22, 22)
+    assert not journal_path(tmp_path / "zoo").exists()
+    direct = tmp_path / "direct"
+    write_zoo(direct, contents().embedded(FakeEncoder(), source="fake"))
+    assert report.zoo.checksum == Zoo.open(direct).checksum
+
+
+_BUILD = """
+import sys
+from pathlib import Path
+from zoo_fakes import NAMES, FakeEncoder
+from narfast.zoo.builder import build_zoo
+if __name__ == "__main__":
+    report = build_zoo(Path(sys.argv[1]), [*NAMES, "fake:bad_1"], encoder=FakeEncoder(),
+                       encoder_source="fake", workers=1, loader="zoo_fakes:load_once")
+    print(report.zoo.checksum, report.resumed)
+"""
+
+
+def test_a_killed_build_resumes_to_the_same_checksum(tmp_path):
+    script = tmp_path / "build.py"
+    script.write_text(_BUILD)
+    calls = tmp_path / "calls"
+    paths = [*sys.path, str(Path(__file__).parent)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    environment["NARFAST_TEST_CALLS"] = str(calls)
+    command = [sys.executable, str(script), str(tmp_path / "zoo")]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if calls.exists() and len(calls.read_text().splitlines()) >= 5:
+            break
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not (tmp_path / "zoo").exists()
+    journal = journal_path(tmp_path / "zoo")
+    with journal.open("ab") as stream:
+        stream.write(b'{"crc":1,"line":{"rec')  # as if killed in the middle of a line
+    output = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=True, timeout=120
+    )
+    checksum, resumed = output.stdout.split()
+    assert int(resumed) >= 3
+    assert len(calls.read_text().splitlines()) < 2 * len(NAMES)
+    write_zoo(tmp_path / "direct", contents().embedded(FakeEncoder(), source="fake"))
+    assert checksum == Zoo.open(tmp_path / "direct").checksum
+
+
+def test_a_build_of_nothing_is_an_error(tmp_path):
+    with pytest.raises(NarfastError, match="no networks"):
+        build_zoo(tmp_path / "zoo", [], encoder=None)
+    with pytest.raises(NarfastError, match=r"none of 1 networks could be read.*choose another"):
+        build_zoo(tmp_path / "zoo", ["fake:bad_1"], encoder=None, loader="zoo_fakes:load")
+    with pytest.raises(UnsupportedSourceError, match="choose from timm"):
+        identifiers_of("keras")
+
+
+def test_workers_leave_no_process_behind():
+    results = read_networks(["fake:hang_1", "fake:plain_1"], loader="zoo_fakes:load")
+    first = next(results)
+    assert unpack_graph(first)[0].id == "fake:plain_1"
+    started = time.monotonic()
+    results.close()  # kills the one that hangs
+    assert time.monotonic() - started < 5
+
+
+# ---- the journal
+
+
+def test_packed_graphs_round_trip():
+    graph = load("fake:smooth_3")
+    record = Architecture.of("fake:smooth_3", graph)
+    packed = json.loads(json.dumps(pack_graph(record, graph)))
+    again, arrays = unpack_graph(packed)
+    assert again == record
+    assert arrays.same_structure(graph)
+    assert arrays.op.dtype == np.uint16
+
+
+def fill(path, header):
+    with Journal(path, header=header) as journal:
+        for name in ("fake:plain_1", "fake:plain_2"):
+            journal.add(pack_graph(Architecture.of(name, load(name)), load(name)))
+        journal.fail(Failure("fake:bad_1", "reason"))
+
+
+@pytest.mark.parametrize("cut", [1, 30])
+def test_a_journal_drops_a_line_cut_off(tmp_path, cut):
+    path = tmp_path / "journal"
+    fill(path, {"version": 1})
+    path.write_bytes(path.read_bytes()[:-cut])
+    with Journal(path, header={"version": 1}) as journal:
+        assert list(journal.done) == ["fake:plain_1", "fake:plain_2"]
+        assert journal.failed == {}
+        journal.fail(Failure("fake:bad_2", "reason"))
+    with Journal(path, header={"version": 1}) as journal:
+        assert list(journal.failed) == ["fake:bad_2"]
+
+
+def test_a_journal_of_other_versions_is_not_used(tmp_path, caplog):
+    path = tmp_path / "journal"
+    fill(path, {"version": 1})
+    with Journal(path, header={"version": 2}) as journal:
+        assert not journal.done
+    assert "starting anew" in caplog.text
+
+
+def test_a_flipped_bit_ends_a_journal(tmp_path):
+    path = tmp_path / "journal"
+    fill(path, {"version": 1})
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[2] = lines[2].replace(b"plain_2", b"plain_3")
+    path.write_bytes(b"".join(lines))
+    with Journal(path, header={"version": 1}) as journal:
+        assert list(journal.done) == ["fake:plain_1"]
+
+
+def test_a_file_that_is_no_journal_is_left_alone(tmp_path):
+    path = tmp_path / "journal"
+    path.write_text("my notes\n")
+    with pytest.raises(NarfastError, match="move it away"):
+        Journal(path, header={})
+    assert path.read_text() == "my notes\n"
