@@ -1,0 +1,541 @@
+// One visit per flat node: decide whether its result is a constant, an auxiliary (integer) value or
+// data, and in the last case which operator with which attributes it is.
+#include "narfast/onnx_graph.h"
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <unordered_set>
+
+#include "narfast/attributes.h"
+#include "narfast/onnx_flatten.h"
+#include "narfast/onnx_shapes.h"
+#include "narfast/operators.h"
+
+namespace narfast::onnx {
+namespace {
+
+/// kAuxiliary: depends on inputs through integers only, so no gradient would flow through it.
+enum class Kind : std::uint8_t { kConstant, kAuxiliary, kData };
+
+struct State {
+  Kind kind = Kind::kConstant;
+  NodeId node = -1;
+};
+
+/// Ids of the operators that are treated by name here.
+struct Ids {
+  OpId input = operator_id("input");
+  OpId embedding = operator_id("embedding");
+  OpId conv = operator_id("conv");
+  OpId conv_transpose = operator_id("conv_transpose");
+  OpId deform_conv = operator_id("deform_conv");
+  OpId linear = operator_id("linear");
+  OpId matmul = operator_id("matmul");
+  OpId attention = operator_id("attention");
+  OpId layer_norm = operator_id("layer_norm");
+  OpId rms_norm = operator_id("rms_norm");
+  OpId batch_norm = operator_id("batch_norm");
+  OpId add = operator_id("add");
+  OpId sub = operator_id("sub");
+  OpId mul = operator_id("mul");
+  OpId div = operator_id("div");
+  OpId pow = operator_id("pow");
+  OpId maximum = operator_id("maximum");
+  OpId minimum = operator_id("minimum");
+  OpId remainder = operator_id("remainder");
+  OpId where = operator_id("where");
+  OpId clip = operator_id("clip");
+  OpId softmax = operator_id("softmax");
+  OpId log_softmax = operator_id("log_softmax");
+  OpId max_pool = operator_id("max_pool");
+  OpId avg_pool = operator_id("avg_pool");
+  OpId lp_pool = operator_id("lp_pool");
+  OpId permute = operator_id("permute");
+  OpId gather = operator_id("gather");
+  OpId slice = operator_id("slice");
+  OpId topk = operator_id("topk");
+  OpId argmax = operator_id("argmax");
+  OpId compare = operator_id("compare");
+  OpId nonzero = operator_id("nonzero");
+  OpId nms = operator_id("nms");
+  OpId cast = operator_id("cast");
+  OpId identity = operator_id("identity");
+  OpId constant = operator_id("constant");
+};
+
+const Ids& ids() {
+  static const Ids table;
+  return table;
+}
+
+int to_int(std::int64_t value) {
+  return static_cast<int>(std::clamp<std::int64_t>(value, 0, std::numeric_limits<int>::max()));
+}
+
+bool mirrors_layout(const std::vector<std::int64_t>& perm) {
+  using P = std::vector<std::int64_t>;
+  return perm == P{0, 2, 3, 1} || perm == P{0, 3, 1, 2} || perm == P{0, 2, 3, 4, 1} ||
+         perm == P{0, 4, 1, 2, 3};
+}
+
+/// "domain.Type"; the bare type for the default domain.
+std::string spelling_of(const Node& node) {
+  if (node.domain.empty()) return std::string(node.type);
+  return std::string(node.domain) + "." + std::string(node.type);
+}
+
+class Builder {
+ public:
+  explicit Builder(const Model& model)
+      : model_(model), flat_(flatten(model)), facts_(flat_, model.opset) {}
+
+  RawGraph run();
+
+ private:
+  const State& state(ValueId id) const {
+    static const State nothing;
+    return id == kOmitted ? nothing : states_[static_cast<std::size_t>(id)];
+  }
+  const State& operand(const FlatNode& flat, std::size_t n) const {
+    const auto inputs = flat_.inputs_of(flat);
+    return state(n < inputs.size() ? inputs[n] : kOmitted);
+  }
+  bool given(const FlatNode& flat, std::size_t n) const {
+    return n < flat.inputs && flat_.inputs_of(flat)[n] != kOmitted;
+  }
+
+  NodeId add(OpId op, Attributes attributes, std::span<const NodeId> inputs);
+  NodeId add(OpId op, Attributes attributes, std::initializer_list<NodeId> inputs) {
+    return add(op, attributes, std::span(inputs.begin(), inputs.size()));
+  }
+  void set_outputs(const FlatNode& flat, State value, bool first_only = false);
+
+  void inputs();
+  void visit(const FlatNode& flat);
+  void synthetic(const FlatNode& flat);
+  bool fused(const FlatNode& flat);
+  Spelling lookup(const Node& node);
+  std::vector<NodeId> edges(const FlatNode& flat, bool weighted) const;
+  void embed_or_index(const FlatNode& flat);
+  void product(const FlatNode& flat);
+  Attributes attributes(const FlatNode& flat, OpId op) const;
+  Attributes convolution(const FlatNode& flat, OpId op) const;
+  Attributes pooling(const FlatNode& flat) const;
+  Attributes axes(const FlatNode& flat, const std::vector<std::int64_t>& axes) const;
+  Attributes constant_operand(const FlatNode& flat, OpId op, std::size_t second) const;
+  NodeId activation(const FlatNode& flat, NodeId source);
+  void count_parameters(RawGraph& raw) const;
+  void outputs(RawGraph& raw);
+
+  const Model& model_;
+  FlatModel flat_;
+  Inference facts_;
+  std::vector<State> states_;
+  LooseGraph loose_;
+  std::map<std::string, std::int64_t> unknown_;
+  std::unordered_set<const Tensor*> statistics_;
+};
+
+NodeId Builder::add(OpId op, Attributes attributes, std::span<const NodeId> inputs) {
+  if (loose_.op.size() >= static_cast<std::size_t>(narfast::kMaxNodes)) {
+    throw InvalidGraph("more than " + std::to_string(narfast::kMaxNodes) +
+                       " operators; export a part of the model");
+  }
+  loose_.op.push_back(op);
+  loose_.attr.push_back(pack_attributes(attributes));
+  loose_.in_src.insert(loose_.in_src.end(), inputs.begin(), inputs.end());
+  loose_.in_ptr.push_back(static_cast<Offset>(loose_.in_src.size()));
+  return static_cast<NodeId>(loose_.op.size() - 1);
+}
+
+void Builder::set_outputs(const FlatNode& flat, State value, bool first_only) {
+  const auto outputs = flat_.outputs_of(flat);
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    if (outputs[i] == kOmitted) continue;
+    State& state = states_[static_cast<std::size_t>(outputs[i])];
+    state = value;
+    // The indices that max_pool and topk return beside their values.
+    if (first_only && i > 0 && value.kind == Kind::kData) state.kind = Kind::kAuxiliary;
+  }
+}
+
+void Builder::inputs() {
+  states_.resize(flat_.values.size());
+  for (const ValueId id : flat_.inputs) {
+    const DataType type = flat_.values[static_cast<std::size_t>(id)].declared->type;
+    // Bytes may be pixels; wider integers and booleans are token ids, masks and lengths.
+    const bool pixels = type == DataType::kUint8 || type == DataType::kInt8;
+    const bool whole = (is_integer(type) || type == DataType::kBool) && !pixels;
+    states_[static_cast<std::size_t>(id)] = {whole ? Kind::kAuxiliary : Kind::kData,
+                                             add(ids().input, {}, {})};
+  }
+}
+
+Spelling Builder::lookup(const Node& node) {
+  const std::string full = spelling_of(node);
+  auto found = find_spelling(Frontend::kOnnx, full);
+  // Other domains (com.microsoft above all) spell fused and older operators by a bare name.
+  if (!found && !node.domain.empty()) found = find_spelling(Frontend::kOnnx, node.type);
+  if (found) return *found;
+  ++unknown_[printable(full)];
+  const auto has = [&](std::string_view part) {
+    return node.type.find(part) != std::string_view::npos;
+  };
+  if (has("Reduce")) return {operator_id("unknown/reduction"), -1};
+  if (has("Pool")) return {operator_id("unknown/pooling"), -1};
+  if (has("Norm")) return {operator_id("unknown/normalization"), -1};
+  if (has("MatMul") || has("Gemm")) return {operator_id("unknown/linear"), -1};
+  return {operator_id("unknown/other"), -1};
+}
+
+std::vector<NodeId> Builder::edges(const FlatNode& flat, bool weighted) const {
+  std::vector<NodeId> sources;
+  for (const ValueId id : flat_.inputs_of(flat)) {
+    if (state(id).kind == Kind::kData) sources.push_back(state(id).node);
+  }
+  if (!sources.empty() || !weighted) return sources;
+  for (const ValueId id : flat_.inputs_of(flat)) {
+    if (state(id).kind == Kind::kAuxiliary) sources.push_back(state(id).node);
+  }
+  return sources;
+}
+
+void Builder::synthetic(const FlatNode& flat) {
+  State merged;
+  std::vector<NodeId> sources;
+  for (const ValueId id : flat_.inputs_of(flat)) {
+    const State& branch = state(id);
+    if (branch.kind > merged.kind) {
+      merged = branch;
+      sources.clear();
+    }
+    if (branch.kind == merged.kind && branch.kind != Kind::kConstant &&
+        std::find(sources.begin(), sources.end(), branch.node) == sources.end()) {
+      sources.push_back(branch.node);
+    }
+  }
+  if (sources.size() > 1) merged.node = add(ids().where, {}, sources);
+  set_outputs(flat, merged);
+}
+
+void Builder::visit(const FlatNode& flat) {
+  facts_.visit(flat);
+  if (flat.kind != FlatNode::Kind::kOperator) {
+    synthetic(flat);
+    return;
+  }
+  Kind strongest = Kind::kConstant;
+  for (const ValueId id : flat_.inputs_of(flat)) strongest = std::max(strongest, state(id).kind);
+  if (strongest == Kind::kConstant) return;  // states are constants to begin with
+  const Node& node = *flat.node;
+  if (fused(flat)) return;
+  const Spelling spelling = lookup(node);
+  const OpId op = spelling.op;
+  if (op == ids().constant) return;
+  if (op == ids().gather) {
+    embed_or_index(flat);
+    return;
+  }
+  if (op == ids().matmul || op == ids().linear) {
+    product(flat);
+    return;
+  }
+  if (op == ids().batch_norm) {
+    for (const std::size_t n : {std::size_t{3}, std::size_t{4}}) {
+      if (facts_.input(flat, n).tensor != nullptr) statistics_.insert(facts_.input(flat, n).tensor);
+    }
+  }
+  const bool weighted = has_trait(op, trait::kWeights);
+  const bool whole = op == ids().argmax || op == ids().compare || op == ids().nonzero ||
+                     op == ids().nms ||
+                     (op == ids().cast && node.type == "Cast" &&
+                      !is_float(static_cast<DataType>(facts_.integer(flat, "to", 1))));
+  const Kind kind = whole                      ? Kind::kAuxiliary
+                    : strongest == Kind::kData ? Kind::kData
+                    : weighted                 ? Kind::kData
+                                               : Kind::kAuxiliary;
+  // An auxiliary value keeps all its sources: it is looked at only where nothing else is left.
+  const NodeId added = add(op, attributes(flat, op), edges(flat, weighted || kind == Kind::kAuxiliary));
+  set_outputs(flat, {kind, added}, op == ids().max_pool || op == ids().topk);
+}
+
+void Builder::embed_or_index(const FlatNode& flat) {
+  const State& table = operand(flat, 0);
+  const State& index = operand(flat, 1);
+  const Fact& fact = facts_.input(flat, 0);
+  if (table.kind == Kind::kConstant) {
+    const bool weights = is_float(fact.type) && fact.shape.elements() != 1;
+    if (flat.node->type == "Gather" && weights) {
+      set_outputs(flat, {Kind::kData, add(ids().embedding, {}, {})});
+    } else {
+      set_outputs(flat, {Kind::kAuxiliary, add(ids().gather, {}, {index.node})});
+    }
+    return;
+  }
+  const std::int64_t picked = facts_.input(flat, 1).shape.elements();
+  const bool one = index.kind == Kind::kConstant && picked == 1 && flat.node->type == "Gather";
+  set_outputs(flat, {table.kind, add(one ? ids().slice : ids().gather, {}, {table.node})});
+}
+
+void Builder::product(const FlatNode& flat) {
+  const std::string_view type = flat.node->type;
+  // The quantized forms carry scales and zero points between the operands.
+  const std::size_t second = type == "QLinearMatMul" || type == "QGemm" ? 3 : 1;
+  const State& a = operand(flat, 0);
+  const State& b = operand(flat, second);
+  const Shape& weight = facts_.input(flat, second).shape;
+  Attributes attributes;
+  OpId op = ids().matmul;
+  if (a.kind != Kind::kConstant && b.kind == Kind::kConstant && weight.rank <= 2) {
+    op = ids().linear;
+    bool transposed = facts_.integer(flat, "transB", 0) != 0;
+    if (weight.rank == 2) {
+      attributes.in_channels = to_int(weight.dim(transposed ? 1 : 0));
+      attributes.out_channels = to_int(weight.dim(transposed ? 0 : 1));
+    } else if (weight.rank == 1) {
+      attributes.in_channels = to_int(weight.dim(0));
+      attributes.out_channels = 1;
+    }
+    if (type == "MatMulNBits" || type == "MatMulBnb4") {
+      attributes.in_channels = to_int(facts_.integer(flat, "K", 0));
+      attributes.out_channels = to_int(facts_.integer(flat, "N", 0));
+    }
+  } else if (a.kind == Kind::kConstant || b.kind == Kind::kConstant) {
+    attributes.param_operand = true;
+    attributes.constant_first = a.kind == Kind::kConstant;
+  }
+  const bool data = a.kind == Kind::kData || b.kind == Kind::kData || op == ids().linear;
+  NodeId node = add(op, attributes, edges(flat, true));
+  node = activation(flat, node);
+  set_outputs(flat, {data ? Kind::kData : Kind::kAuxiliary, node});
+}
+
+/// The activation that a fused operator names in its attributes, as a node of its own.
+NodeId Builder::activation(const FlatNode& flat, NodeId source) {
+  const Attribute* name = flat_.attribute(flat, "activation");
+  if (name == nullptr || name->text.empty()) return source;
+  const auto found = find_spelling(Frontend::kOnnx, name->text);
+  return found ? add(found->op, {}, {source}) : source;
+}
+
+/// Operators of onnxruntime that stand for several of ours. Returns false for all others.
+bool Builder::fused(const FlatNode& flat) {
+  const std::string_view type = flat.node->type;
+  if (flat.node->domain != "com.microsoft") return false;
+  const auto data = [&](std::size_t n) {
+    return given(flat, n) && operand(flat, n).kind != Kind::kConstant;
+  };
+  if (type == "SkipLayerNormalization" || type == "SkipSimplifiedLayerNormalization") {
+    if (!data(0) || !data(1)) return false;
+    const NodeId sum = add(ids().add, {}, {operand(flat, 0).node, operand(flat, 1).node});
+    const OpId norm =
+        type == "SkipLayerNormalization" ? ids().layer_norm : ids().rms_norm;
+    set_outputs(flat, {Kind::kData, add(norm, {}, {sum})});
+    const auto outputs = flat_.outputs_of(flat);
+    if (outputs.size() > 3 && outputs[3] != kOmitted) {
+      states_[static_cast<std::size_t>(outputs[3])] = {Kind::kData, sum};
+    }
+    return true;
+  }
+  if (type == "EmbedLayerNormalization") {
+    NodeId sum = -1;
+    for (const std::size_t n : {std::size_t{2}, std::size_t{3}, std::size_t{4}}) {
+      if (!given(flat, n)) continue;
+      const NodeId part = add(ids().embedding, {}, {});
+      sum = sum < 0 ? part : add(ids().add, {}, {sum, part});
+    }
+    if (sum < 0) return false;
+    set_outputs(flat, {Kind::kData, add(ids().layer_norm, {}, {sum})});
+    return true;
+  }
+  if (type == "FusedConv") {
+    if (!data(0)) return false;
+    NodeId node = add(ids().conv, convolution(flat, ids().conv), {operand(flat, 0).node});
+    if (data(3)) node = add(ids().add, {}, {node, operand(flat, 3).node});
+    set_outputs(flat, {Kind::kData, activation(flat, node)});
+    return true;
+  }
+  if (type == "Attention" || type == "QAttention") {
+    if (!data(0)) return false;
+    const Shape& weight = facts_.input(flat, 1).shape;
+    Attributes projection;
+    projection.in_channels = to_int(weight.dim(0));
+    projection.out_channels = to_int(weight.dim(1));
+    const NodeId qkv = add(ids().linear, projection, {operand(flat, 0).node});
+    Attributes heads;
+    heads.heads = to_int(facts_.integer(flat, "num_heads", 0));
+    set_outputs(flat, {Kind::kData, add(ids().attention, heads, {qkv, qkv, qkv})});
+    return true;
+  }
+  return false;
+}
+
+Attributes Builder::convolution(const FlatNode& flat, OpId op) const {
+  const std::string_view type = flat.node->type;
+  const Shape& weight = facts_.input(flat, type == "QLinearConv" ? 3 : 1).shape;
+  const auto numbers = [&](std::string_view name) {
+    return facts_.list(flat, name, std::numeric_limits<std::size_t>::max())
+        .value_or(std::vector<std::int64_t>{});
+  };
+  std::vector<std::int64_t> kernel = numbers("kernel_shape");
+  if (kernel.empty()) {
+    for (int axis = 2; axis < weight.rank; ++axis) kernel.push_back(weight.dim(axis));
+  }
+  Attributes a;
+  for (const std::int64_t side : kernel) {
+    a.kernel = std::max(a.kernel, to_int(side));
+    a.square = a.square && side == kernel.front();
+  }
+  a.spatial_rank = to_int(static_cast<std::int64_t>(kernel.size()));
+  for (const std::int64_t stride : numbers("strides")) a.stride = std::max(a.stride, to_int(stride));
+  for (const std::int64_t d : numbers("dilations")) a.dilation = std::max(a.dilation, to_int(d));
+  const std::int64_t groups = std::max<std::int64_t>(facts_.integer(flat, "group", 1), 1);
+  a.groups = to_int(groups);
+  const auto times = [](std::int64_t n, std::int64_t m) {
+    return n <= 0 || n > std::numeric_limits<int>::max() / m ? 0 : to_int(n * m);
+  };
+  if (groups <= std::numeric_limits<int>::max()) {
+    const bool transposed = op == ids().conv_transpose;
+    a.in_channels = transposed ? to_int(weight.dim(0)) : times(weight.dim(1), groups);
+    a.out_channels = transposed ? times(weight.dim(1), groups) : to_int(weight.dim(0));
+  }
+  return a;
+}
+
+Attributes Builder::pooling(const FlatNode& flat) const {
+  Attributes a = convolution(flat, ids().max_pool);
+  a.groups = a.in_channels = a.out_channels = 0;
+  return a;
+}
+
+Attributes Builder::axes(const FlatNode& flat, const std::vector<std::int64_t>& axes) const {
+  const int rank = facts_.input(flat, 0).shape.rank;
+  Attributes a;
+  using A = std::vector<std::int64_t>;
+  a.last_axis = axes.size() == 1 && (axes[0] == -1 || (rank > 0 && axes[0] == rank - 1));
+  a.space_axes = (rank == 3 && axes == A{1}) || (rank == 4 && (axes == A{2, 3} || axes == A{1, 2})) ||
+                 (rank == 5 && (axes == A{2, 3, 4} || axes == A{1, 2, 3}));
+  return a;
+}
+
+Attributes Builder::constant_operand(const FlatNode& flat, OpId op, std::size_t second) const {
+  Attributes a;
+  const std::size_t at[2] = {0, second};
+  for (const std::size_t n : at) {
+    if (!given(flat, n) || operand(flat, n).kind != Kind::kConstant) continue;
+    const Fact& fact = facts_.input(flat, n);
+    const bool one = fact.tensor != nullptr ? fact.tensor->elements == 1 : fact.shape.elements() == 1;
+    (one ? a.scalar_operand : a.param_operand) = true;
+    a.constant_first = n == 0 && (op == ids().sub || op == ids().div || op == ids().pow);
+  }
+  if (op == ids().pow && a.scalar_operand && !a.constant_first) {
+    const double exponent = facts_.scalar(flat, second).value_or(0);
+    a.constant_class = exponent == 2 ? 1 : exponent == 0.5 ? 2 : exponent == 3 ? 3 : 0;
+  }
+  return a;
+}
+
+Attributes Builder::attributes(const FlatNode& flat, OpId op) const {
+  const Ids& id = ids();
+  const OperatorInfo& info = operator_table()[op];
+  if (op == id.conv || op == id.conv_transpose || op == id.deform_conv) {
+    return convolution(flat, op);
+  }
+  if (op == id.max_pool || op == id.avg_pool || op == id.lp_pool) {
+    return flat.node->type.substr(0, 6) == "Global" ? Attributes{} : pooling(flat);
+  }
+  if (op == id.add || op == id.sub || op == id.mul || op == id.div || op == id.pow ||
+      op == id.maximum || op == id.minimum || op == id.remainder) {
+    const bool quantized = flat.node->type.substr(0, 7) == "QLinear";
+    return constant_operand(flat, op, quantized ? 3 : 1);
+  }
+  if (op == id.softmax || op == id.log_softmax) {
+    const std::int64_t axis =
+        facts_.integer(flat, "axis", model_.opset > 0 && model_.opset < 13 ? 1 : -1);
+    return axes(flat, {axis});
+  }
+  if (info.category == Category::kReduction) {
+    if (flat_.attribute(flat, "axis") != nullptr) return axes(flat, {facts_.integer(flat, "axis", 0)});
+    return axes(flat, facts_.reduced_axes(flat));
+  }
+  if (op == id.permute) {
+    Attributes a;
+    const Attribute* perm = flat_.attribute(flat, "perm");
+    a.layout_permute = perm != nullptr && mirrors_layout(perm->integers);
+    return a;
+  }
+  if (op == id.clip) {
+    const auto bound = [&](std::string_view name, std::size_t n) -> std::optional<double> {
+      const Attribute* attribute = flat_.attribute(flat, name);
+      if (attribute != nullptr && attribute->has_real) return attribute->real;
+      return facts_.scalar(flat, n);
+    };
+    Attributes a;
+    a.constant_class = bound("min", 1) == 0.0 && bound("max", 2) == 6.0 ? 1 : 0;
+    return a;
+  }
+  if (op == id.attention) {
+    Attributes a;
+    a.heads = to_int(facts_.integer(flat, flat.node->domain.empty() ? "q_num_heads" : "num_heads", 0));
+    return a;
+  }
+  return {};
+}
+
+void Builder::count_parameters(RawGraph& raw) const {
+  std::unordered_set<const Tensor*> seen = statistics_;
+  for (const FlatValue& value : flat_.values) {
+    if (value.initializer == nullptr || !is_float(value.initializer->type)) continue;
+    if (!seen.insert(value.initializer).second) continue;
+    const std::int64_t room = std::numeric_limits<std::int64_t>::max() - raw.params;
+    raw.params += std::min(room, value.initializer->elements);
+  }
+}
+
+void Builder::outputs(RawGraph& raw) {
+  for (const Kind wanted : {Kind::kData, Kind::kAuxiliary}) {
+    if (!loose_.outputs.empty()) break;
+    for (const ValueId id : flat_.outputs) {
+      if (state(id).kind == wanted) loose_.outputs.push_back(state(id).node);
+    }
+  }
+  if (loose_.outputs.empty()) {
+    throw InvalidGraph(
+        "no output of the graph depends on an input; export the network with its inputs");
+  }
+  raw.graph = order_nodes(loose_).graph;
+}
+
+RawGraph Builder::run() {
+  RawGraph raw;
+  raw.opset = model_.opset;
+  inputs();
+  for (const FlatNode& flat : flat_.nodes) visit(flat);
+  outputs(raw);
+  count_parameters(raw);
+  for (const ValueId id : flat_.inputs) {
+    const ValueInfo* declared = flat_.values[static_cast<std::size_t>(id)].declared;
+    if (!declared->has_shape) continue;
+    raw.has_input_shape = true;
+    raw.input_shape = declared->dims;
+    break;
+  }
+  raw.unknown.assign(unknown_.begin(), unknown_.end());
+  return raw;
+}
+
+}  // namespace
+
+RawGraph build_raw_graph(const Model& model) { return Builder(model).run(); }
+
+RawGraph read_raw_graph(const std::string& path) {
+  const Model model = read_model(path);
+  try {
+    return build_raw_graph(model);
+  } catch (const InvalidGraph& error) {
+    throw InvalidGraph(path + ": " + error.what());
+  }
+}
+
+}  // namespace narfast::onnx

@@ -1,0 +1,739 @@
+// Fills the structs of onnx_reader.h from protobuf fields; field numbers are those of onnx.proto.
+#include "narfast/onnx_reader.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+#include "narfast/protobuf_wire.h"
+
+namespace narfast::onnx {
+namespace {
+
+using wire::Cursor;
+using wire::Field;
+using wire::Type;
+
+constexpr std::size_t kMaxNodes = 4'000'000;
+constexpr int kMaxNesting = 32;
+constexpr std::int64_t kMaxElements = std::int64_t{1} << 48;
+constexpr std::size_t kMaxRank = 64;
+constexpr std::size_t kMaxAttributes = 1000;  // they are searched one after the other
+
+void expect(const Field& field, Type type) {
+  if (field.type != type) {
+    Cursor::fail(field.offset, "field " + std::to_string(field.number) + " has wire type " +
+                                   std::to_string(static_cast<int>(field.type)) + ", expected " +
+                                   std::to_string(static_cast<int>(type)));
+  }
+}
+
+bool valid_utf8(std::string_view text) {
+  const auto* p = reinterpret_cast<const unsigned char*>(text.data());
+  const auto* const end = p + text.size();
+  while (p != end) {
+    const unsigned lead = *p++;
+    if (lead < 0x80) continue;
+    int extra = 0;
+    unsigned code = 0;
+    unsigned smallest = 0;
+    if (lead >= 0xC2 && lead <= 0xDF) {
+      extra = 1, code = lead & 0x1F, smallest = 0x80;
+    } else if (lead >= 0xE0 && lead <= 0xEF) {
+      extra = 2, code = lead & 0x0F, smallest = 0x800;
+    } else if (lead >= 0xF0 && lead <= 0xF4) {
+      extra = 3, code = lead & 0x07, smallest = 0x10000;
+    } else {
+      return false;
+    }
+    if (end - p < extra) return false;
+    for (; extra > 0; --extra, ++p) {
+      if ((*p & 0xC0) != 0x80) return false;
+      code = (code << 6) | (*p & 0x3F);
+    }
+    if (code < smallest || code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF)) return false;
+  }
+  return true;
+}
+
+/// A name: checked to be UTF-8, because it ends up in messages and reports.
+std::string_view name_of(const Field& field) {
+  expect(field, Type::kLength);
+  const std::string_view text{reinterpret_cast<const char*>(field.bytes.data()),
+                              field.bytes.size()};
+  if (!valid_utf8(text)) {
+    Cursor::fail(field.offset, "the name \"" + printable(text) + "\" is not UTF-8");
+  }
+  return text;
+}
+
+std::int64_t integer_of(const Field& field) {
+  expect(field, Type::kVarint);
+  return static_cast<std::int64_t>(field.value);
+}
+
+float to_float(std::uint64_t bits) { return std::bit_cast<float>(static_cast<std::uint32_t>(bits)); }
+
+double half_to_double(std::uint16_t bits) {
+  const int exponent = (bits >> 10) & 0x1F;
+  const int mantissa = bits & 0x3FF;
+  double value = 0;
+  if (exponent == 31) {
+    value = mantissa != 0 ? std::numeric_limits<double>::quiet_NaN()
+                          : std::numeric_limits<double>::infinity();
+  } else if (exponent == 0) {
+    value = std::ldexp(mantissa, -24);
+  } else {
+    value = std::ldexp(mantissa + 1024, exponent - 25);
+  }
+  return (bits & 0x8000) != 0 ? -value : value;
+}
+
+/// Bytes of one element in raw_data; 0 when not decoded here (strings, sub-byte, 8-bit floats).
+unsigned raw_width(DataType type) {
+  switch (type) {
+    case DataType::kUint8:
+    case DataType::kInt8:
+    case DataType::kBool:
+      return 1;
+    case DataType::kUint16:
+    case DataType::kInt16:
+    case DataType::kFloat16:
+    case DataType::kBfloat16:
+      return 2;
+    case DataType::kFloat:
+    case DataType::kInt32:
+    case DataType::kUint32:
+      return 4;
+    case DataType::kDouble:
+    case DataType::kInt64:
+    case DataType::kUint64:
+      return 8;
+    default:
+      return 0;
+  }
+}
+
+/// Appends one element given its little-endian bits (as raw_data or the int32_data rule has it).
+void append_element(Tensor& tensor, std::uint64_t bits) {
+  switch (tensor.type) {
+    case DataType::kFloat:
+      tensor.reals.push_back(to_float(bits));
+      break;
+    case DataType::kDouble:
+      tensor.reals.push_back(std::bit_cast<double>(bits));
+      break;
+    case DataType::kFloat16:
+      tensor.reals.push_back(half_to_double(static_cast<std::uint16_t>(bits)));
+      break;
+    case DataType::kBfloat16:
+      tensor.reals.push_back(to_float((bits & 0xFFFF) << 16));
+      break;
+    case DataType::kInt8:
+      tensor.integers.push_back(static_cast<std::int8_t>(bits));
+      break;
+    case DataType::kInt16:
+      tensor.integers.push_back(static_cast<std::int16_t>(bits));
+      break;
+    case DataType::kInt32:
+      tensor.integers.push_back(static_cast<std::int32_t>(bits));
+      break;
+    default:
+      tensor.integers.push_back(static_cast<std::int64_t>(bits));
+      break;
+  }
+}
+
+void append_unless_many(std::vector<Field>& fields, const Field& field) {
+  // One field per element is legal (not packed), so the count is bounded, not the weight bytes.
+  if (fields.size() <= static_cast<std::size_t>(kMaxDecoded)) fields.push_back(field);
+}
+
+void decode_raw(Tensor& tensor, const Field& raw) {
+  const unsigned width = raw_width(tensor.type);
+  if (width == 0) return;
+  const auto needed = static_cast<std::uint64_t>(tensor.elements) * width;
+  if (raw.bytes.size() != needed) {
+    Cursor::fail(raw.offset, "tensor \"" + printable(tensor.name) + "\" has " +
+                                 std::to_string(raw.bytes.size()) + " bytes of data, its shape needs " +
+                                 std::to_string(needed));
+  }
+  if (tensor.elements > kMaxDecoded) return;
+  Cursor cursor(raw);
+  while (!cursor.done()) append_element(tensor, cursor.fixed(width));
+  tensor.decoded = true;
+}
+
+void decode_typed(Tensor& tensor, const std::vector<Field>& fields) {
+  if (tensor.elements > kMaxDecoded || raw_width(tensor.type) == 0) return;
+  std::int64_t count = 0;
+  for (const Field& field : fields) {
+    if (field.type != Type::kLength) {
+      append_element(tensor, field.value);
+      ++count;
+      continue;
+    }
+    Cursor cursor(field);
+    while (!cursor.done() && count <= tensor.elements) {
+      // 4: float_data, 10: double_data; 5, 7, 11: varints.
+      const std::uint64_t bits = field.number == 4    ? cursor.fixed(4)
+                                 : field.number == 10 ? cursor.fixed(8)
+                                                      : cursor.varint();
+      append_element(tensor, bits);
+      ++count;
+    }
+  }
+  if (count != tensor.elements) {
+    const std::size_t offset = fields.empty() ? 0 : fields.front().offset;
+    Cursor::fail(offset, "tensor \"" + printable(tensor.name) + "\" has " +
+                             (count > tensor.elements ? "more" : "fewer") +
+                             " elements than its shape, " + std::to_string(tensor.elements));
+  }
+  tensor.decoded = true;
+}
+
+void append_dims(std::vector<std::int64_t>& dims, const Field& field) {
+  if (field.type == Type::kVarint) {
+    dims.push_back(integer_of(field));
+  } else {
+    expect(field, Type::kLength);
+    Cursor packed(field);
+    while (!packed.done() && dims.size() <= kMaxRank) {
+      dims.push_back(static_cast<std::int64_t>(packed.varint()));
+    }
+  }
+  if (dims.size() > kMaxRank) {
+    Cursor::fail(field.offset, "a tensor has more than " + std::to_string(kMaxRank) + " dimensions");
+  }
+}
+
+void count_elements(Tensor& tensor, std::size_t offset) {
+  tensor.elements = 1;
+  bool empty = false;
+  for (const std::int64_t dim : tensor.dims) {
+    if (dim < 0) {
+      Cursor::fail(offset, "tensor \"" + printable(tensor.name) + "\" has the negative dimension " +
+                               std::to_string(dim));
+    }
+    empty = empty || dim == 0;
+    if (dim > 0 && tensor.elements > kMaxElements / dim) {
+      Cursor::fail(offset, "tensor \"" + printable(tensor.name) +
+                               "\" claims more than 2^48 elements");
+    }
+    tensor.elements *= std::max<std::int64_t>(dim, 1);
+  }
+  if (empty) tensor.elements = 0;
+}
+
+Tensor parse_tensor(const Field& message) {
+  Tensor tensor;
+  Field raw;
+  bool has_raw = false;
+  std::vector<Field> typed;
+  Cursor cursor(message);
+  while (!cursor.done()) {
+    const Field field = cursor.next();
+    switch (field.number) {
+      case 1:
+        append_dims(tensor.dims, field);
+        break;
+      case 2:
+        tensor.type = static_cast<DataType>(integer_of(field));
+        break;
+      case 4:
+      case 5:
+      case 7:
+      case 10:
+      case 11:
+        append_unless_many(typed, field);
+        break;
+      case 8:
+        tensor.name = name_of(field);
+        break;
+      case 9:
+        expect(field, Type::kLength);
+        raw = field;
+        has_raw = true;
+        break;
+      case 13:
+        tensor.external = true;
+        break;
+      case 14:
+        if (integer_of(field) == 1) tensor.external = true;
+        break;
+      default:
+        break;
+    }
+  }
+  count_elements(tensor, message.offset);
+  // No data at all is accepted: that is what a model stripped of its weights looks like.
+  if (!tensor.external && has_raw && !(raw.bytes.empty() && !typed.empty())) {
+    decode_raw(tensor, raw);
+  } else if (!tensor.external && !typed.empty()) {
+    decode_typed(tensor, typed);
+  }
+  return tensor;
+}
+
+Tensor parse_sparse_tensor(const Field& message) {
+  Tensor tensor;
+  std::vector<std::int64_t> dims;
+  Cursor cursor(message);
+  while (!cursor.done()) {
+    const Field field = cursor.next();
+    if (field.number == 1) {
+      expect(field, Type::kLength);
+      tensor = parse_tensor(field);
+    } else if (field.number == 3) {
+      append_dims(dims, field);
+    }
+  }
+  tensor.dims = std::move(dims);
+  tensor.decoded = false;
+  tensor.integers.clear();
+  tensor.reals.clear();
+  count_elements(tensor, message.offset);
+  return tensor;
+}
+
+std::int64_t parse_dimension(const Field& message) {
+  std::int64_t dim = kUnknownDim;
+  Cursor cursor(message);
+  while (!cursor.done()) {
+    const Field field = cursor.next();
+    if (field.number == 1) dim = integer_of(field);
+  }
+  // Some writers put -1 or 0 for "any".
+  return dim > 0 ? dim : kUnknownDim;
+}
+
+void parse_shape(const Field& message, ValueInfo& value) {
+  value.has_shape = true;
+  Cursor cursor(message);
+  while (!cursor.done()) {
+    const Field field = cursor.next();
+    if (field.number != 1) continue;
+    expect(field, Type::kLength);
+    value.dims.push_back(parse_dimension(field));
+    if (value.dims.size() > kMaxRank) {
+      Cursor::fail(field.offset,
+                   "a value has more than " + std::to_string(kMaxRank) + " dimensions");
+    }
+  }
+}
+
+/// TypeProto; sequences and optionals leave the shape unknown.
+void parse_type(const Field& message, ValueInfo& value) {
+  Cursor cursor(message);
+  while (!cursor.done()) {
+    const Field field = cursor.next();
+    if (field.number != 1 && field.number != 8) continue;
+    expect(field, Type::kLength);
+    Cursor tensor(field);
+    while (!tensor.done()) {
+      const Field part = tensor.next();
+      if (part.number == 1) value.type = static_cast<DataType>(integer_of(part));
+      if (part.number == 2) {
+        expect(part, Type::kLength);
+        parse_shape(part, value);
+      }
+    }
+  }
+}
+
+ValueInfo parse_value(const Field& message) {
+  ValueInfo value;
+  Cursor cursor(message);
+  while (!cursor.done()) {
+    const Field field = cursor.next();
+    if (field.number == 1) value.name = name_of(field);
+    if (field.number == 2) {
+      expect(field, Type::kLength);
+      parse_type(field, value);
+    }
+  }
+  return value;
+}
+
+/// The parse of one file: what must be counted over all graphs and nesting levels.
+class Parser {
+ public:
+  Model model(wire::Bytes bytes);
+
+ private:
+  void graph(const Field& message, Graph& graph, int depth);
+  Node node(const Field& message, int depth);
+  Attribute attribute(const Field& message, int depth);
+  Function function(const Field& message);
+  void opset(const Field& message, Model& model);
+
+  std::size_t nodes_ = 0;
+};
+
+template <typename Value, typename Convert>
+void append_numbers(std::vector<Value>& values, const Field& field, unsigned width,
+                    Convert convert) {
+  if (field.type != Type::kLength) {
+    expect(field, width == 0 ? Type::kVarint : Type::kFixed32);
+    values.push_back(convert(field.value));
+    return;
+  }
+  Cursor cursor(field);
+  while (!cursor.done()) values.push_back(convert(width == 0 ? cursor.varint() : cursor.fixed(4)));
+}
+
+void check_attributes(std::size_t count, std::size_t offset) {
+  if (count > kMaxAttributes) {
+    Cursor::fail(offset, "more than " + std::to_string(kMaxAttributes) + " attributes");
+  }
+}
+
+Attribute Parser::attribute(const Field& message, int depth) {
+  Attribute attribute;
+  Cursor cursor(message);
+  while (!cursor.done()) {
+    const Field field = cursor.next();
+    switch (field.number) {
+      case 1:
+        attribute.name = name_of(field);
+        break;
+      case 2:
+        expect(field, Type::kFixed32);
+        attribute.has_real = true;
+        attribute.real = to_float(field.value);
+        break;
+      case 3:
+        attribute.has_integer = true;
+        attribute.integer = integer_of(field);
+        break;
+      case 4:
+        // Bytes of any kind (a string attribute may carry serialized data), so no UTF-8 check.
+        expect(field, Type::kLength);
+        attribute.text = {reinterpret_cast<const char*>(field.bytes.data()), field.bytes.size()};
+        break;
+      case 5:
+      case 9:
+        expect(field, Type::kLength);
+        attribute.tensors.push_back(parse_tensor(field));
+        break;
+      case 6:
+      case 11:
+        expect(field, Type::kLength);
+        if (depth >= kMaxNesting) {
+          Cursor::fail(field.offset,
+                       "subgraphs nest more than " + std::to_string(kMaxNesting) + " deep");
+        }
+        attribute.graphs.emplace_back();
+        graph(field, attribute.graphs.back(), depth + 1);
+        break;
+      case 7:
+        append_numbers(attribute.reals, field, 4, to_float);
+        break;
+      case 8:
+        append_numbers(attribute.integers, field, 0,
+                       [](std::uint64_t value) { return static_cast<std::int64_t>(value); });
+        break;
+      case 21:
+        attribute.reference = name_of(field);
+        break;
+      case 22:
+      case 23:
+        expect(field, Type::kLength);
+        attribute.tensors.push_back(parse_sparse_tensor(field));
+        break;
+      default:
+        break;
+    }
+  }
+  if (attribute.name.empty()) Cursor::fail(message.offset, "an attribute has no name");
+  return attribute;
+}
+
+Node Parser::node(const Field& message, int depth) {
+  expect(message, Type::kLength);
+  if (++nodes_ > kMaxNodes) {
+    throw InvalidGraph("more than " + std::to_string(kMaxNodes) +
+                       " nodes; split the model or export it without unrolling loops");
+  }
+  Node node;
+  node.offset = message.offset;
+  Cursor cursor(message);
+  while (!cursor.done()) {
+    const Field field = cursor.next();
+    switch (field.number) {
+      case 1:
+        node.inputs.push_back(name_of(field));
+        break;
+      case 2:
+        node.outputs.push_back(name_of(field));
+        break;
+      case 3:
+        node.name = name_of(field);
+        break;
+      case 4:
+        node.type = name_of(field);
+        break;
+      case 5:
+        expect(field, Type::kLength);
+        node.attributes.push_back(attribute(field, depth));
+        check_attributes(node.attributes.size(), field.offset);
+        break;
+      case 7:
+        node.domain = name_of(field);
+        if (node.domain == "ai.onnx") node.domain = {};
+        break;
+      case 8:
+        node.overload = name_of(field);
+        break;
+      default:
+        break;
+    }
+  }
+  if (node.type.empty()) Cursor::fail(message.offset, "a node has no op_type");
+  return node;
+}
+
+void Parser::graph(const Field& message, Graph& graph, int depth) {
+  Cursor cursor(message);
+  while (!cursor.done()) {
+    const Field field = cursor.next();
+    switch (field.number) {
+      case 1:
+        graph.nodes.push_back(node(field, depth));
+        break;
+      case 2:
+        graph.name = name_of(field);
+        break;
+      case 5:
+      case 15: {
+        expect(field, Type::kLength);
+        Tensor tensor = field.number == 5 ? parse_tensor(field) : parse_sparse_tensor(field);
+        if (tensor.name.empty()) Cursor::fail(field.offset, "an initializer has no name");
+        graph.initializers.push_back(std::move(tensor));
+        break;
+      }
+      case 11:
+      case 12:
+      case 13: {
+        expect(field, Type::kLength);
+        ValueInfo value = parse_value(field);
+        if (value.name.empty()) Cursor::fail(field.offset, "a graph input or output has no name");
+        auto& list = field.number == 11 ? graph.inputs
+                     : field.number == 12 ? graph.outputs
+                                          : graph.values;
+        list.push_back(std::move(value));
+        break;
+      }
+      default:
+        break;
+    }
+  }
+}
+
+Function Parser::function(const Field& message) {
+  expect(message, Type::kLength);
+  Function function;
+  Cursor cursor(message);
+  while (!cursor.done()) {
+    const Field field = cursor.next();
+    switch (field.number) {
+      case 1:
+        function.name = name_of(field);
+        break;
+      case 4:
+        function.inputs.push_back(name_of(field));
+        break;
+      case 5:
+        function.outputs.push_back(name_of(field));
+        break;
+      case 7:
+        function.nodes.push_back(node(field, 0));
+        break;
+      case 10:
+        function.domain = name_of(field);
+        if (function.domain == "ai.onnx") function.domain = {};
+        break;
+      case 11:
+        expect(field, Type::kLength);
+        function.defaults.push_back(attribute(field, 0));
+        check_attributes(function.defaults.size(), field.offset);
+        break;
+      case 12:
+        expect(field, Type::kLength);
+        function.values.push_back(parse_value(field));
+        if (function.values.back().name.empty()) function.values.pop_back();
+        break;
+      case 13:
+        function.overload = name_of(field);
+        break;
+      default:
+        break;
+    }
+  }
+  if (function.name.empty()) Cursor::fail(message.offset, "a function has no name");
+  return function;
+}
+
+void Parser::opset(const Field& message, Model& model) {
+  expect(message, Type::kLength);
+  std::string_view domain;
+  std::int64_t version = 0;
+  Cursor cursor(message);
+  while (!cursor.done()) {
+    const Field field = cursor.next();
+    if (field.number == 1) domain = name_of(field);
+    if (field.number == 2) version = integer_of(field);
+  }
+  if (domain.empty() || domain == "ai.onnx") model.opset = version;
+}
+
+/// What the first bytes look like, or empty when they are no format known here.
+std::string other_format(wire::Bytes bytes) {
+  const std::string_view head{reinterpret_cast<const char*>(bytes.data()),
+                              std::min<std::size_t>(bytes.size(), 64)};
+  const auto starts = [&](std::string_view magic) { return head.substr(0, magic.size()) == magic; };
+  if (starts("PK\x03\x04")) return "a zip archive (torch.save, .pt2, .npz or .keras)";
+  if (starts("\x89PNG")) return "a PNG image";
+  if (starts("\x89HDF")) return "an HDF5 file";
+  if (starts("\xFF\xD8\xFF")) return "a JPEG image";
+  if (starts("GGUF")) return "a GGUF file";
+  if (starts("\x1F\x8B")) return "a gzip archive (decompress it first)";
+  if (starts("PAR1")) return "a Parquet file";
+  if (starts("\x7F" "ELF")) return "a program";
+  if (starts("\x93NUMPY")) return "a NumPy array";
+  if (head.size() >= 8 && (head.substr(4, 4) == "TFL3" || head.substr(4, 4) == "ORTM")) {
+    return "a FlatBuffers model (TFLite or ORT)";
+  }
+  if (head.size() >= 2 && head[0] == '\x80' && head[1] >= 2 && head[1] <= 5) {
+    return "a Python pickle";
+  }
+  if (head.size() >= 10 && head.substr(8, 2) == "{\"") return "a safetensors file";
+  const bool text = std::all_of(head.begin(), head.end(), [](char c) {
+    return (c >= 0x20 && c < 0x7F) || c == '\n' || c == '\r' || c == '\t';
+  });
+  return text ? "text" : "";
+}
+
+[[noreturn]] void not_onnx(const std::string& why) {
+  throw NotOnnx("not an ONNX file: " + why + "; give a file written by an ONNX exporter");
+}
+
+Model Parser::model(wire::Bytes bytes) {
+  if (bytes.empty()) not_onnx("it is empty");
+  const std::string format = other_format(bytes);
+  if (!format.empty() && format != "text") not_onnx("it looks like " + format);
+  Model model;
+  bool known = false;
+  bool has_graph = false;
+  Cursor cursor(bytes);
+  while (!cursor.done()) {
+    Field field;
+    try {
+      field = cursor.next();
+    } catch (const CorruptFile&) {
+      if (!format.empty()) not_onnx("it looks like " + format);
+      if (!known) not_onnx("its first bytes are not a protobuf message");
+      throw;
+    }
+    switch (field.number) {
+      case 1:
+        if (field.type != Type::kVarint) not_onnx("it starts with another protobuf message");
+        model.ir_version = integer_of(field);
+        known = true;
+        break;
+      case 2:
+        // Not a name_of: another protobuf format may keep a message here.
+        expect(field, Type::kLength);
+        model.producer = {reinterpret_cast<const char*>(field.bytes.data()), field.bytes.size()};
+        break;
+      case 7:
+        expect(field, Type::kLength);
+        graph(field, model.graph, 0);
+        has_graph = known = true;
+        break;
+      case 8:
+        opset(field, model);
+        known = true;
+        break;
+      case 25:
+        model.functions.push_back(function(field));
+        break;
+      default:
+        break;
+    }
+  }
+  if (!has_graph) not_onnx(format.empty() ? "it has no graph" : "it looks like " + format);
+  return model;
+}
+
+}  // namespace
+
+bool is_float(DataType type) {
+  switch (static_cast<int>(type)) {
+    case 1:   // float
+    case 10:  // float16
+    case 11:  // double
+    case 14:  // complex64
+    case 15:  // complex128
+    case 16:  // bfloat16
+    case 17:  // float8 variants
+    case 18:
+    case 19:
+    case 20:
+    case 23:  // float4
+    case 27:  // float6 variants
+    case 28:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool is_integer(DataType type) {
+  const int code = static_cast<int>(type);
+  return (code >= 2 && code <= 7) || code == 12 || code == 13 || code == 21 || code == 22 ||
+         code == 25 || code == 26;
+}
+
+const Attribute* Node::find(std::string_view attribute) const {
+  for (const Attribute& candidate : attributes) {
+    if (candidate.name == attribute) return &candidate;
+  }
+  return nullptr;
+}
+
+std::string printable(std::string_view text) {
+  constexpr std::size_t kLongest = 80;
+  std::string result;
+  for (const char c : text.substr(0, kLongest)) {
+    if (c >= 0x20 && c < 0x7F) {
+      result += c;
+    } else {
+      constexpr std::string_view kHex = "0123456789abcdef";
+      const auto byte = static_cast<unsigned char>(c);
+      result += {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
+    }
+  }
+  if (text.size() > kLongest) result += "...";
+  return result;
+}
+
+Model parse_model(std::span<const std::uint8_t> bytes) { return Parser().model(bytes); }
+
+Model read_model(const std::string& path) {
+  auto file = std::make_shared<const MappedFile>(path);
+  try {
+    Model model = parse_model(file->bytes());
+    model.file = std::move(file);
+    return model;
+  } catch (const NotOnnx& error) {
+    throw NotOnnx(path + ": " + error.what());
+  } catch (const CorruptFile& error) {
+    throw CorruptFile(path + ": " + error.what());
+  } catch (const InvalidGraph& error) {
+    throw InvalidGraph(path + ": " + error.what());
+  }
+}
+
+}  // namespace narfast::onnx
