@@ -8,6 +8,7 @@ namespace narfast::bindings {
 void bind_errors(pybind11::module_& m);
 void bind_operators(pybind11::module_& m);
 void bind_graph(pybind11::module_& m);
+void bind_onnx(pybind11::module_& m);
 void bind_motifs(pybind11::module_& m);
 
 }  // namespace narfast::bindings

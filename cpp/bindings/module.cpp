@@ -9,5 +9,6 @@ PYBIND11_MODULE(_core, m) {
   bind_errors(m);
   bind_operators(m);
   bind_graph(m);
+  bind_onnx(m);
   bind_motifs(m);
 }

@@ -116,7 +116,8 @@ class Builder {
   void synthetic(const FlatNode& flat);
   bool fused(const FlatNode& flat);
   Spelling lookup(const Node& node);
-  std::vector<NodeId> edges(const FlatNode& flat, bool weighted) const;
+  std::span<const ValueId> data_operands(const FlatNode& flat, const Spelling& spelling) const;
+  std::vector<NodeId> edges(std::span<const ValueId> operands, bool weighted) const;
   void embed_or_index(const FlatNode& flat);
   void product(const FlatNode& flat);
   Attributes attributes(const FlatNode& flat, OpId op) const;
@@ -189,13 +190,23 @@ Spelling Builder::lookup(const Node& node) {
   return {operator_id("unknown/other"), -1};
 }
 
-std::vector<NodeId> Builder::edges(const FlatNode& flat, bool weighted) const {
+/// Operands whose values reach the result. Weights, bounds and states usually are constants, and
+/// where they are not they are data; but what a cast or reshape takes its type or shape from is not.
+std::span<const ValueId> Builder::data_operands(const FlatNode& flat,
+                                                const Spelling& spelling) const {
+  const auto all = flat_.inputs_of(flat);
+  const bool cut = spelling.data_inputs == 0 ||
+                   (spelling.data_inputs > 0 && has_trait(spelling.op, trait::kTransparent));
+  return cut ? all.first(std::min(all.size(), static_cast<std::size_t>(spelling.data_inputs))) : all;
+}
+
+std::vector<NodeId> Builder::edges(std::span<const ValueId> operands, bool weighted) const {
   std::vector<NodeId> sources;
-  for (const ValueId id : flat_.inputs_of(flat)) {
+  for (const ValueId id : operands) {
     if (state(id).kind == Kind::kData) sources.push_back(state(id).node);
   }
   if (!sources.empty() || !weighted) return sources;
-  for (const ValueId id : flat_.inputs_of(flat)) {
+  for (const ValueId id : operands) {
     if (state(id).kind == Kind::kAuxiliary) sources.push_back(state(id).node);
   }
   return sources;
@@ -232,7 +243,10 @@ void Builder::visit(const FlatNode& flat) {
   if (fused(flat)) return;
   const Spelling spelling = lookup(node);
   const OpId op = spelling.op;
-  if (op == ids().constant) return;
+  const auto operands = data_operands(flat, spelling);
+  strongest = Kind::kConstant;
+  for (const ValueId id : operands) strongest = std::max(strongest, state(id).kind);
+  if (op == ids().constant || strongest == Kind::kConstant) return;
   if (op == ids().gather) {
     embed_or_index(flat);
     return;
@@ -256,7 +270,7 @@ void Builder::visit(const FlatNode& flat) {
                     : weighted                 ? Kind::kData
                                                : Kind::kAuxiliary;
   // An auxiliary value keeps all its sources: it is looked at only where nothing else is left.
-  const NodeId added = add(op, attributes(flat, op), edges(flat, weighted || kind == Kind::kAuxiliary));
+  const NodeId added = add(op, attributes(flat, op), edges(operands, weighted || kind == Kind::kAuxiliary));
   set_outputs(flat, {kind, added}, op == ids().max_pool || op == ids().topk);
 }
 
@@ -306,7 +320,7 @@ void Builder::product(const FlatNode& flat) {
     attributes.constant_first = a.kind == Kind::kConstant;
   }
   const bool data = a.kind == Kind::kData || b.kind == Kind::kData || op == ids().linear;
-  NodeId node = add(op, attributes, edges(flat, true));
+  NodeId node = add(op, attributes, edges(flat_.inputs_of(flat), true));
   node = activation(flat, node);
   set_outputs(flat, {data ? Kind::kData : Kind::kAuxiliary, node});
 }

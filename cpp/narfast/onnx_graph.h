@@ -15,7 +15,7 @@ namespace narfast::onnx {
 
 /// A raw graph and what the file says about it.
 struct RawGraph {
-  Graph graph;
+  narfast::Graph graph;
   std::int64_t params = 0;  ///< elements of float initializers, batch-norm statistics excepted
   std::int64_t opset = 0;
   bool has_input_shape = false;

@@ -1,0 +1,68 @@
+"""ONNX files as raw graphs. The file's structure is read by the C++ core: weight bytes are never
+read, external data files never opened, and the `onnx` package is not needed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from narfast import _core, errors
+from narfast.errors import NarfastError
+from narfast.graph import ArchGraph, GraphMeta
+
+__all__ = ["load_onnx", "load_onnx_files"]
+
+
+def load_onnx(path: str | os.PathLike[str]) -> ArchGraph:
+    """Reads the raw graph of an ONNX file.
+
+    Args:
+        path: An ONNX file, opset 7 or newer; external data need not be there.
+
+    Returns:
+        The graph before canonicalization. `meta` has the file's stem as name, the number of
+        trained parameters, the shape of the first input (-1 where symbolic), and the operators
+        that the table lacks.
+
+    Raises:
+        UnsupportedSourceError: There is no such file, or it is another format.
+        CorruptFileError: The file is damaged or truncated; the message has the byte.
+        InvalidGraphError: The graph is cyclic, dangling, too large, or reaches no output.
+    """
+    (result,) = load_onnx_files([path])
+    if isinstance(result, NarfastError):
+        raise result
+    return result
+
+
+def load_onnx_files(
+    paths: Sequence[str | os.PathLike[str]], *, num_threads: int = 1
+) -> list[ArchGraph | NarfastError]:
+    """Reads many ONNX files; a file that cannot be read gives an error in its place.
+
+    Args:
+        paths: ONNX files.
+        num_threads: Files read at the same time.
+
+    Returns:
+        One graph or one error per path, in order.
+    """
+    names = [os.fsencode(path) for path in paths]
+    results: list[ArchGraph | NarfastError] = []
+    for name, outcome in zip(names, _core.read_onnx(names, num_threads), strict=True):
+        if len(outcome) == 2:
+            kind, message = outcome
+            results.append(getattr(errors, kind)(message))
+            continue
+        *arrays, facts = outcome
+        meta = GraphMeta(
+            name=Path(os.fsdecode(name)).stem,
+            source="onnx",
+            trace_kind="onnx",
+            params=facts["params"],
+            input_shape=facts["input_shape"],
+            unknown_ops=facts["unknown_ops"],
+        )
+        results.append(ArchGraph(*arrays, meta=meta))
+    return results
