@@ -1,0 +1,288 @@
+"""ArchitectureEncoder: networks in, vectors out. Training lives in ``narfast.pretrain``."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from narfast.batching import collate_motifs
+from narfast.encoder_files import fingerprint, load_model, save_model
+from narfast.graph import ArchGraph, GraphBatch
+from narfast.nn.inputs import (
+    MinedBatch,
+    OperatorRows,
+    load_vocabulary,
+    macro_tensors,
+    mine_batch,
+    node_tensors,
+    wide_vectors,
+)
+from narfast.nn.model import ArchitectureModel, EncoderConfig
+
+__all__ = ["ArchitectureEncoder", "MotifCache"]
+
+# About 130 MB at the default width; a zoo of thousands of networks has some ten thousand motifs.
+_MAX_CACHED_MOTIFS = 1 << 18
+
+
+class MotifCache:
+    """Vectors of motifs already encoded, by motif id. Emptied when it grows past its limit."""
+
+    def __init__(self, dim: int, *, limit: int = _MAX_CACHED_MOTIFS) -> None:
+        self._dim = dim
+        self._limit = limit
+        self._row: dict[bytes, int] = {}
+        self._vectors = torch.empty(0, dim)
+
+    def __len__(self) -> int:
+        return len(self._row)
+
+    def __contains__(self, motif_id: NDArray[np.uint64]) -> bool:
+        return motif_id.tobytes() in self._row
+
+    def clear(self) -> None:
+        """Forget every motif."""
+        self._row.clear()
+        self._vectors = torch.empty(0, self._dim)
+
+    def missing(self, motif_id: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """Positions in uint64[U, 2] of the motifs that are not here."""
+        keys = [k.tobytes() for k in motif_id]
+        return np.array([i for i, k in enumerate(keys) if k not in self._row], dtype=np.int64)
+
+    def add(self, motif_id: NDArray[np.uint64], vectors: Tensor) -> None:
+        """Store float[U, dim] vectors of uint64[U, 2] distinct new motifs."""
+        used = len(self._row)
+        needed = used + len(vectors)
+        if needed > len(self._vectors):
+            grown = vectors.new_empty((max(needed, 2 * len(self._vectors), 256), self._dim))
+            grown[:used] = self._vectors[:used]
+            self._vectors = grown
+        self._vectors[used:needed] = vectors
+        self._row.update((k.tobytes(), used + i) for i, k in enumerate(motif_id))
+
+    def take(self, motif_id: NDArray[np.uint64]) -> Tensor:
+        """Vectors float[U, dim] of uint64[U, 2] motifs that are here."""
+        rows = torch.tensor([self._row[k.tobytes()] for k in motif_id], dtype=torch.int64)
+        return self._vectors.index_select(0, rows.to(self._vectors.device))
+
+    def make_room(self) -> None:
+        """Empty the cache if it is past its limit."""
+        if len(self._row) > self._limit:
+            self.clear()
+
+
+class ArchitectureEncoder:
+    """Embeds network architectures, so that similar designs have a high cosine.
+
+    Safe to call from several threads; they take turns.
+    """
+
+    def __init__(self, model: ArchitectureModel, *, training: dict[str, Any] | None = None) -> None:
+        """Wrap a model; most callers want ``from_pretrained``.
+
+        Args:
+            model: Weights. Put into evaluation mode; must not change afterwards.
+            training: Notes on how the weights came about, saved with them.
+        """
+        self.model = model.eval().requires_grad_(False)
+        self.training_notes = dict(training or {})
+        self.motif_cache = MotifCache(model.config.motif_dim)
+        self._rows = OperatorRows(model.config.operators)
+        self._vocabulary = load_vocabulary(model) if model.config.wide_dim else None
+        self._lock = threading.RLock()
+
+    @classmethod
+    def from_pretrained(cls, name_or_path: str | Path = "default") -> ArchitectureEncoder:
+        """Open a saved encoder.
+
+        Args:
+            name_or_path: ``"default"`` for the one shipped with narfast, or a folder.
+
+        Raises:
+            CorruptFileError: The folder holds no encoder, or a damaged one.
+        """
+        folder = (
+            Path(__file__).parent / "data" / "encoder"
+            if name_or_path == "default"
+            else Path(name_or_path)
+        )
+        model, document = load_model(folder)
+        notes = document.get("training")
+        return cls(model, training=notes if isinstance(notes, dict) else None)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write ``model.safetensors`` and ``config.json`` into a folder, made if missing."""
+        save_model(self.model, Path(folder), training=self.training_notes)
+
+    @property
+    def config(self) -> EncoderConfig:
+        """The settings that fix the shape of the encoder."""
+        return self.model.config
+
+    @property
+    def dim(self) -> int:
+        """Width of the vectors."""
+        return self.config.dim
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over configuration and weights: two encoders with the same one are the same."""
+        return fingerprint(self.model)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.model.parameters()).device
+
+    def __repr__(self) -> str:
+        return f"ArchitectureEncoder(dim={self.dim}, fingerprint={self.fingerprint[:12]})"
+
+    @overload
+    def encode(
+        self,
+        sources: Any,
+        *,
+        batch_size: int = ...,
+        show_progress_bar: bool = ...,
+        device: str | torch.device | None = ...,
+        num_threads: int | None = ...,
+        convert_to_tensor: Literal[False] = ...,
+        normalize_embeddings: bool = ...,
+    ) -> NDArray[np.float32]: ...
+
+    @overload
+    def encode(
+        self,
+        sources: Any,
+        *,
+        batch_size: int = ...,
+        show_progress_bar: bool = ...,
+        device: str | torch.device | None = ...,
+        num_threads: int | None = ...,
+        convert_to_tensor: Literal[True],
+        normalize_embeddings: bool = ...,
+    ) -> Tensor: ...
+
+    def encode(
+        self,
+        sources: Any,
+        *,
+        batch_size: int = 64,
+        show_progress_bar: bool = False,
+        device: str | torch.device | None = None,
+        num_threads: int | None = None,
+        convert_to_tensor: bool = False,
+        normalize_embeddings: bool = True,
+    ) -> NDArray[np.float32] | Tensor:
+        """Embed networks.
+
+        Args:
+            sources: A list (or tuple, or ``GraphBatch``) of networks, or one network. A network is
+                an ``ArchGraph`` (taken as it is) or anything that ``narfast.load`` accepts.
+            batch_size: Networks encoded together; changes speed and memory, not the vectors.
+            show_progress_bar: Show a bar with remaining time on the standard error stream.
+            device: Move the encoder there first; None leaves it where it is.
+            num_threads: Threads for mining and for torch; None for torch's own setting.
+            convert_to_tensor: Return a torch tensor instead of a NumPy array.
+            normalize_embeddings: Scale every vector to length 1.
+
+        Returns:
+            float32 (n, dim); for one network that is not in a list, float32 (dim,).
+
+        Raises:
+            NarfastError: A source cannot be loaded.
+            ValueError: ``batch_size`` or ``num_threads`` is below 1.
+        """
+        if batch_size < 1:
+            raise ValueError(f"encode: batch_size must be at least 1, not {batch_size}")
+        if num_threads is not None and num_threads < 1:
+            raise ValueError(f"encode: num_threads must be at least 1, not {num_threads}")
+        single = not isinstance(sources, (list, tuple, GraphBatch))
+        items: Sequence[Any] = [sources] if single else sources
+        with self._lock, torch.inference_mode(), _torch_threads(num_threads):
+            if device is not None and torch.device(device) != self.device:
+                self.model.to(device)
+                self.motif_cache.clear()
+            vectors = torch.empty(len(items), self.dim, device=self.device)
+            for start in _progress(range(0, len(items), batch_size), show_progress_bar):
+                stop = min(start + batch_size, len(items))
+                graphs = _load(items, start, stop)
+                vectors[start:stop] = self._encode_batch(graphs, num_threads)
+            if normalize_embeddings:
+                vectors = torch.nn.functional.normalize(vectors, dim=-1)
+        result = vectors[0] if single else vectors
+        if convert_to_tensor:
+            return result.clone()  # outside inference mode: an ordinary tensor
+        array: NDArray[np.float32] = result.cpu().numpy()
+        return array
+
+    def _encode_batch(self, graphs: GraphBatch, num_threads: int | None) -> Tensor:
+        mined = mine_batch(
+            graphs,
+            miner=self.config.miner,
+            num_threads=torch.get_num_threads() if num_threads is None else num_threads,
+        )
+        table = self._motif_vectors(mined)
+        macro = macro_tensors(mined, np.arange(len(mined)), device=self.device)
+        wide = (
+            wide_vectors(self.model, self._vocabulary.count(graphs)) if self._vocabulary else None
+        )
+        return self.model.embed_networks(
+            table.index_select(0, macro.motif), macro.size, macro.multiplicity, macro.graph, wide
+        )
+
+    def _motif_vectors(self, mined: MinedBatch) -> Tensor:
+        """Vectors float[U, motif_dim] of the distinct motifs; only new ones are computed."""
+        unique = mined.unique
+        self.motif_cache.make_room()
+        missing = self.motif_cache.missing(unique.motif_id)
+        if len(missing):
+            nodes = collate_motifs(mined.graphs, mined.macros, unique.representative[missing])
+            op, attr, graph = node_tensors(nodes, self._rows, device=self.device)
+            self.motif_cache.add(unique.motif_id[missing], self.model.embed_motifs(op, attr, graph))
+        return self.motif_cache.take(unique.motif_id)
+
+
+def _load(items: Sequence[Any], start: int, stop: int) -> GraphBatch:
+    graphs = []
+    for i in range(start, stop):
+        source = items[i]
+        if not isinstance(source, ArchGraph):
+            # Imported here: graphs can be encoded without any frontend.
+            from narfast import load
+
+            source = load(source)
+        graphs.append(source)
+    return GraphBatch.from_graphs(graphs)
+
+
+@contextmanager
+def _torch_threads(num_threads: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    if num_threads is not None:
+        torch.set_num_threads(num_threads)
+    try:
+        yield
+    finally:
+        if num_threads is not None:
+            torch.set_num_threads(before)
+
+
+def _progress(steps: range, show: bool) -> Iterator[int]:
+    if not show:
+        yield from steps
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(steps, description="Encoding", console=Console(stderr=True))

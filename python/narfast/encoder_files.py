@@ -1,0 +1,166 @@
+"""The folder an encoder is kept in: ``model.safetensors`` and ``config.json``; reading checks both.
+
+Nothing is ever unpickled. The configuration holds the checksum of the weights, and shapes are
+compared before a single weight is allocated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as safetensors_load
+from safetensors.torch import save as safetensors_save
+
+from narfast.errors import CorruptFileError
+from narfast.nn.model import ArchitectureModel, EncoderConfig
+
+__all__ = ["FORMAT_VERSION", "fingerprint", "load_model", "save_model", "write_atomically"]
+
+FORMAT_VERSION = 1
+_CONFIG = "config.json"
+_WEIGHTS = "model.safetensors"
+_REMEDY = "copy or train the encoder again"
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file under a temporary name and rename it, so that a crash leaves no half file."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _weights(model: ArchitectureModel) -> bytes:
+    state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+    data: bytes = safetensors_save(state)
+    return data
+
+
+def _canonical(config: EncoderConfig) -> bytes:
+    return json.dumps(asdict(config), sort_keys=True).encode()
+
+
+def fingerprint(model: ArchitectureModel) -> str:
+    """SHA-256 over configuration and weights, as 64 hexadecimal digits."""
+    return _fingerprint(model.config, _weights(model))
+
+
+def _fingerprint(config: EncoderConfig, weights: bytes) -> str:
+    return hashlib.sha256(_canonical(config) + hashlib.sha256(weights).digest()).hexdigest()
+
+
+def save_model(
+    model: ArchitectureModel, folder: Path, *, training: dict[str, Any] | None = None
+) -> str:
+    """Write a model.
+
+    Args:
+        model: What to write.
+        folder: Made if missing; an encoder in it is replaced.
+        training: Notes on how the weights came about; kept, not interpreted.
+
+    Returns:
+        The fingerprint.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = _weights(model)
+    name = _fingerprint(model.config, weights)
+    config = {
+        "format_version": FORMAT_VERSION,
+        "fingerprint": name,
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
+        "encoder": asdict(model.config),
+        "training": training or {},
+    }
+    write_atomically(folder / _WEIGHTS, weights)
+    write_atomically(folder / _CONFIG, (json.dumps(config, indent=1) + "\n").encode())
+    return name
+
+
+def load_model(folder: Path) -> tuple[ArchitectureModel, dict[str, Any]]:
+    """Read a model.
+
+    Args:
+        folder: As ``save_model`` wrote it.
+
+    Returns:
+        The model in evaluation mode, and the whole configuration file.
+
+    Raises:
+        CorruptFileError: A file is missing, damaged, of an unknown version, or the weights do not
+            have the shapes that the configuration promises.
+    """
+    config_path, weights_path = folder / _CONFIG, folder / _WEIGHTS
+    try:
+        document = json.loads(config_path.read_bytes())
+        weights = weights_path.read_bytes()
+    except OSError as error:
+        raise CorruptFileError(
+            f"{folder}: not an encoder folder ({error.strerror}: {error.filename}); it needs "
+            f"{_CONFIG} and {_WEIGHTS}"
+        ) from error
+    except ValueError as error:
+        raise CorruptFileError(f"{config_path}: not valid JSON ({error}); {_REMEDY}") from error
+    config = _read_config(config_path, document)
+    if hashlib.sha256(weights).hexdigest() != document.get("weights_sha256"):
+        raise CorruptFileError(
+            f"{weights_path}: the checksum differs from the one in {_CONFIG}; {_REMEDY}"
+        )
+    if document.get("fingerprint") != _fingerprint(config, weights):
+        raise CorruptFileError(
+            f"{config_path}: the settings do not belong to its fingerprint; {_REMEDY}"
+        )
+    try:
+        tensors = safetensors_load(weights)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise CorruptFileError(f"{weights_path}: not safetensors ({error}); {_REMEDY}") from error
+    with torch.device("meta"):
+        model = ArchitectureModel(config)
+    _check_tensors(weights_path, model, tensors)
+    model.load_state_dict(tensors, assign=True)
+    return model.eval().requires_grad_(False), document
+
+
+def _read_config(path: Path, document: Any) -> EncoderConfig:
+    if not isinstance(document, dict) or not isinstance(document.get("encoder"), dict):
+        raise CorruptFileError(f"{path}: not an encoder configuration; {_REMEDY}")
+    if document.get("format_version") != FORMAT_VERSION:
+        raise CorruptFileError(
+            f"{path}: format version {document.get('format_version')!r}, this narfast reads "
+            f"{FORMAT_VERSION}; install the narfast that wrote it"
+        )
+    try:
+        return EncoderConfig.from_dict(document["encoder"])
+    except ValueError as error:
+        raise CorruptFileError(f"{path}: {error}; {_REMEDY}") from error
+
+
+def _check_tensors(
+    path: Path, model: ArchitectureModel, tensors: dict[str, torch.Tensor]
+) -> None:
+    expected = model.state_dict()
+    if set(expected) != set(tensors):
+        odd = sorted(set(expected) ^ set(tensors))[0]
+        what = "lacks" if odd in expected else "has the unexpected"
+        raise CorruptFileError(f"{path}: {what} tensor {odd!r}; {_REMEDY}")
+    for name, tensor in tensors.items():
+        wanted = expected[name]
+        if tensor.shape != wanted.shape or tensor.dtype != wanted.dtype:
+            raise CorruptFileError(
+                f"{path}: tensor {name!r} is {tensor.dtype}{list(tensor.shape)}, the configuration "
+                f"promises {wanted.dtype}{list(wanted.shape)}; {_REMEDY}"
+            )
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise CorruptFileError(f"{path}: tensor {name!r} holds nan or infinity; {_REMEDY}")

@@ -1,0 +1,168 @@
+"""From ragged arrays to the tensors that the model reads: mining, collation, operator vocabulary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from narfast import motifs as motifs_module
+from narfast import operators
+from narfast.batching import (
+    NodeMiniBatch,
+    UniqueMotifs,
+    collate_macros,
+    motif_multiplicity,
+    unique_motifs,
+)
+from narfast.graph import GraphBatch
+from narfast.motifs import MacroBatch
+from narfast.nn.layers import GraphTensors
+from narfast.nn.model import ArchitectureModel
+from narfast.wide import WideCounts, WideVocabulary
+
+__all__ = [
+    "MacroTensors",
+    "MinedBatch",
+    "OperatorRows",
+    "load_vocabulary",
+    "macro_tensors",
+    "mine_batch",
+    "node_tensors",
+    "store_vocabulary",
+    "wide_vectors",
+]
+
+
+class OperatorRows:
+    """Operator ids of the running table -> rows of a stored vocabulary, matched by name.
+
+    An operator that the vocabulary lacks takes the row of ``unknown/<category>``, or row 0 where
+    that is missing as well; so an encoder stays valid when the table grows.
+    """
+
+    def __init__(self, vocabulary: Sequence[str]) -> None:
+        row = {name: i + 1 for i, name in enumerate(vocabulary)}
+        self.table: NDArray[np.int64] = np.array(
+            [
+                row.get(info.name, row.get(f"unknown/{info.category}", 0))
+                for info in operators.table()
+            ],
+            dtype=np.int64,
+        )
+
+    def __call__(self, op: NDArray[np.uint16]) -> NDArray[np.int64]:
+        """Rows int64[n] of operator ids uint16[n]."""
+        rows: NDArray[np.int64] = self.table[op]
+        return rows
+
+
+@dataclass(frozen=True)
+class MinedBatch:
+    """Graphs with all that follows from them without weights.
+
+    Attributes:
+        graphs: The operator graphs.
+        macros: Their macro graphs.
+        unique: The distinct motifs among all instances.
+        size: int64[I], operators of each instance.
+        multiplicity: int64[I], instances of the same motif in the same network.
+    """
+
+    graphs: GraphBatch
+    macros: MacroBatch
+    unique: UniqueMotifs
+    size: NDArray[np.int64]
+    multiplicity: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.macros.instance_ptr) - 1
+
+
+def mine_batch(graphs: GraphBatch, *, miner: str, num_threads: int = 1) -> MinedBatch:
+    """Mine motifs, coarsen, and find the distinct motifs."""
+    found = motifs_module.mine(graphs, method=miner, num_threads=num_threads)  # type: ignore[arg-type]
+    macros = motifs_module.coarsen(graphs, found, num_threads=num_threads)
+    unique = unique_motifs(macros.motif_id)
+    return MinedBatch(
+        graphs=graphs,
+        macros=macros,
+        unique=unique,
+        size=np.diff(macros.member_ptr),
+        multiplicity=motif_multiplicity(macros.instance_ptr, unique.inverse),
+    )
+
+
+def node_tensors(
+    nodes: NodeMiniBatch, rows: OperatorRows, *, device: torch.device | str = "cpu"
+) -> tuple[Tensor, Tensor, GraphTensors]:
+    """Vocabulary rows int64[n], attributes int64[n] and structure of collated subgraphs."""
+    return (
+        torch.from_numpy(rows(nodes.op)).to(device),
+        torch.from_numpy(nodes.attr.astype(np.int64)).to(device),
+        GraphTensors.from_csr(nodes.in_ptr, nodes.in_src, nodes.segment_ptr, device=device),
+    )
+
+
+@dataclass(frozen=True)
+class MacroTensors:
+    """Macro graphs of S networks as the model reads them.
+
+    Attributes:
+        motif: int64[n], the distinct motif (``MinedBatch.unique``) of each macro node.
+        size: int64[n], operators of each macro node.
+        multiplicity: int64[n].
+        graph: Structure; one segment is one network.
+    """
+
+    motif: Tensor
+    size: Tensor
+    multiplicity: Tensor
+    graph: GraphTensors
+
+
+def macro_tensors(
+    mined: MinedBatch, networks: NDArray[np.int64], *, device: torch.device | str = "cpu"
+) -> MacroTensors:
+    """Collate the macro graphs of chosen networks."""
+    batch = collate_macros(mined.macros, networks)
+    return MacroTensors(
+        motif=torch.from_numpy(mined.unique.inverse[batch.instance]).to(device),
+        size=torch.from_numpy(mined.size[batch.instance]).to(device),
+        multiplicity=torch.from_numpy(mined.multiplicity[batch.instance]).to(device),
+        graph=GraphTensors.from_csr(batch.in_ptr, batch.in_src, batch.segment_ptr, device=device),
+    )
+
+
+def store_vocabulary(
+    model: ArchitectureModel, vocabulary: WideVocabulary, projection: NDArray[np.float32]
+) -> None:
+    """Write the fitted wide part into the buffers of a model."""
+    model.wide_label.copy_(torch.from_numpy(vocabulary.label.view(np.int64)))
+    model.wide_block.copy_(torch.from_numpy(vocabulary.block))
+    model.wide_idf.copy_(torch.from_numpy(vocabulary.idf))
+    model.wide_projection.copy_(torch.from_numpy(projection))
+
+
+def load_vocabulary(model: ArchitectureModel) -> WideVocabulary:
+    """Read the vocabulary of the wide part out of the buffers of a model."""
+    return WideVocabulary(
+        label=model.wide_label.cpu().numpy().view(np.uint64),
+        block=model.wide_block.cpu().numpy(),
+        idf=model.wide_idf.cpu().numpy(),
+        hops=model.config.wide_hops,
+    )
+
+
+def wide_vectors(model: ArchitectureModel, counts: WideCounts) -> Tensor:
+    """Project label weights: float[S, wide_dim] on the device of the model."""
+    device = model.wide_projection.device
+    return model.project_wide(
+        torch.from_numpy(counts.ptr).to(device),
+        torch.from_numpy(counts.row).to(device),
+        torch.from_numpy(counts.weight).to(device),
+    )

@@ -1,0 +1,161 @@
+"""Graph layers and readouts, and the tensors they read a mini-batch from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from narfast.batching import transpose_csr
+from narfast.nn.scatter import neighbor_sum, segment_max, segment_mean, segment_sum
+
+__all__ = [
+    "BidirectionalLayer",
+    "GcnLayer",
+    "GraphTensors",
+    "LayerKind",
+    "Readout",
+    "ReadoutKind",
+    "make_layer",
+]
+
+LayerKind = Literal["gcn", "bidirectional"]
+ReadoutKind = Literal["mean", "sum_log", "max"]
+
+
+@dataclass(frozen=True)
+class GraphTensors:
+    """Structure of a mini-batch of n nodes, e edges and S segments, with both edge directions.
+
+    Attributes:
+        in_ptr: int64[n + 1], offsets into ``in_src`` by destination.
+        in_src: int64[e], sources.
+        out_ptr: int64[n + 1], offsets into ``out_dst`` by source.
+        out_dst: int64[e], destinations.
+        segment_ptr: int64[S + 1], node range of each segment.
+    """
+
+    in_ptr: Tensor
+    in_src: Tensor
+    out_ptr: Tensor
+    out_dst: Tensor
+    segment_ptr: Tensor
+
+    @classmethod
+    def from_csr(
+        cls,
+        in_ptr: NDArray[np.int64],
+        in_src: NDArray[np.int64],
+        segment_ptr: NDArray[np.int64],
+        *,
+        device: torch.device | str = "cpu",
+    ) -> GraphTensors:
+        """Add the outgoing side to a mini-batch of ``narfast.batching`` and move it to a device."""
+        out_ptr, out_dst, _ = transpose_csr(in_ptr, in_src)
+        arrays = (in_ptr, in_src, out_ptr, out_dst, segment_ptr)
+        return cls(*(torch.from_numpy(a).to(device) for a in arrays))
+
+    def sum_in(self, x: Tensor) -> Tensor:
+        """Add the features float[n, d] of each node's in-neighbours."""
+        return neighbor_sum(x, self.in_ptr, self.in_src, (self.out_ptr, self.out_dst))
+
+    def sum_out(self, x: Tensor) -> Tensor:
+        """Add the features float[n, d] of each node's out-neighbours."""
+        return neighbor_sum(x, self.out_ptr, self.out_dst, (self.in_ptr, self.in_src))
+
+    def in_degree(self) -> Tensor:
+        """int64[n]."""
+        return self.in_ptr[1:] - self.in_ptr[:-1]
+
+    def out_degree(self) -> Tensor:
+        """int64[n]."""
+        return self.out_ptr[1:] - self.out_ptr[:-1]
+
+
+class GcnLayer(nn.Module):
+    """Graph convolution of Kipf and Welling: symmetric normalisation, self loops, then ReLU.
+
+    Edges count in both directions, as in the undirected graph the method was defined for.
+    """
+
+    def __init__(self, in_dim: int, out_dim: int, *, dropout: float) -> None:
+        super().__init__()
+        self.linear = nn.Linear(in_dim, out_dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, graph: GraphTensors) -> Tensor:
+        """Map float[n, in_dim] to float[n, out_dim]."""
+        degree = 1 + graph.in_degree() + graph.out_degree()
+        scale = degree.to(x.dtype).rsqrt().unsqueeze(-1)
+        h = self.linear(x) * scale
+        h = (h + graph.sum_in(h) + graph.sum_out(h)) * scale
+        dropped: Tensor = self.dropout(torch.relu(h))
+        return dropped
+
+
+class BidirectionalLayer(nn.Module):
+    """Own features, mean of in-neighbours and mean of out-neighbours, each with its own weights.
+
+    Direction carries meaning in an operator graph (a normalisation before a convolution is another
+    design than one after it). Residual where the widths allow it.
+    """
+
+    def __init__(self, in_dim: int, out_dim: int, *, dropout: float) -> None:
+        super().__init__()
+        self.own = nn.Linear(in_dim, out_dim)
+        self.incoming = nn.Linear(in_dim, out_dim, bias=False)
+        self.outgoing = nn.Linear(in_dim, out_dim, bias=False)
+        self.norm = nn.LayerNorm(out_dim)
+        self.dropout = nn.Dropout(dropout)
+        self.residual = in_dim == out_dim
+
+    def forward(self, x: Tensor, graph: GraphTensors) -> Tensor:
+        """Map float[n, in_dim] to float[n, out_dim]."""
+        sources = graph.in_degree().clamp(min=1).to(x.dtype).unsqueeze(-1)
+        targets = graph.out_degree().clamp(min=1).to(x.dtype).unsqueeze(-1)
+        h = (
+            self.own(x)
+            + self.incoming(graph.sum_in(x) / sources)
+            + self.outgoing(graph.sum_out(x) / targets)
+        )
+        h = self.dropout(nn.functional.gelu(self.norm(h)))
+        return x + h if self.residual else h
+
+
+def make_layer(kind: LayerKind, in_dim: int, out_dim: int, *, dropout: float) -> nn.Module:
+    """Build the layer that a configuration names."""
+    if kind == "gcn":
+        return GcnLayer(in_dim, out_dim, dropout=dropout)
+    return BidirectionalLayer(in_dim, out_dim, dropout=dropout)
+
+
+class Readout(nn.Module):
+    """Several summaries of each segment, side by side.
+
+    ``mean`` says what a typical node is like, ``max`` what occurs at all, ``sum_log`` (the logarithm
+    of the sum of the positive parts) how much of it there is.
+    """
+
+    def __init__(self, kinds: Sequence[ReadoutKind]) -> None:
+        super().__init__()
+        unknown = set(kinds) - set(get_args(ReadoutKind))
+        if unknown or not kinds:
+            raise ValueError(f"readouts must be some of {get_args(ReadoutKind)}, not {kinds}")
+        self.kinds = tuple(kinds)
+
+    def forward(self, x: Tensor, segment_ptr: Tensor) -> Tensor:
+        """Map float[n, d] and S segments to float[S, d * number of kinds]."""
+        parts = []
+        for kind in self.kinds:
+            if kind == "mean":
+                parts.append(segment_mean(x, segment_ptr))
+            elif kind == "max":
+                parts.append(segment_max(x, segment_ptr))
+            else:
+                parts.append(torch.log1p(segment_sum(torch.relu(x), segment_ptr)))
+        return torch.cat(parts, dim=-1)

@@ -1,0 +1,222 @@
+"""Weisfeiler-Lehman label counts of operator graphs, tf-idf weighted: the training-free 'wide' part.
+
+Labels are hashed from operator names, not ids, so a longer operator table leaves them as they are.
+A vocabulary keeps the labels seen in at least two training networks; others are not counted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from narfast import operators
+from narfast.batching import transpose_csr
+
+if TYPE_CHECKING:
+    from narfast.graph import GraphBatch
+
+__all__ = ["WideCounts", "WideVocabulary", "name_hash", "principal_axes", "wl_labels"]
+
+UInt64 = NDArray[np.uint64]
+
+
+def name_hash(name: str) -> int:
+    """A 64-bit hash of an operator name, the same on every machine and in every version."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
+
+
+def wl_labels(graphs: GraphBatch, hops: int) -> UInt64:
+    """Weisfeiler-Lehman labels of every node, without and with attributes.
+
+    Args:
+        graphs: Operator graphs.
+        hops: Rounds of refinement; each widens the neighbourhood by one step in both directions.
+
+    Returns:
+        uint64[2 * (hops + 1), N]: rows 0..hops from operators alone, the rest from operators and
+        attributes. Labels of different rows never mean the same.
+    """
+    table = np.array([name_hash(info.name) for info in operators.table()], dtype=np.uint64)
+    first_node = np.repeat(graphs.node_ptr[:-1], np.diff(graphs.node_ptr))
+    in_degree = np.diff(graphs.in_ptr)
+    in_src = graphs.in_src.astype(np.int64) + np.repeat(first_node, in_degree)
+    out_ptr, out_dst, _ = transpose_csr(graphs.in_ptr, in_src)
+    labels: UInt64 = _wl_labels(
+        table[graphs.op], graphs.attr, graphs.in_ptr, in_src, out_ptr, out_dst, hops
+    )
+    return labels
+
+
+@dataclass(frozen=True)
+class WideCounts:
+    """Sparse rows of tf-idf weights, one for each network.
+
+    Attributes:
+        ptr: int64[G + 1], offsets into the other two.
+        row: int64[K], rows of the vocabulary, ascending for each network.
+        weight: float32[K]; every block (one row of ``wl_labels``) has length 1, or 0 if empty.
+    """
+
+    ptr: NDArray[np.int64]
+    row: NDArray[np.int64]
+    weight: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class WideVocabulary:
+    """The labels that count, and their inverse document frequencies.
+
+    Attributes:
+        label: uint64[V], ascending.
+        block: uint8[V], the row of ``wl_labels`` that a label belongs to.
+        idf: float32[V].
+        hops: Rounds of refinement.
+    """
+
+    label: UInt64
+    block: NDArray[np.uint8]
+    idf: NDArray[np.float32]
+    hops: int
+
+    @classmethod
+    def fit(cls, graphs: GraphBatch, *, hops: int, size: int) -> WideVocabulary:
+        """Collect the labels of training networks.
+
+        Args:
+            graphs: Training networks.
+            hops: Rounds of refinement.
+            size: Keep at most this many labels, those of most networks first.
+        """
+        labels = wl_labels(graphs, hops)
+        network = np.repeat(np.arange(len(graphs)), np.diff(graphs.node_ptr))
+        found: list[tuple[UInt64, NDArray[np.int64], NDArray[np.uint8]]] = []
+        for block, row in enumerate(labels):
+            pairs = np.unique(np.stack([row, network.astype(np.uint64)], axis=1), axis=0)
+            label, frequency = np.unique(pairs[:, 0], return_counts=True)
+            kept = frequency >= min(2, len(graphs))
+            found.append(
+                (label[kept], frequency[kept], np.full(int(kept.sum()), block, dtype=np.uint8))
+            )
+        label, frequency, blocks = (np.concatenate(part) for part in zip(*found, strict=True))
+        chosen = np.lexsort((label, -frequency))[:size]
+        chosen = chosen[np.argsort(label[chosen], kind="stable")]
+        idf = np.log((1 + len(graphs)) / (1 + frequency[chosen])) + 1
+        return cls(label[chosen], blocks[chosen], idf.astype(np.float32), hops)
+
+    def count(self, graphs: GraphBatch) -> WideCounts:
+        """Weights of the known labels of each network: (1 + log count) * idf, unit length per block."""
+        labels = wl_labels(graphs, self.hops)
+        arrays = _count(
+            labels, graphs.node_ptr, self.label, self.block, self.idf.astype(np.float64)
+        )
+        return WideCounts(*arrays)
+
+
+def principal_axes(
+    counts: WideCounts, vocabulary_size: int, dim: int, *, labels: Sequence[str] | None = None
+) -> NDArray[np.float32]:
+    """Projection that keeps most of the inner products between training networks.
+
+    Principal axes without centring: cosines after the projection approach cosines before it.
+
+    Args:
+        counts: Weights of the training networks.
+        vocabulary_size: V.
+        dim: Width to project to; missing axes are zero where there are fewer networks.
+        labels: Class of each network; every class then weighs the square root of its size
+            instead of its size.
+
+    Returns:
+        float32[V, dim].
+    """
+    num_networks = len(counts.ptr) - 1
+    dense = np.zeros((num_networks, vocabulary_size))
+    dense[np.repeat(np.arange(num_networks), np.diff(counts.ptr)), counts.row] = counts.weight
+    if labels is not None:
+        _, inverse, size = np.unique(list(labels), return_inverse=True, return_counts=True)
+        dense *= size[inverse][:, None] ** -0.25
+    values, vectors = np.linalg.eigh(dense @ dense.T)
+    order = np.argsort(-values)[:dim]
+    order = order[values[order] > 1e-9 * max(float(values.max()), 1e-30)]
+    axes = dense.T @ (vectors[:, order] / np.sqrt(values[order]))
+    # The sign of an eigenvector is arbitrary; fix it so that runs agree.
+    axes *= np.where(axes.sum(axis=0) < 0, -1.0, 1.0)
+    projection = np.zeros((vocabulary_size, dim), dtype=np.float32)
+    projection[:, : len(order)] = axes
+    return projection
+
+
+@njit(cache=True, nogil=True)
+def _mix(value: Any) -> Any:
+    z = value + np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+@njit(cache=True, nogil=True)
+def _wl_labels(
+    op_hash: Any, attr: Any, in_ptr: Any, in_src: Any, out_ptr: Any, out_dst: Any, hops: int
+) -> Any:
+    num_nodes = len(op_hash)
+    labels = np.empty((2 * (hops + 1), num_nodes), dtype=np.uint64)
+    for kind in range(2):
+        first = kind * (hops + 1)
+        for v in range(num_nodes):
+            detail = np.uint64(attr[v]) + np.uint64(1) if kind == 1 else np.uint64(0)
+            labels[first, v] = _mix(op_hash[v] ^ _mix(detail))
+        for hop in range(1, hops + 1):
+            before = labels[first + hop - 1]
+            for v in range(num_nodes):
+                # Sums of mixed labels are hashes of multisets: the order of operands is ignored.
+                incoming = np.uint64(0)
+                for e in range(in_ptr[v], in_ptr[v + 1]):
+                    incoming += _mix(before[in_src[e]] ^ np.uint64(0xA5A5A5A5))
+                outgoing = np.uint64(0)
+                for e in range(out_ptr[v], out_ptr[v + 1]):
+                    outgoing += _mix(before[out_dst[e]] ^ np.uint64(0x5A5A5A5A))
+                labels[first + hop, v] = _mix(before[v] ^ _mix(incoming) ^ _mix(_mix(outgoing)))
+    return labels
+
+
+@njit(cache=True, nogil=True)
+def _count(labels: Any, node_ptr: Any, vocabulary: Any, block: Any, idf: Any) -> Any:
+    num_blocks, num_nodes = labels.shape
+    num_graphs = len(node_ptr) - 1
+    ptr = np.zeros(num_graphs + 1, dtype=np.int64)
+    rows = np.empty(num_blocks * num_nodes, dtype=np.int64)
+    weights = np.empty(num_blocks * num_nodes, dtype=np.float32)
+    scratch = np.empty(num_blocks * num_nodes, dtype=np.int64)
+    total = 0
+    for g in range(num_graphs):
+        hits = 0
+        for b in range(num_blocks):
+            for v in range(node_ptr[g], node_ptr[g + 1]):
+                at = np.searchsorted(vocabulary, labels[b, v])
+                if at < len(vocabulary) and vocabulary[at] == labels[b, v]:
+                    scratch[hits] = at
+                    hits += 1
+        found = np.sort(scratch[:hits])
+        length = np.zeros(num_blocks)
+        start = total
+        k = 0
+        while k < hits:
+            run = k
+            while run < hits and found[run] == found[k]:
+                run += 1
+            weight = (1.0 + np.log(float(run - k))) * idf[found[k]]
+            length[block[found[k]]] += weight * weight
+            rows[total] = found[k]
+            weights[total] = weight
+            total += 1
+            k = run
+        for k in range(start, total):
+            weights[k] /= np.sqrt(length[block[rows[k]]])
+        ptr[g + 1] = total
+    return ptr, rows[:total].copy(), weights[:total].copy()
