@@ -7,7 +7,7 @@ twin in ``tests/oracles/batching.py``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +28,7 @@ __all__ = [
     "motif_multiplicity",
     "ragged_gather",
     "sample_negatives",
+    "select_graphs",
     "transpose_csr",
     "unique_motifs",
 ]
@@ -107,6 +108,29 @@ def ragged_gather(ptr: Int64, rows: Int64) -> tuple[Int64, Int64]:
     _check_rows(rows, len(ptr) - 1, "row")
     result: tuple[Int64, Int64] = _ragged_gather(np.asarray(ptr, dtype=np.int64), rows)
     return result
+
+
+def select_graphs(graphs: GraphBatch, rows: Int64) -> GraphBatch:
+    """Copy chosen graphs into a batch of their own.
+
+    Args:
+        graphs: A batch.
+        rows: int64[S], which graphs, in any order, repeats allowed.
+
+    Raises:
+        IndexError: A graph is out of range.
+    """
+    node_ptr, node = ragged_gather(graphs.node_ptr, rows)
+    in_ptr, edge = _ragged_gather(graphs.in_ptr, node)
+    return replace(
+        graphs,
+        op=graphs.op[node],
+        attr=graphs.attr[node],
+        node_ptr=node_ptr,
+        in_ptr=in_ptr,
+        in_src=graphs.in_src[edge],
+        metas=tuple(graphs.metas[r] for r in rows.tolist()) if graphs.metas else (),
+    )
 
 
 def transpose_csr(in_ptr: Int64, in_src: Int64) -> tuple[Int64, Int64, Int64]:

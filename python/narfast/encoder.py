@@ -237,9 +237,10 @@ class ArchitectureEncoder:
         wide = (
             wide_vectors(self.model, self._vocabulary.count(graphs)) if self._vocabulary else None
         )
-        return self.model.embed_networks(
-            table.index_select(0, macro.motif), macro.size, macro.multiplicity, macro.graph, wide
+        deep = self.model.embed_networks(
+            table.index_select(0, macro.motif), macro.size, macro.multiplicity, macro.graph
         )
+        return self.model.join(deep, wide)
 
     def _motif_vectors(self, mined: MinedBatch) -> Tensor:
         """Vectors float[U, motif_dim] of the distinct motifs; only new ones are computed."""

@@ -158,11 +158,20 @@ def load_vocabulary(model: ArchitectureModel) -> WideVocabulary:
     )
 
 
-def wide_vectors(model: ArchitectureModel, counts: WideCounts) -> Tensor:
-    """Project label weights: float[S, wide_dim] on the device of the model."""
-    device = model.wide_projection.device
-    return model.project_wide(
-        torch.from_numpy(counts.ptr).to(device),
-        torch.from_numpy(counts.row).to(device),
-        torch.from_numpy(counts.weight).to(device),
+def wide_vectors(
+    model: ArchitectureModel, counts: WideCounts, table: Tensor | None = None
+) -> Tensor:
+    """Project label weights: float[S, wide_dim] on the device of the model.
+
+    Args:
+        model: An encoder with a wide part.
+        counts: Weights of S networks.
+        table: Projection to use in place of the stored one, while it is being trained.
+    """
+    table = model.wide_projection if table is None else table
+    return model.project(
+        table,
+        torch.from_numpy(counts.ptr).to(table.device),
+        torch.from_numpy(counts.row).to(table.device),
+        torch.from_numpy(counts.weight).to(table.device),
     )

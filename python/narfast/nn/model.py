@@ -183,27 +183,23 @@ class ArchitectureModel(nn.Module):
         return vectors
 
     def embed_networks(
-        self,
-        motif_vectors: Tensor,
-        size: Tensor,
-        multiplicity: Tensor,
-        graph: GraphTensors,
-        wide: Tensor | None,
+        self, motif_vectors: Tensor, size: Tensor, multiplicity: Tensor, graph: GraphTensors
     ) -> Tensor:
-        """Final vectors of S networks.
+        """Deep vectors float[S, deep_dim] of S networks; see ``MacroEncoder.forward``."""
+        vectors: Tensor = self.macro(motif_vectors, size, multiplicity, graph)
+        return vectors
+
+    def join(self, deep: Tensor, wide: Tensor | None) -> Tensor:
+        """The final vectors of S networks.
 
         Args:
-            motif_vectors: float[n, motif_dim], one row for each macro node.
-            size: int64[n], operators in each macro node.
-            multiplicity: int64[n], instances of the same motif in the same network.
-            graph: Structure of the macro graphs.
-            wide: float[S, wide_dim] of ``project_wide``, None where the encoder has no wide part.
+            deep: float[S, deep_dim] of ``embed_networks``.
+            wide: float[S, wide_dim] of ``project``, None where the encoder has no wide part.
 
         Returns:
             float[S, dim]. With a wide part both parts have fixed lengths, so that the cosine is
-            their weighted mean; without one the vector is as long as the network made it.
+            their weighted mean; without one ``deep`` as it is.
         """
-        deep: Tensor = self.macro(motif_vectors, size, multiplicity, graph)
         if wide is None:
             return deep
         share = self.config.wide_share
@@ -215,11 +211,26 @@ class ArchitectureModel(nn.Module):
             dim=-1,
         )
 
-    def project_wide(self, ptr: Tensor, row: Tensor, weight: Tensor) -> Tensor:
-        """Project sparse label weights (``WideCounts``) of S networks to float[S, wide_dim]."""
-        table = self.wide_projection.to(weight.dtype)
+    @staticmethod
+    def project(table: Tensor, ptr: Tensor, row: Tensor, weight: Tensor) -> Tensor:
+        """Project sparse label weights (``WideCounts``) of S networks.
+
+        Args:
+            table: float[V, wide_dim].
+            ptr: int64[S + 1], offsets into the other two.
+            row: int64[K], rows of ``table``.
+            weight: float[K].
+
+        Returns:
+            float[S, wide_dim].
+        """
         if len(row) == 0:
-            return table.new_zeros((len(ptr) - 1, table.shape[1]))
+            return weight.new_zeros((len(ptr) - 1, table.shape[1]))
         return nn.functional.embedding_bag(
-            row, table, ptr, mode="sum", per_sample_weights=weight, include_last_offset=True
+            row,
+            table.to(weight.dtype),
+            ptr,
+            mode="sum",
+            per_sample_weights=weight,
+            include_last_offset=True,
         )
