@@ -9,7 +9,6 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given, settings
-
 from narfast import batching
 from narfast.graph import ArchGraph, GraphBatch
 from oracles import batching as oracle
@@ -77,7 +76,9 @@ def test_transpose(graphs: GraphBatch) -> None:
         assert as_lists(fast) == list(slow)
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from([0, 1, 2**63, 2**64 - 1])), max_size=40))
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.sampled_from([0, 1, 2**63, 2**64 - 1])), max_size=40)
+)
 def test_unique_motifs(ids: list[tuple[int, int]]) -> None:
     array = np.array(ids, dtype=np.uint64).reshape(-1, 2)
     fast = batching.unique_motifs(array)

@@ -10,10 +10,9 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import Tensor
-
 from narfast.batching import transpose_csr
 from narfast.nn import scatter
+from torch import Tensor
 
 INDEX = torch.tensor([3, 0, 3, 1, 0, 3])
 PTR = torch.tensor([0, 2, 2, 5, 6])
@@ -71,9 +70,7 @@ def test_neighbors() -> None:
     out_ptr, out_dst, _ = map(torch.from_numpy, transpose_csr(in_ptr.numpy(), in_src.numpy()))
     x = values(4)
     groups = [in_src[in_ptr[v] : in_ptr[v + 1]].tolist() for v in range(4)]
-    agree(
-        scatter.neighbor_sum(x, in_ptr, in_src, (out_ptr, out_dst)), looped(x, groups, "sum"), x
-    )
+    agree(scatter.neighbor_sum(x, in_ptr, in_src, (out_ptr, out_dst)), looped(x, groups, "sum"), x)
 
 
 def test_nothing_to_add() -> None:
@@ -97,7 +94,8 @@ def test_agrees_with_torch_scatter() -> None:
     x = values(6)
     for reduce in ("sum", "mean", "max"):
         torch.testing.assert_close(
-            getattr(scatter, f"segment_{reduce}")(x, PTR), library.segment_csr(x, PTR, reduce=reduce)
+            getattr(scatter, f"segment_{reduce}")(x, PTR),
+            library.segment_csr(x, PTR, reduce=reduce),
         )
     torch.testing.assert_close(scatter.scatter_sum(x, INDEX, 5), library.scatter_sum(x, INDEX, 0))
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from narfast import operators
+from narfast._kernel import kernel
 from narfast.graph import GraphBatch
 from narfast.nn.features import ATTRIBUTE_FIELDS
 
@@ -91,7 +91,11 @@ def augment(graphs: GraphBatch, config: AugmentConfig, *, seed: int) -> GraphBat
         ]
     )
     arrays: tuple[NDArray[Any], ...] = _augment(
-        *graphs.arrays,
+        graphs.op,
+        graphs.attr,
+        graphs.node_ptr,
+        graphs.in_ptr,
+        graphs.in_src,
         light,
         masked,
         inserted,
@@ -106,7 +110,7 @@ def augment(graphs: GraphBatch, config: AugmentConfig, *, seed: int) -> GraphBat
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _bits(seed: Any, a: int, b: int, purpose: int) -> Any:
     z = seed + np.uint64(purpose) * np.uint64(0x9E3779B97F4A7C15)
     for part in (np.uint64(a), np.uint64(b)):
@@ -117,13 +121,13 @@ def _bits(seed: Any, a: int, b: int, purpose: int) -> Any:
     return z
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _happens(chance: float, seed: Any, a: int, b: int, purpose: int) -> bool:
     draw = float(_bits(seed, a, b, purpose) >> np.uint64(11)) / 9007199254740992.0
     return draw < chance
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _augment(
     op: Any,
     attr: Any,

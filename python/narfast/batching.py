@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from narfast._kernel import kernel
 
 if TYPE_CHECKING:
     from narfast.graph import GraphBatch
@@ -289,11 +290,11 @@ def sample_negatives(motif: Int64, *, seed: int, per_anchor: int = 1) -> Int64:
 
 
 def _check_rows(rows: Int64, limit: int, what: str) -> None:
-    if len(rows) and not (0 <= int(rows.min()) and int(rows.max()) < limit):
+    if len(rows) and not (int(rows.min()) >= 0 and int(rows.max()) < limit):
         raise IndexError(f"{what} rows must lie in [0, {limit}), not {rows.min()}..{rows.max()}")
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _ragged_gather(ptr: Any, rows: Any) -> Any:
     out_ptr = np.empty(len(rows) + 1, dtype=np.int64)
     out_ptr[0] = 0
@@ -307,7 +308,7 @@ def _ragged_gather(ptr: Any, rows: Any) -> Any:
     return out_ptr, index
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _transpose_csr(in_ptr: Any, in_src: Any) -> Any:
     num_nodes = len(in_ptr) - 1
     out_ptr = np.zeros(num_nodes + 1, dtype=np.int64)
@@ -327,7 +328,7 @@ def _transpose_csr(in_ptr: Any, in_src: Any) -> Any:
     return out_ptr, out_dst, edge
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _unique_motifs(motif_id: Any) -> Any:
     num_instances = len(motif_id)
     capacity = 16
@@ -360,7 +361,7 @@ def _unique_motifs(motif_id: Any) -> Any:
     return inverse, representative[:found].copy(), count[:found].copy()
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _motif_multiplicity(instance_ptr: Any, inverse: Any) -> Any:
     multiplicity = np.empty(len(inverse), dtype=np.int64)
     seen = np.zeros(inverse.max() + 1 if len(inverse) else 0, dtype=np.int64)
@@ -374,7 +375,7 @@ def _motif_multiplicity(instance_ptr: Any, inverse: Any) -> Any:
     return multiplicity
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _collate_motifs(
     op: Any,
     attr: Any,
@@ -430,7 +431,7 @@ def _collate_motifs(
     return out_op, out_attr, out_ptr, out_src, segment_ptr
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _collate_contexts(
     op: Any,
     attr: Any,
@@ -525,7 +526,7 @@ def _collate_contexts(
     return ctx_op, ctx_attr, ctx_ptr, ctx_src, segment_ptr
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _collate_macros(
     instance_ptr: Any, in_ptr: Any, in_src: Any, in_count: Any, networks: Any
 ) -> Any:
@@ -541,7 +542,7 @@ def _collate_macros(
     return instance, out_ptr, out_src, out_count, segment_ptr
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _splitmix64(state: Any) -> Any:
     z = state + np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -549,7 +550,7 @@ def _splitmix64(state: Any) -> Any:
     return z ^ (z >> np.uint64(31))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sample_negatives(motif: Any, order: Any, seed: Any, per_anchor: int) -> Any:
     size = len(motif)
     start = np.empty(size, dtype=np.int64)

@@ -147,9 +147,7 @@ def _read_config(path: Path, document: Any) -> EncoderConfig:
         raise CorruptFileError(f"{path}: {error}; {_REMEDY}") from error
 
 
-def _check_tensors(
-    path: Path, model: ArchitectureModel, tensors: dict[str, torch.Tensor]
-) -> None:
+def _check_tensors(path: Path, model: ArchitectureModel, tensors: dict[str, torch.Tensor]) -> None:
     expected = model.state_dict()
     if set(expected) != set(tensors):
         odd = sorted(set(expected) ^ set(tensors))[0]

@@ -30,7 +30,6 @@ from narfast.nn.features import NodeFeatures, OneHotFeatures
 from narfast.nn.inputs import (
     MinedBatch,
     OperatorRows,
-    load_vocabulary,
     macro_tensors,
     mine_batch,
     node_tensors,
@@ -308,6 +307,7 @@ class _Trainer:
         self.module.train()
         if _STAGES[stage] == "graph" and not self.config.graph.motif_learning_rate:
             self.module.model.motif.eval()  # frozen, and so without dropout
+        step: Callable[[NDArray[np.int64], int], Tensor]
         if _STAGES[stage] == "motif":
             batches, total, step = self._motif_batches(rng), self.config.motif.epochs, self._motif
         else:

@@ -91,7 +91,7 @@ def load_checkpoint(folder: Path) -> tuple[Progress, dict[str, Tensor]] | None:
 def restore(
     tensors: dict[str, Tensor], module: nn.Module, optimizer: torch.optim.Optimizer | None
 ) -> None:
-    """Put checkpoint tensors back into a module and (where given) an optimizer of the same build."""
+    """Put checkpoint tensors back into a module and an optimizer of the same build."""
     prefix = "module."
     module.load_state_dict(
         {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}

@@ -1,4 +1,4 @@
-"""Weisfeiler-Lehman label counts of operator graphs, tf-idf weighted: the training-free 'wide' part.
+"""Weisfeiler-Lehman label counts of operator graphs, tf-idf weighted: the training-free part.
 
 Labels are hashed from operator names, not ids, so a longer operator table leaves them as they are.
 A vocabulary keeps the labels seen in at least two training networks; others are not counted.
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from narfast import operators
+from narfast._kernel import kernel
 from narfast.batching import transpose_csr
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class WideVocabulary:
         return cls(label[chosen], blocks[chosen], idf.astype(np.float32), hops)
 
     def count(self, graphs: GraphBatch) -> WideCounts:
-        """Weights of the known labels of each network: (1 + log count) * idf, unit length per block."""
+        """Weights of known labels in each network: (1 + log count) * idf, unit length per block."""
         labels = wl_labels(graphs, self.hops)
         arrays = _count(
             labels, graphs.node_ptr, self.label, self.block, self.idf.astype(np.float64)
@@ -152,7 +152,7 @@ def principal_axes(
     return projection
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _mix(value: Any) -> Any:
     z = value + np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -160,7 +160,7 @@ def _mix(value: Any) -> Any:
     return z ^ (z >> np.uint64(31))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _wl_labels(
     op_hash: Any, attr: Any, in_ptr: Any, in_src: Any, out_ptr: Any, out_dst: Any, hops: int
 ) -> Any:
@@ -185,7 +185,7 @@ def _wl_labels(
     return labels
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _count(labels: Any, node_ptr: Any, vocabulary: Any, block: Any, idf: Any) -> Any:
     num_blocks, num_nodes = labels.shape
     num_graphs = len(node_ptr) - 1

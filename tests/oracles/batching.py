@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -63,7 +64,7 @@ def unique_motifs(ids: list[tuple[int, int]]) -> tuple[list[int], list[int], lis
 
 def motif_multiplicity(instance_ptr: list[int], inverse: list[int]) -> list[int]:
     result = []
-    for start, stop in zip(instance_ptr[:-1], instance_ptr[1:], strict=True):
+    for start, stop in pairwise(instance_ptr):
         result += [inverse[start:stop].count(m) for m in inverse[start:stop]]
     return result
 

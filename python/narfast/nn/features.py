@@ -1,4 +1,4 @@
-"""Input features of operator nodes: one-hot as in the paper, or learnt operator and attribute tables."""
+"""Input features of operator nodes: one-hot as in the paper, or learnt tables."""
 
 from __future__ import annotations
 
@@ -44,9 +44,7 @@ class AttributeTable(nn.Module):
         for _, shift, bits in self.fields:
             rows.append(((attr >> shift) & (2**bits - 1)) + offset)
             offset += 2**bits
-        return nn.functional.embedding_bag(
-            torch.stack(rows, dim=1), self.table.weight, mode="sum"
-        )
+        return nn.functional.embedding_bag(torch.stack(rows, dim=1), self.table.weight, mode="sum")
 
 
 class NodeFeatures(nn.Module):

@@ -1,4 +1,4 @@
-"""From ragged arrays to the tensors that the model reads: mining, collation, operator vocabulary."""
+"""From ragged arrays to the tensors that the model reads: mining, collation, vocabulary."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ class BidirectionalLayer(nn.Module):
         """Map float[n, in_dim] to float[n, out_dim]."""
         sources = graph.in_degree().clamp(min=1).to(x.dtype).unsqueeze(-1)
         targets = graph.out_degree().clamp(min=1).to(x.dtype).unsqueeze(-1)
-        h = (
+        h: Tensor = (
             self.own(x)
             + self.incoming(graph.sum_in(x) / sources)
             + self.outgoing(graph.sum_out(x) / targets)
@@ -137,8 +137,8 @@ def make_layer(kind: LayerKind, in_dim: int, out_dim: int, *, dropout: float) ->
 class Readout(nn.Module):
     """Several summaries of each segment, side by side.
 
-    ``mean`` says what a typical node is like, ``max`` what occurs at all, ``sum_log`` (the logarithm
-    of the sum of the positive parts) how much of it there is.
+    ``mean`` says what a typical node is like, ``max`` what occurs at all, ``sum_log`` (logarithm of
+    the sum of the positive parts) how much of it there is.
     """
 
     def __init__(self, kinds: Sequence[ReadoutKind]) -> None:

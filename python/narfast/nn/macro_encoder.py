@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +16,8 @@ __all__ = ["MacroEncoder"]
 class MacroEncoder(nn.Module):
     """Graph layers over motif vectors (with size and multiplicity beside them), then readouts.
 
-    With ``node_scalars`` each macro node also carries log(1 + operators in it) and log(1 + how often
-    its motif occurs in the network).
+    With ``node_scalars`` each macro node also carries log(1 + operators in it) and log(1 + how
+    often its motif occurs in the network).
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class MacroEncoder(nn.Module):
         widths = [motif_dim + (2 if node_scalars else 0)] + [dim] * num_layers
         self.layers = nn.ModuleList(
             make_layer(layer, a, b, dropout=dropout)
-            for a, b in zip(widths[:-1], widths[1:], strict=True)
+            for a, b in pairwise(widths)
         )
         self.readout = Readout(readouts)
         merge = len(readouts) > 1 or out_dim != dim

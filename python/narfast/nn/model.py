@@ -1,4 +1,4 @@
-"""The whole encoder as one torch module: motif encoder, macro encoder, and the wide part beside them."""
+"""The whole encoder as one torch module: motif encoder, macro encoder, and the wide part."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -30,7 +31,7 @@ class MotifEncoder(nn.Module):
         widths = [features.dim] + [dim] * num_layers
         self.layers = nn.ModuleList(
             make_layer(layer, a, b, dropout=dropout)
-            for a, b in zip(widths[:-1], widths[1:], strict=True)
+            for a, b in pairwise(widths)
         )
         self.readout = Readout(readouts)
         merge = len(readouts) > 1

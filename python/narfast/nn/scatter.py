@@ -111,7 +111,7 @@ def segment_sum(x: Tensor, ptr: Tensor) -> Tensor:
     if library is not None:
         result: Tensor = library.segment_csr(x, ptr, reduce="sum")
         return result
-    summed: Tensor = _SegmentSum.apply(x, ptr)
+    summed: Tensor = _SegmentSum.apply(x, ptr)  # type: ignore[no-untyped-call]
     return summed
 
 
@@ -146,7 +146,7 @@ def neighbor_sum(x: Tensor, ptr: Tensor, index: Tensor, back: tuple[Tensor, Tens
     if library is not None:
         result: Tensor = library.segment_csr(x.index_select(0, index), ptr, reduce="sum")
         return result
-    summed: Tensor = _NeighborSum.apply(x, ptr, index, *back)
+    summed: Tensor = _NeighborSum.apply(x, ptr, index, *back)  # type: ignore[no-untyped-call]
     return summed
 
 
@@ -188,4 +188,10 @@ class _NeighborSum(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None, None, None]:
         back_ptr, back_index = ctx.saved_tensors
-        return _bag(grad_outputs[0].contiguous(), back_index, back_ptr, "sum"), None, None, None, None
+        return (
+            _bag(grad_outputs[0].contiguous(), back_index, back_ptr, "sum"),
+            None,
+            None,
+            None,
+            None,
+        )

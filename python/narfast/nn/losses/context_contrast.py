@@ -20,12 +20,11 @@ class ContextScorer(nn.Module):
         """Map float[B, d] and float[B, d] to logits float[B]."""
         # Scaled like attention, so that the logits do not grow with the width.
         scores = (self.bilinear(motif) * context).sum(dim=-1) / motif.shape[-1] ** 0.5
-        return scores + self.bias
+        logits: Tensor = scores + self.bias
+        return logits
 
 
-def context_contrast(
-    scorer: nn.Module, motif: Tensor, context: Tensor, negative: Tensor
-) -> Tensor:
+def context_contrast(scorer: nn.Module, motif: Tensor, context: Tensor, negative: Tensor) -> Tensor:
     """Own contexts should score high, contexts of other motifs low.
 
     Args:

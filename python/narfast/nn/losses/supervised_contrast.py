@@ -1,4 +1,4 @@
-"""Supervised contrast: networks of one class attract each other, others repel; cosine similarity."""
+"""Supervised contrast: networks of one class attract each other, others repel (cosine)."""
 
 from __future__ import annotations
 
