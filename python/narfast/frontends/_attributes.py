@@ -1,0 +1,319 @@
+"""What the design of one PyTorch operator is: its canonical operator and packed attributes.
+
+Both ways of tracing share these rules. PyTorch names the saved fields of an autograd node after the
+arguments of its ATen operator, so one reader of named arguments (`Fields`) serves both.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol
+
+from narfast import operators
+
+__all__ = ["Described", "Fields", "Operand", "Shape", "describe"]
+
+Shape = tuple[int, ...]
+
+
+class Operand(Enum):
+    """Where an argument comes from."""
+
+    DATA = "data"  # computed from the network's input
+    PARAM = "param"  # weights, or computed from weights and constants only; more than one element
+    SCALAR = "scalar"  # a constant of one element
+    NONE = "none"  # an argument that is not there or carries no design
+
+
+class Fields(Protocol):
+    """The arguments of one operator call, by the names of the ATen schema."""
+
+    def value(self, name: str) -> Any:
+        """A number, tuple or string; None when it is not known."""
+
+    def shape(self, name: str) -> Shape | None:
+        """The shape of a tensor argument; None when it is not known."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """Canonical operator, its packed attributes, and which operands are its data edges, in order."""
+
+    op: str
+    attr: int = 0
+    order: tuple[int, ...] | None = None
+
+
+_BINARY = frozenset({"add", "sub", "mul", "div", "pow", "maximum", "minimum", "remainder"})
+_ORDERED = frozenset({"sub", "div", "pow", "remainder", "matmul"})
+_LAYOUT_PERMUTES = frozenset({(0, 2, 3, 1), (0, 3, 1, 2), (0, 2, 3, 4, 1), (0, 4, 1, 2, 3)})
+_POOLS = frozenset({"max_pool", "avg_pool", "lp_pool"})
+
+
+def _sides(value: Any) -> Shape:
+    if value is None:
+        return ()
+    return (int(value),) if isinstance(value, int) else tuple(int(v) for v in value)
+
+
+def _largest(value: Any) -> int:
+    return max(_sides(value), default=0)
+
+
+def _convolution(fields: Fields, weight: Shape | None, *, transposed: bool) -> Described:
+    op = "conv_transpose" if transposed else "conv"
+    if weight is None or len(weight) < 3:
+        return Described(op)
+    groups = int(fields.value("groups") or 1)
+    kernel = weight[2:]
+    first, second = weight[0], weight[1] * groups
+    return Described(
+        op,
+        operators.pack_attributes(
+            kernel=max(kernel),
+            stride=_largest(fields.value("stride")),
+            dilation=_largest(fields.value("dilation")),
+            groups=groups,
+            in_channels=first if transposed else second,
+            out_channels=second if transposed else first,
+            spatial_rank=len(kernel),
+            square=len(set(kernel)) == 1,
+        ),
+    )
+
+
+def _conv(fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
+    transposed = bool(fields.value("transposed")) or "transpose" in spelling
+    return _convolution(fields, fields.shape("weight"), transposed=transposed)
+
+
+def _matrix_shape(fields: Fields) -> Shape | None:
+    for name in ("mat2", "batch2"):
+        shape = fields.shape(name)
+        if shape is not None and len(shape) >= 2:
+            return shape
+    weight = fields.shape("weight")
+    return None if weight is None or len(weight) < 2 else (weight[-1], weight[-2])
+
+
+def _matmul(fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
+    # addmm and baddbmm take the added term first; linear takes (input, weight, bias).
+    first = 1 if spelling in ("Addmm", "Baddbmm", "addmm", "baddbmm") else 0
+    pair = [i for i in (first, first + 1) if i < len(kinds)]
+    added = [i for i in range(len(kinds)) if i not in pair and kinds[i] is Operand.DATA]
+    data = [i for i in pair if kinds[i] is Operand.DATA]
+    order = tuple(data + added)
+    if len(pair) == 2 and kinds[pair[0]] is Operand.DATA and kinds[pair[1]] is Operand.PARAM:
+        shape = _matrix_shape(fields)
+        inside, outside = (shape[-2], shape[-1]) if shape else (0, 0)
+        attr = operators.pack_attributes(in_channels=inside, out_channels=outside)
+        return Described("linear", attr, order)
+    if len(data) == 1 and len(pair) == 2:
+        constant_first = kinds[pair[0]] is not Operand.DATA
+        attr = operators.pack_attributes(param_operand=True, constant_first=constant_first)
+        return Described("matmul", attr, order)
+    return Described("matmul", 0, order)
+
+
+def _constant_class(op: str, fields: Fields) -> int:
+    if op == "pow":
+        exponent = fields.value("exponent")
+        known = {2: 1, 0.5: 2, 3: 3}
+        return known.get(exponent, 0) if isinstance(exponent, (int, float)) else 0
+    return 0
+
+
+def _elementwise(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
+    kinds = list(kinds)
+    order = tuple(i for i, kind in enumerate(kinds) if kind is Operand.DATA)
+    reverse = spelling in ("Rsub", "rsub")
+    if reverse:
+        order = order[::-1]
+    if len(order) != 1:
+        return Described(op, 0, order)
+    # One data operand: the other is a constant, and one that is not listed is a Python number.
+    if len(kinds) == 1:
+        other, first = Operand.SCALAR, reverse or (op == "pow" and _scalar_base(fields))
+    else:
+        position = 1 - order[0] if order[0] < 2 else 0
+        other, first = kinds[position], (position == 0) != reverse
+    attr = operators.pack_attributes(
+        param_operand=other is Operand.PARAM,
+        scalar_operand=other is Operand.SCALAR,
+        constant_first=first and op in _ORDERED,
+        constant_class=_constant_class(op, fields),
+    )
+    return Described(op, attr, order)
+
+
+def _scalar_base(fields: Fields) -> bool:
+    return isinstance(fields.value("self"), (int, float))
+
+
+def _pool(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
+    kernel = _sides(fields.value("kernel_size"))
+    rank = next((r for r in (1, 2, 3) if f"{r}d" in spelling.lower()), 0)
+    if len(kernel) == 1:
+        kernel *= rank or 1
+    stride = _sides(fields.value("stride")) or kernel  # an empty stride means the window's size
+    attr = operators.pack_attributes(
+        kernel=max(kernel, default=0),
+        stride=max(stride, default=0),
+        dilation=_largest(fields.value("dilation")),
+        spatial_rank=rank or len(kernel),
+        square=len(set(kernel)) <= 1,
+    )
+    return Described(op, attr)
+
+
+def _adaptive_pool(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
+    rank = next((r for r in (1, 2, 3) if f"{r}d" in spelling.lower()), 2)
+    whole = fields.shape("self")
+    size = _sides(fields.value("output_size"))
+    if not size:
+        result = fields.shape("result1") or ()
+        size = result[-rank:]
+    space = () if whole is None else whole[-rank:]
+    if len(size) == rank and all(s == 1 for s in size):
+        return Described(op.replace("adaptive", "global"))
+    if len(space) == len(size) == rank:
+        if space == size:
+            return Described("identity")
+        if all(a % b == 0 for a, b in zip(space, size, strict=True)):
+            # What exporters write: a plain pool whose window and stride are the quotient.
+            kernel = tuple(a // b for a, b in zip(space, size, strict=True))
+            attr = operators.pack_attributes(
+                kernel=max(kernel),
+                stride=max(kernel),
+                spatial_rank=rank,
+                square=len(set(kernel)) == 1,
+            )
+            return Described(op.replace("adaptive_", ""), attr)
+    return Described(op, operators.pack_attributes(spatial_rank=rank))
+
+
+def _axes(fields: Fields) -> tuple[tuple[int, ...], int]:
+    """Reduced axes (from the front where the rank is known) and the rank, 0 if unknown."""
+    shape = fields.shape("self") or fields.shape("result")
+    rank = len(shape) if shape is not None else 0
+    axes = _sides(fields.value("dim"))
+    return tuple(sorted(a + rank if a < 0 else a for a in axes)), rank
+
+
+def _reduction(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
+    axes, rank = _axes(fields)
+    space: set[tuple[int, ...]] = set()
+    if rank >= 3:
+        inner = rank - 2
+        space = {tuple(range(2, rank)), tuple(range(1, 1 + inner))}
+        if rank == 3:
+            space = {(1,)}
+    attr = operators.pack_attributes(
+        last_axis=axes == ((rank - 1,) if rank else (-1,)), space_axes=axes in space
+    )
+    return Described(op, attr)
+
+
+def _softmax(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
+    axes, rank = _axes(fields)
+    return Described(
+        op, operators.pack_attributes(last_axis=axes == ((rank - 1,) if rank else (-1,)))
+    )
+
+
+def _permute(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
+    dims = _sides(fields.value("dims"))
+    dims = tuple(d % len(dims) for d in dims)
+    return Described(op, operators.pack_attributes(layout_permute=dims in _LAYOUT_PERMUTES))
+
+
+def _clip(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
+    low, high = (
+        fields.value(a) if fields.value(a) is not None else fields.value(b)
+        for a, b in (("min", "min_val"), ("max", "max_val"))
+    )
+    return Described(op, operators.pack_attributes(constant_class=int(low == 0 and high == 6)))
+
+
+def _slice(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
+    shape = fields.shape("self")
+    dim, start, end = (fields.value(name) for name in ("dim", "start", "end"))
+    if shape and spelling in ("Slice", "slice") and isinstance(dim, int):
+        size = shape[dim]
+        whole = (start in (None, 0)) and (end is None or end >= size)
+        if whole and fields.value("step") in (None, 1):
+            return Described("identity")
+    return Described(op)
+
+
+def _gather(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
+    # Picking at places that are fixed by the design is slicing; only data can make it a gather.
+    return Described(op if fields.value("data_index") else "slice")
+
+
+def _deform_conv(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
+    weight = fields.shape("weight")
+    if weight is None or len(weight) != 4:
+        return Described(op)
+    groups = int(fields.value("groups") or 1)
+    attr = operators.pack_attributes(
+        kernel=max(weight[2:]),
+        stride=max(_largest(fields.value("stride_h")), _largest(fields.value("stride_w"))),
+        dilation=max(_largest(fields.value("dilation_h")), _largest(fields.value("dilation_w"))),
+        groups=groups,
+        in_channels=weight[1] * groups,
+        out_channels=weight[0],
+        spatial_rank=2,
+        square=weight[2] == weight[3],
+    )
+    return Described(op, attr)
+
+
+_Rule = Callable[[str, Fields, str, Sequence[Operand]], Described]
+_RULES: dict[str, _Rule] = {
+    "conv": lambda op, fields, spelling, kinds: _conv(fields, spelling, kinds),
+    "conv_transpose": lambda op, fields, spelling, kinds: _conv(fields, spelling, kinds),
+    "matmul": lambda op, fields, spelling, kinds: _matmul(fields, spelling, kinds),
+    "linear": lambda op, fields, spelling, kinds: _matmul(fields, spelling, kinds),
+    "softmax": _softmax,
+    "log_softmax": _softmax,
+    "permute": _permute,
+    "clip": _clip,
+    "slice": _slice,
+    "gather": _gather,
+    "deform_conv": _deform_conv,
+    "adaptive_avg_pool": _adaptive_pool,
+    "adaptive_max_pool": _adaptive_pool,
+    **dict.fromkeys(_BINARY, _elementwise),
+    **dict.fromkeys(_POOLS, _pool),
+}
+_AXIS_REDUCTIONS = frozenset(
+    {"mean", "sum", "max", "min", "prod", "variance", "norm", "logsumexp", "argmax"}
+)
+
+
+def describe(
+    op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]
+) -> Described:
+    """Reads the attributes of one operator call.
+
+    Args:
+        op: Canonical operator that the table gives for `spelling`.
+        fields: The call's arguments.
+        spelling: The operator's name in autograd or ATen.
+        kinds: Where each tensor argument comes from, in argument order.
+
+    Returns:
+        The operator (which attributes may refine: a product with a weight is ``linear``), its packed
+        attributes, and the data operands in argument order (None: all of them as they stand).
+    """
+    rule = _RULES.get(op) or (_reduction if op in _AXIS_REDUCTIONS else None)
+    return Described(op) if rule is None else rule(op, fields, spelling, kinds)
+
+
+def numel(shape: Shape) -> int:
+    """Number of elements of a shape."""
+    return math.prod(shape)

@@ -1,0 +1,236 @@
+"""Reads a network's graph off PyTorch's autograd graph: every grad_fn is one operator.
+
+The walk is iterative, so the depth of a network is no limit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from narfast import operators
+from narfast.frontends._attributes import Operand, Shape, describe
+
+__all__ = ["NodeList", "operator_of", "walk"]
+
+_SUFFIX = re.compile(r"Backward\d*$")
+_GENERATED = re.compile(r"^GeneratedBackwardFor_[A-Za-z0-9]+_(?P<op>\w+?)_default$")
+_BINARY = frozenset({"add", "sub", "mul", "div", "pow", "maximum", "minimum", "remainder"})
+# Argument order of the stand-ins in _torchvision_compat, whose nodes keep their arguments.
+_DEFORM_CONV = (
+    "input weight offset mask bias stride_h stride_w pad_h pad_w dilation_h dilation_w groups"
+).split()
+
+
+@dataclass
+class NodeList:
+    """A graph under construction: one entry per node, in any topological order.
+
+    Attributes:
+        op: Operator ids.
+        attr: Packed attributes.
+        inputs: In-neighbours in argument order.
+        outputs: Nodes that the network returns.
+        unknown: Spellings that the operator table lacks, with counts.
+        reached: ``id`` of every parameter that an operator uses.
+    """
+
+    op: list[int] = field(default_factory=list)
+    attr: list[int] = field(default_factory=list)
+    inputs: list[list[int]] = field(default_factory=list)
+    outputs: list[int] = field(default_factory=list)
+    unknown: Counter[str] = field(default_factory=Counter)
+    reached: set[int] = field(default_factory=set)
+
+    def append(self, op: int, attr: int, inputs: list[int]) -> int:
+        """Adds a node and returns its number."""
+        self.op.append(op)
+        self.attr.append(attr)
+        self.inputs.append(inputs)
+        return len(self.op) - 1
+
+
+def operator_of(frontend: operators.Frontend, spelling: str, unknown: Counter[str]) -> str:
+    """Canonical operator of a spelling; unknown ones are counted."""
+    info = operators.lookup(frontend, spelling)
+    if info is not None:
+        return info.name
+    unknown[spelling] += 1
+    return operators.unknown().name
+
+
+def _signed(value: Any) -> Any:
+    """Autograd saves negative axes as unsigned 64-bit numbers."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1 << 63:
+        return value - (1 << 64)
+    return value
+
+
+class _SavedFields:
+    """The saved fields of an autograd node, and what was noted about it."""
+
+    def __init__(self, node: Any, note: dict[str, Any]) -> None:
+        self._node = node
+        self._note = note
+
+    def value(self, name: str) -> Any:
+        if name in self._note:
+            return self._note[name]
+        try:
+            value = getattr(self._node, f"_saved_{name}", None)
+        except RuntimeError:  # a saved tensor that an in-place operator has changed since
+            return None
+        if isinstance(value, (tuple, list)):
+            return tuple(_signed(v) for v in value)
+        return None if isinstance(value, torch.Tensor) else _signed(value)
+
+    def shape(self, name: str) -> Shape | None:
+        sizes = getattr(self._node, f"_saved_{name}_sym_sizes", None)
+        if sizes is None:
+            try:
+                saved = getattr(self._node, f"_saved_{name}", None)
+            except RuntimeError:
+                return None
+            sizes = saved.shape if isinstance(saved, torch.Tensor) else None
+        return None if sizes is None else tuple(int(s) for s in sizes)
+
+
+class _KeptArguments:
+    """The arguments that a stand-in operator of ours keeps on its node."""
+
+    def __init__(self, names: Sequence[str], arguments: Sequence[Any]) -> None:
+        self._arguments = dict(zip(names, arguments, strict=False))
+
+    def value(self, name: str) -> Any:
+        value = self._arguments.get(name)
+        return None if isinstance(value, tuple) else value
+
+    def shape(self, name: str) -> Shape | None:
+        value = self._arguments.get(name)
+        return value if isinstance(value, tuple) else None
+
+
+def _post_order(roots: Iterable[Any]) -> list[Any]:
+    """Autograd nodes behind `roots`, each after everything that it uses."""
+    order: list[Any] = []
+    state: dict[Any, bool] = {}
+    for root in roots:
+        stack = [root]
+        while stack:
+            node = stack[-1]
+            if node not in state:
+                state[node] = False
+                if getattr(node, "narfast_op", None) != "input":
+                    stack.extend(
+                        n for n, _ in reversed(node.next_functions) if n is not None and n not in state
+                    )
+            else:
+                stack.pop()
+                if not state[node]:
+                    state[node] = True
+                    order.append(node)
+    return order
+
+
+def _constant_kind(elements: int) -> Operand:
+    if elements < 0:
+        return Operand.NONE
+    return Operand.SCALAR if elements <= 1 else Operand.PARAM
+
+
+def _operand_kinds(
+    node: Any, op: str, kinds: list[Operand], fields: _SavedFields, note: dict[str, Any]
+) -> list[Operand]:
+    """Fills in what arguments without gradient are, for operators where it matters."""
+    if op not in _BINARY or len(kinds) != 2:
+        return kinds
+    noted = note.get("operands", ())
+    filled = list(kinds)
+    for i, kind in enumerate(kinds):
+        if kind is not Operand.NONE:
+            continue
+        if len(noted) == 2 and noted[i] != 0:
+            filled[i] = _constant_kind(noted[i])
+        else:
+            # The derivative of a product saves the other factor: its shape tells what it is.
+            shape = fields.shape("other" if i == 1 else "self")
+            elements = 1
+            for side in shape or ():
+                elements *= side
+            filled[i] = _constant_kind(elements)
+    return filled
+
+
+def walk(outputs: Sequence[torch.Tensor], notes: dict[Any, dict[str, Any]]) -> NodeList:
+    """Turns the autograd graph behind `outputs` into nodes.
+
+    Args:
+        outputs: What the network returned; tensors without gradient are skipped.
+        notes: What `CaptureMode` noted, by autograd node.
+
+    Returns:
+        The nodes; `outputs` is empty when no output depends on the network's input.
+    """
+    result = NodeList()
+    roots = [t.grad_fn for t in outputs if t.grad_fn is not None]
+    number: dict[Any, int] = {}  # nodes that carry data
+    kind: dict[Any, Operand] = {}
+    source = operators.by_name("input").id
+    for node in _post_order(roots):
+        variable = getattr(node, "variable", None)
+        own = getattr(node, "narfast_op", None)
+        if own == "input":
+            number[node], kind[node] = result.append(source, 0, []), Operand.DATA
+            continue
+        if variable is not None:
+            result.reached.add(id(variable))
+            kind[node] = _constant_kind(variable.numel())
+            continue
+        spelling = _SUFFIX.sub("", node.name().rpartition("::")[2])
+        operands = [n for n, _ in node.next_functions]
+        kinds = [Operand.NONE if n is None else kind[n] for n in operands]
+        note = notes.get(node, {})
+        is_embedding = spelling.startswith("Embedding") and not note.get("constant", False)
+        if Operand.DATA not in kinds and not is_embedding:
+            given = [k for k in kinds if k is not Operand.NONE]
+            scalar = bool(given) and all(k is Operand.SCALAR for k in given)
+            kind[node] = Operand.SCALAR if scalar else Operand.PARAM
+            continue
+        kind[node] = Operand.DATA
+        number[node] = _append(result, node, spelling, own, operands, kinds, note, number)
+    result.outputs = [number[node] for node in roots if kind[node] is Operand.DATA]
+    return result
+
+
+def _append(
+    result: NodeList,
+    node: Any,
+    spelling: str,
+    own: str | None,
+    operands: list[Any],
+    kinds: list[Operand],
+    note: dict[str, Any],
+    number: dict[Any, int],
+) -> int:
+    generated = _GENERATED.match(spelling)
+    saved = _SavedFields(node, note)
+    if own is not None:
+        op = own
+        described = describe(op, _KeptArguments((), ()), spelling, kinds)
+    elif generated is not None:
+        spelling = generated["op"]
+        op = operator_of("aten", spelling, result.unknown)
+        kept = _KeptArguments(_DEFORM_CONV, getattr(node, "narfast_arguments", ()))
+        described = describe(op, kept, spelling, kinds)
+    else:
+        op = operator_of("autograd", spelling, result.unknown)
+        kinds = _operand_kinds(node, op, kinds, saved, note)
+        described = describe(op, saved, spelling, kinds)
+    order = range(len(operands)) if described.order is None else described.order
+    edges = [number[operands[i]] for i in order if kinds[i] is Operand.DATA]
+    return result.append(operators.by_name(described.op).id, described.attr, edges)

@@ -1,0 +1,217 @@
+"""What PyTorch's own graph does not say, caught at the level of Python calls while a network runs.
+
+Attention and recurrent layers become one node whatever kernel PyTorch would pick (on the meta device
+it picks decompositions), constants and integer data are told apart, and parts that a network runs
+without gradients stay visible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+__all__ = ["CaptureMode", "InputMarker", "mark_data"]
+
+_DATA = "_narfast_data"
+_RECURRENT = {"lstm": "lstm", "gru": "gru", "rnn_tanh": "rnn", "rnn_relu": "rnn"}
+_BINARY = frozenset(
+    "add add_ sub sub_ mul mul_ div div_ true_divide __add__ __radd__ __iadd__ __sub__ __rsub__ "
+    "__isub__ __mul__ __rmul__ __imul__ __truediv__ __itruediv__ __pow__ pow maximum minimum rsub "
+    "subtract multiply divide".split()
+)
+# Made from a tensor's shape alone: a constant, however the tensor came about.
+_SHAPE_ONLY = frozenset(
+    "zeros_like ones_like full_like empty_like rand_like randn_like new_zeros new_ones new_full "
+    "new_empty new_tensor".split()
+)
+# x += y on a reshaped view hides the addition inside a CopySlices node; the caller rebinds the
+# result, so the plain operator says the same.
+_IN_PLACE = {
+    "__iadd__": torch.Tensor.add,
+    "__isub__": torch.Tensor.sub,
+    "__imul__": torch.Tensor.mul,
+    "__itruediv__": torch.Tensor.div,
+}
+
+
+def mark_data(tensor: torch.Tensor) -> torch.Tensor:
+    """Marks a tensor without gradient as computed from the network's input; returns it."""
+    setattr(tensor, _DATA, True)
+    return tensor
+
+
+def is_data(tensor: torch.Tensor) -> bool:
+    """Whether a tensor is computed from the network's input, as far as is known."""
+    return tensor.requires_grad or getattr(tensor, _DATA, False)
+
+
+class InputMarker(torch.autograd.Function):
+    """Identity whose autograd node stands for one input of the network."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: torch.Tensor) -> torch.Tensor:
+        """Returns a new tensor, so that in-place operators may follow."""
+        ctx.narfast_op = "input"
+        return tensor.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        """Traced networks are never trained."""
+        raise RuntimeError("a traced network has no backward pass")
+
+
+class _Opaque(torch.autograd.Function):
+    """One node with given outputs: `apply(op, shapes, reference, *operands)`."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, op: str, shapes: list[tuple[int, ...]], *operands: torch.Tensor
+    ) -> tuple[torch.Tensor, ...]:
+        ctx.narfast_op = op
+        return tuple(operands[0].new_zeros(shape) for shape in shapes)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        raise RuntimeError("a traced network has no backward pass")
+
+
+def _tensors(values: Any) -> Iterator[torch.Tensor]:
+    stack = [values]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, torch.Tensor):
+            yield value
+        elif isinstance(value, (tuple, list)):
+            stack.extend(value)
+        elif isinstance(value, dict):
+            stack.extend(value.values())
+
+
+class CaptureMode(TorchFunctionMode):
+    """Runs a network under observation.
+
+    Attributes:
+        notes: By autograd node: facts that the node itself does not save (``data_index``,
+            ``output_size``, ``constant`` for an embedding of fixed indices, ``operands``: number of
+            elements of each argument without gradient, or -1 for data).
+        record: Called instead for opaque operators where there is no autograd graph:
+            ``record(op, outputs, operands)``.
+    """
+
+    def __init__(
+        self, record: Callable[[str, list[torch.Tensor], list[torch.Tensor]], None] | None = None
+    ) -> None:
+        super().__init__()
+        self.notes: dict[Any, dict[str, Any]] = {}
+        self.record = record
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Handles one call of PyTorch's Python interface."""
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "")
+        if name == "scaled_dot_product_attention":
+            return self._attention(*args, **kwargs)
+        if name in _RECURRENT and len(args) >= 7:
+            return self._recurrent(_RECURRENT[name], func, args, kwargs)
+        if self.record is None:
+            if name == "_set_grad_enabled":
+                return None  # parts run without gradients are part of the design too
+            if name == "detach" and args[0].requires_grad:
+                return args[0]
+            if name in _IN_PLACE and args[0]._is_view() and args[0].requires_grad:
+                func = _IN_PLACE[name]
+        out = func(*args, **kwargs)
+        if isinstance(out, torch.Tensor) and out.requires_grad:
+            self._note(name, out, args, kwargs)
+        elif isinstance(out, (torch.Tensor, tuple, list)) and name not in _SHAPE_ONLY:
+            self._spread(out, args, kwargs)
+        return out
+
+    def _spread(self, out: Any, args: Any, kwargs: Any) -> None:
+        """What is computed from data is data: for results that carry no gradient."""
+        results = [t for t in _tensors(out) if not t.requires_grad]
+        if results and any(is_data(t) for t in _tensors((args, kwargs))):
+            for tensor in results:
+                mark_data(tensor)
+
+    def _note(self, name: str, out: torch.Tensor, args: Any, kwargs: Any) -> None:
+        if self.record is not None:
+            return
+        note: dict[str, Any] = {}
+        if name in _BINARY and len(args) >= 2:
+            note["operands"] = tuple(_elements(a) for a in args[:2])
+            if name in ("__radd__", "__rsub__", "__rmul__", "rsub"):
+                note["operands"] = note["operands"][::-1]
+        elif name in ("__getitem__", "index_select", "gather", "take_along_dim"):
+            note["data_index"] = any(
+                is_data(t) for t in _tensors((args[1:], kwargs)) if not t.requires_grad
+            )
+        elif name == "embedding":
+            # F.embedding(input, weight) and torch.embedding(weight, indices) both end here.
+            indices = [t for t in _tensors(args) if not t.is_floating_point()]
+            note["constant"] = bool(indices) and not any(is_data(t) for t in indices)
+        elif name.startswith("adaptive_avg_pool") and len(args) >= 2:
+            note["output_size"] = args[1]
+        if note:
+            self.notes.setdefault(out.grad_fn, {}).update(note)
+
+    def _opaque(
+        self, op: str, shapes: list[tuple[int, ...]], operands: list[torch.Tensor]
+    ) -> tuple[torch.Tensor, ...]:
+        if self.record is not None:
+            outputs = tuple(operands[0].new_zeros(shape) for shape in shapes)
+            self.record(op, list(outputs), operands)
+            return outputs
+        result: tuple[torch.Tensor, ...] = _Opaque.apply(op, shapes, *operands)
+        return result
+
+    def _attention(
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        attn_mask: torch.Tensor | None = None,
+        *_: Any,
+        **__: Any,
+    ) -> torch.Tensor:
+        batch = torch.broadcast_shapes(query.shape[:-3], key.shape[:-3], value.shape[:-3])
+        shape = (*batch, *query.shape[-3:-1], value.shape[-1])
+        if query.dim() < 3:
+            shape = (*query.shape[:-1], value.shape[-1])
+        operands = [query, key, value]
+        if attn_mask is not None and attn_mask.requires_grad:
+            operands.append(attn_mask)
+        return self._opaque("attention", [shape], operands)[0]
+
+    def _recurrent(self, op: str, func: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+        """One node per layer, as other formats write it."""
+        if isinstance(args[3], bool):
+            data, state, weights = args[:3]
+            layers, bidirectional = args[4], args[7]
+        else:  # packed sequences: (data, batch sizes, state, weights, ...)
+            data, _, state, weights = args[:4]
+            layers, bidirectional = args[5], args[8]
+        states = list(state) if isinstance(state, (tuple, list)) else [state]
+        initial = [s for s in states if s.requires_grad]
+        width = states[0].shape[-1] * (2 if bidirectional else 1)
+        per_layer = max(1, len(weights) // layers)
+        out, final = data, states
+        for layer in range(layers):
+            own = list(weights[layer * per_layer : (layer + 1) * per_layer])
+            shapes = [(*out.shape[:-1], width), *(tuple(s.shape) for s in states)]
+            out, *final = self._opaque(op, shapes, [out, *initial, *own])
+        return (out, *final)
+
+
+def _elements(value: Any) -> int:
+    """Elements of a constant argument; 0 for one on the graph, -1 for other data."""
+    if not isinstance(value, torch.Tensor):
+        return 1
+    if value.requires_grad:
+        return 0
+    return -1 if is_data(value) else value.numel()

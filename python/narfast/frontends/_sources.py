@@ -1,0 +1,96 @@
+"""What a library of models must offer to be a source, and how its models are built without weights.
+
+One small file per library implements `ModelSource` as module-level functions.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Callable, Iterable
+from types import ModuleType
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from narfast.errors import MissingDependencyError, UnsupportedSourceError
+
+__all__ = ["ModelSource", "build_without_weights", "check_name", "import_library"]
+
+
+class ModelSource(Protocol):
+    """A library of models by name."""
+
+    def list_names(self) -> list[str]:
+        """Every name that the library offers, sorted."""
+
+    def build(self, name: str) -> tuple[nn.Module, Any]:
+        """The module, on the meta device where possible, and example inputs for `trace`."""
+
+    def labels(self, name: str) -> tuple[str, str]:
+        """(family, task) as the library itself groups its models."""
+
+
+def import_library(package: str) -> ModuleType:
+    """Imports an optional library, or says how to install it."""
+    try:
+        return importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != package:
+            raise
+        raise MissingDependencyError(
+            f"this source needs {package}, which is not installed: pip install {package}"
+        ) from error
+
+
+def check_name(library: str, name: str, names: Iterable[str]) -> None:
+    """Raises UnsupportedSourceError, with close matches, unless the library has the name."""
+    known = list(names)
+    if name in known:
+        return
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f"; did you mean {', '.join(close)}?" if close else ""
+    raise UnsupportedSourceError(
+        f"{library} has no model called {name!r}{hint} (it has {len(known)} models)"
+    )
+
+
+_ALLOCATING = frozenset({"empty", "zeros", "ones", "full", "randn", "rand", "normal", "empty_like"})
+
+
+class _WeightsOnMeta(TorchFunctionMode):
+    """Places what constructors allocate for weights on meta; keeps what they compute with real.
+
+    Many constructors compute small tables (``torch.linspace(...).tolist()``), which needs numbers;
+    weights are always allocated by one of a few functions.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__name__", "") in _ALLOCATING and kwargs.get("device") is None:
+            kwargs = {**kwargs, "device": "meta"}
+        return func(*args, **kwargs)
+
+
+def build_without_weights(build: Callable[[], nn.Module]) -> nn.Module:
+    """Runs a constructor so that its weights take no memory, by the first way that works.
+
+    The ways: weights on meta and everything else real; everything on meta; everything real.
+
+    Args:
+        build: Makes the module; called again when a way fails.
+
+    Raises:
+        Exception: Whatever `build` raises when everything is real.
+    """
+    for context in (_WeightsOnMeta, lambda: torch.device("meta")):
+        try:
+            with context():
+                return build()
+        except Exception:  # noqa: S112 - constructors fail on meta in many ways; the next way is tried
+            continue
+    return build()

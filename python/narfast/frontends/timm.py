@@ -1,0 +1,46 @@
+"""Models of timm by name. Families are timm's own: the file that defines a model."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import torch
+from torch import nn
+
+from narfast.frontends._sources import build_without_weights, check_name, import_library
+from narfast.frontends._torchvision_compat import import_torchvision
+
+__all__ = ["build", "labels", "list_names"]
+
+
+def _timm() -> Any:
+    import_torchvision()  # timm imports it
+    return import_library("timm")
+
+
+def list_names() -> list[str]:
+    """Every architecture of the installed timm."""
+    names: list[str] = _timm().list_models()
+    return names
+
+
+def build(name: str) -> tuple[nn.Module, torch.Tensor]:
+    """One model without weights and an input of its default size.
+
+    Raises:
+        UnsupportedSourceError: timm has no such architecture.
+        MissingDependencyError: timm is not installed.
+    """
+    timm = _timm()
+    check_name("timm", name, list_names())
+    module = build_without_weights(lambda: timm.create_model(name, pretrained=False))
+    size = getattr(module, "default_cfg", {}).get("input_size") or (3, 224, 224)
+    return module, torch.empty(1, *size, device="meta")
+
+
+def labels(name: str) -> tuple[str, str]:
+    """(family, task): the module that defines the model, without its package."""
+    timm = _timm()
+    entrypoint = timm.models.model_entrypoint(name)
+    return sys.modules[entrypoint.__module__].__name__.rpartition(".")[2], "image-classification"

@@ -1,0 +1,199 @@
+"""`trace`: the graph of any `torch.nn.Module`, read without allocating its weights.
+
+The module is copied onto the meta device and run once on shapes alone; the graph is read off what
+PyTorch recorded for differentiation. Other ways are tried in turn where that fails.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from narfast.errors import TraceError, UnsupportedSourceError
+from narfast.frontends._autograd import NodeList, walk
+from narfast.frontends._capture import CaptureMode, InputMarker, mark_data
+from narfast.frontends._dispatch import DispatchRecorder
+from narfast.frontends._modules import (
+    as_call,
+    copy_module,
+    map_tensors,
+    on_meta,
+    output_tensors,
+    real_weights,
+)
+from narfast.graph import ArchGraph, GraphMeta, build_graph
+
+__all__ = ["trace"]
+
+_REAL_LIMIT = 2_000_000_000  # parameters; above it a real run would need too much memory
+
+
+class _NoGraphError(Exception):
+    """A run whose outputs do not depend on its inputs, as far as this way can see."""
+
+
+def _marked(tensor: torch.Tensor) -> torch.Tensor:
+    if not tensor.is_floating_point():
+        return mark_data(tensor)
+    marked: torch.Tensor = InputMarker.apply(tensor.detach().requires_grad_())
+    return marked
+
+
+def _run_autograd(module: nn.Module, call: tuple[Any, Any]) -> NodeList:
+    """Runs the module with gradients and walks back from its outputs."""
+    args, kwargs = map_tensors(call, _marked)
+    mode = CaptureMode()
+    with mode:
+        out = module(*args, **kwargs)
+    nodes = walk(output_tensors(out), mode.notes)
+    if not nodes.outputs:
+        raise _NoGraphError("no output depends on the input through differentiable operators")
+    return nodes
+
+
+def _autograd(
+    module: nn.Module, call: tuple[Any, Any], copy: bool
+) -> tuple[NodeList, dict[int, int]]:
+    own, parameters = copy_module(module, on_meta, copy_it=copy)
+    return _run_autograd(own, map_tensors(call, on_meta)), parameters
+
+
+def _fake(
+    module: nn.Module, call: tuple[Any, Any], copy: bool
+) -> tuple[NodeList, dict[int, int]]:
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    mode = FakeTensorMode(allow_non_fake_inputs=True)
+
+    def place(tensor: torch.Tensor) -> torch.Tensor:
+        with mode:
+            return torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu")
+
+    own, parameters = copy_module(module, place)
+    inputs = map_tensors(call, place)
+    with mode:
+        return _run_autograd(own, inputs), parameters
+
+
+def _dispatch(
+    module: nn.Module, call: tuple[Any, Any], copy: bool
+) -> tuple[NodeList, dict[int, int]]:
+    own, parameters = copy_module(module, on_meta)
+    args, kwargs = map_tensors(call, lambda t: on_meta(t).clone())
+    recorder = DispatchRecorder(parameters)
+    for tensor in output_tensors((args, kwargs)):
+        recorder.input(tensor)
+    with torch.no_grad(), CaptureMode(recorder.record), recorder:
+        out = own(*args, **kwargs)
+    for tensor in output_tensors(out):
+        recorder.output(tensor)
+    if not recorder.nodes.outputs:
+        raise _NoGraphError("no output depends on the input")
+    return recorder.nodes, parameters
+
+
+def _real(
+    module: nn.Module, call: tuple[Any, Any], copy: bool
+) -> tuple[NodeList, dict[int, int]]:
+    size = sum(p.numel() for p in module.parameters())
+    if size > _REAL_LIMIT:
+        raise _NoGraphError(f"{size:,} parameters are too many for a run with real weights")
+    torch.manual_seed(0)
+    own, parameters = copy_module(module, real_weights)
+    inputs = map_tensors(call, real_weights)
+    return _run_autograd(own, inputs), parameters
+
+
+_Way = Callable[[nn.Module, tuple[Any, Any], bool], tuple[NodeList, dict[int, int]]]
+_WAYS: dict[str, _Way] = {
+    "autograd": _autograd,
+    "fake": _fake,
+    "dispatch": _dispatch,
+    "real": _real,
+}
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of an error, short."""
+    text = str(error).strip().splitlines()
+    line = text[0] if text else ""
+    line = line if len(line) <= 120 else line[:117] + "..."
+    return f"{type(error).__name__}: {line}" if not isinstance(error, _NoGraphError) else line
+
+
+def _input_shape(call: tuple[Any, Any]) -> tuple[int, ...] | None:
+    first = next(iter(output_tensors(call)), None)
+    return None if first is None else tuple(first.shape)
+
+
+def trace(
+    module: nn.Module,
+    example_inputs: Any,
+    *,
+    name: str | None = None,
+    source: str = "torch",
+    family: str | None = None,
+    task: str | None = None,
+    copy: bool = True,
+) -> ArchGraph:
+    """Reads the raw graph of a module.
+
+    Args:
+        module: Any module, on any device; it is not changed (mode, device, gradients, hooks).
+        example_inputs: A tensor; a tuple or list of arguments; or a dict of keyword arguments.
+            Only shapes and types matter, unless the module must be run for real.
+        name: Name to record; the class name by default.
+        source: What to record as the network's origin.
+        family: Family label to record.
+        task: Task label to record.
+        copy: False gives the module up to be changed, which saves the copy.
+
+    Returns:
+        The graph before canonicalization. ``meta.trace_kind`` is the way that worked: ``autograd``
+        (shapes only), ``fake`` (PyTorch's fake tensors), ``dispatch`` (recorded operator calls,
+        without gradients) or ``real`` (a run on the CPU). ``meta.untraced`` counts parameter
+        tensors that no recorded operator uses.
+
+    Raises:
+        UnsupportedSourceError: `module` is not a `torch.nn.Module`.
+        TraceError: No way worked; the message gives the reason of each.
+    """
+    if not isinstance(module, nn.Module):
+        raise UnsupportedSourceError(
+            f"trace needs a torch.nn.Module, got {type(module).__name__}: "
+            "use narfast.load for names and files"
+        )
+    call = as_call(example_inputs)
+    name = name or type(module).__name__
+    parameters = list(module.parameters())
+    reasons: list[str] = []
+    with (
+        warnings.catch_warnings(),
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        torch.random.fork_rng(devices=[]),
+    ):
+        warnings.simplefilter("ignore")
+        for kind, way in _WAYS.items():
+            try:
+                nodes, own = way(module, call, copy)
+            except Exception as error:
+                reasons.append(f"{kind}: {_reason(error)}")
+                continue
+            meta = GraphMeta(
+                name=name,
+                source=source,
+                trace_kind=kind,
+                family=family,
+                task=task,
+                params=sum(p.numel() for p in parameters),
+                input_shape=_input_shape(call),
+                unknown_ops=dict(sorted(nodes.unknown.items())),
+                untraced=len(own.keys() - nodes.reached),
+            )
+            return build_graph(nodes.op, nodes.attr, nodes.inputs, nodes.outputs, meta)
+    raise TraceError(f"{name} could not be traced ({'; '.join(reasons)})")

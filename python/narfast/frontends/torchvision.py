@@ -1,0 +1,79 @@
+"""Models of torchvision by name. Families are torchvision's own: the module of a model."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import torch
+from torch import nn
+
+from narfast.frontends._sources import build_without_weights, check_name
+from narfast.frontends._torchvision_compat import import_torchvision
+
+__all__ = ["build", "labels", "list_names"]
+
+_TASKS = {
+    "detection": "object-detection",
+    "segmentation": "image-segmentation",
+    "video": "video-classification",
+    "optical_flow": "optical-flow",
+    "quantization": "image-classification",
+}
+
+
+def list_names() -> list[str]:
+    """Every builder of the installed torchvision."""
+    names: list[str] = import_torchvision().models.list_models()
+    return names
+
+
+def _package(name: str) -> list[str]:
+    """Parts of the builder's module below torchvision.models."""
+    builder = import_torchvision().models.get_model_builder(name)
+    return str(inspect.unwrap(builder).__module__).split(".")[2:]
+
+
+def _crop_size(name: str) -> int:
+    weights = import_torchvision().models.get_model_weights(name)
+    default = next(iter(weights), None)
+    if default is None:
+        return 224
+    transforms = getattr(default.transforms, "keywords", {})
+    size = transforms.get("crop_size", 224)
+    return int(size[0] if isinstance(size, (tuple, list)) else size)
+
+
+def _example_inputs(name: str) -> Any:
+    kind = _package(name)[0]
+    if kind == "detection":
+        return ([torch.empty(3, 320, 320, device="meta")],)
+    if kind == "optical_flow":
+        return tuple(torch.empty(1, 3, 128, 128, device="meta") for _ in range(2))
+    if kind == "video":
+        size = _crop_size(name)
+        return torch.empty(1, 3, 16, size, size, device="meta")
+    size = 224 if kind == "segmentation" else _crop_size(name)
+    return torch.empty(1, 3, size, size, device="meta")
+
+
+def build(name: str) -> tuple[nn.Module, Any]:
+    """One model without weights and example inputs of its task.
+
+    Raises:
+        UnsupportedSourceError: torchvision has no such model.
+        MissingDependencyError: torchvision is not installed.
+    """
+    models = import_torchvision().models
+    check_name("torchvision", name, list_names())
+    options: dict[str, Any] = {"weights": None}
+    if _package(name)[0] in ("detection", "segmentation"):
+        options["weights_backbone"] = None
+    module = build_without_weights(lambda: models.get_model(name, **options))
+    return module, _example_inputs(name)
+
+
+def labels(name: str) -> tuple[str, str]:
+    """(family, task): the module that defines the model, and the package it is in."""
+    parts = _package(name)
+    return parts[-1], _TASKS.get(parts[0], "image-classification")
