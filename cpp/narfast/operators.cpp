@@ -54,7 +54,7 @@ constexpr auto kTable = std::to_array<OperatorInfo>({
   {"softsign", kActivation, U, "", "softsign", "Softsign:1"},
   {"glu", kActivation, 0, "Glu", "glu", "SwiGLU:1 BiasSplitGelu:1"},
   {"threshold", kActivation, U, "Threshold", "threshold threshold_", "ThresholdedRelu:1"},
-  {"softmax", kActivation, 0, "Softmax", "softmax _softmax", "Softmax:1 QLinearSoftmax:1 BiasSoftmax:1"},
+  {"softmax", kActivation, 0, "Softmax SafeSoftmax", "softmax _softmax _safe_softmax", "Softmax:1 QLinearSoftmax:1 BiasSoftmax:1"},
   {"log_softmax", kActivation, 0, "LogSoftmax", "log_softmax _log_softmax", "LogSoftmax:1"},
   {"clip", kElementwise, U, "Hardtanh Clamp ClampMin ClampMax", "hardtanh hardtanh_ clamp clamp_ clamp_min clamp_max clip", "Clip:1"},
   {"add", kElementwise, C, "Add", "add add_ _foreach_add", "Add Sum Mean QLinearAdd BiasAdd"},

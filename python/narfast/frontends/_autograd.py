@@ -101,10 +101,10 @@ class _SavedFields:
 
 
 class _KeptArguments:
-    """The arguments that a stand-in operator of ours keeps on its node."""
+    """The arguments that a stand-in operator of ours keeps on its node; shapes are tuples."""
 
-    def __init__(self, names: Sequence[str], arguments: Sequence[Any]) -> None:
-        self._arguments = dict(zip(names, arguments, strict=False))
+    def __init__(self, arguments: dict[str, Any]) -> None:
+        self._arguments = arguments
 
     def value(self, name: str) -> Any:
         value = self._arguments.get(name)
@@ -221,11 +221,12 @@ def _append(
     saved = _SavedFields(node, note)
     if own is not None:
         op = own
-        described = describe(op, _KeptArguments((), ()), spelling, kinds)
+        described = describe(op, _KeptArguments(node.narfast_fields), own, kinds)
     elif generated is not None:
         spelling = generated["op"]
         op = operator_of("aten", spelling, result.unknown)
-        kept = _KeptArguments(_DEFORM_CONV, getattr(node, "narfast_arguments", ()))
+        arguments = getattr(node, "narfast_arguments", ())
+        kept = _KeptArguments(dict(zip(_DEFORM_CONV, arguments, strict=False)))
         described = describe(op, kept, spelling, kinds)
     else:
         op = operator_of("autograd", spelling, result.unknown)

@@ -8,6 +8,8 @@ without gradients stay visible.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
+from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 import torch
@@ -34,6 +36,21 @@ _IN_PLACE = {
     "__isub__": torch.Tensor.sub,
     "__imul__": torch.Tensor.mul,
     "__itruediv__": torch.Tensor.div,
+}
+
+
+_NORM = {
+    True: ("input", "weight", "bias"),  # torch.batch_norm and its like
+    False: ("input", "running_mean", "running_var", "weight", "bias"),
+}
+_LAYER_NORM = ("input", "normalized_shape", "weight", "bias")
+_GROUP_NORM = ("input", "num_groups", "weight", "bias")
+# Argument names by operator: the functions of torch and torch.nn.functional differ.
+_SHORTCUTS: dict[str, Callable[[Any], tuple[str, ...]]] = {
+    "batch_norm": lambda func: _NORM[isinstance(func, BuiltinFunctionType)],
+    "layer_norm": lambda func: _LAYER_NORM,
+    "group_norm": lambda func: _GROUP_NORM,
+    "linear": lambda func: ("input", "weight", "bias"),
 }
 
 
@@ -64,14 +81,24 @@ class InputMarker(torch.autograd.Function):
 
 
 class _Opaque(torch.autograd.Function):
-    """One node with given outputs: `apply(op, shapes, reference, *operands)`."""
+    """One node with outputs of given shapes: `apply(op, fields, shapes, *operands)`.
+
+    The node keeps `fields`, the arguments that its attributes are read from, by name.
+    """
 
     @staticmethod
     def forward(
-        ctx: Any, op: str, shapes: list[tuple[int, ...]], *operands: torch.Tensor
+        ctx: Any,
+        op: str,
+        fields: dict[str, Any],
+        shapes: list[tuple[int, ...]],
+        *operands: torch.Tensor | None,
     ) -> tuple[torch.Tensor, ...]:
         ctx.narfast_op = op
-        return tuple(operands[0].new_zeros(shape) for shape in shapes)
+        ctx.narfast_fields = fields
+        first = operands[0]
+        assert first is not None
+        return tuple(first.new_zeros(shape) for shape in shapes)
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
@@ -88,6 +115,24 @@ def _tensors(values: Any) -> Iterator[torch.Tensor]:
             stack.extend(value)
         elif isinstance(value, dict):
             stack.extend(value.values())
+
+
+@cache
+def _without_override(function: FunctionType) -> FunctionType:
+    """A Python function of PyTorch that no longer asks modes first, so that its body is observed."""
+    plain = dict.fromkeys(
+        ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic"),
+        lambda *_: False,
+    )
+    clone = FunctionType(
+        function.__code__,
+        {**function.__globals__, **plain},
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    clone.__kwdefaults__ = function.__kwdefaults__
+    return clone
 
 
 class CaptureMode(TorchFunctionMode):
@@ -116,6 +161,11 @@ class CaptureMode(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         if name == "scaled_dot_product_attention":
             return self._attention(*args, **kwargs)
+        if name == "multi_head_attention_forward":
+            with self:
+                return _without_override(func)(*args, **kwargs)
+        if name in _SHORTCUTS and self.record is None:
+            return self._shortcut(name, func, args, kwargs)
         if name in _RECURRENT and len(args) >= 7:
             return self._recurrent(_RECURRENT[name], func, args, kwargs)
         if self.record is None:
@@ -167,8 +217,22 @@ class CaptureMode(TorchFunctionMode):
             outputs = tuple(operands[0].new_zeros(shape) for shape in shapes)
             self.record(op, list(outputs), operands)
             return outputs
-        result: tuple[torch.Tensor, ...] = _Opaque.apply(op, shapes, *operands)
+        result: tuple[torch.Tensor, ...] = _Opaque.apply(op, {}, shapes, *operands)
         return result
+
+    def _shortcut(self, name: str, func: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+        """One node for an operator whose shapes PyTorch would work out slowly, in Python."""
+        named = {**dict(zip(_SHORTCUTS[name](func), args, strict=False)), **kwargs}
+        data, weight, bias = named["input"], named.get("weight"), named.get("bias")
+        if not isinstance(data, torch.Tensor) or not data.requires_grad:
+            return func(*args, **kwargs)
+        shape = tuple(data.shape)
+        fields = {} if weight is None else {"weight": tuple(weight.shape)}
+        if name == "linear":
+            if weight.dim() != 2 or shape[-1] != weight.shape[1]:
+                return func(*args, **kwargs)  # raises the error that its user knows
+            shape = (*shape[:-1], weight.shape[0])
+        return _Opaque.apply(name, fields, [shape], data, weight, bias)[0]
 
     def _attention(
         self,

@@ -58,6 +58,12 @@ def check_name(library: str, name: str, names: Iterable[str]) -> None:
 
 
 _ALLOCATING = frozenset({"empty", "zeros", "ones", "full", "randn", "rand", "normal", "empty_like"})
+# Initial values, which weights without storage cannot have.
+_FILLING = frozenset(
+    "normal_ uniform_ trunc_normal_ fill_ zero_ erfinv_ copy_ bernoulli_ exponential_ eye_ "
+    "constant_ zeros_ ones_ kaiming_normal_ kaiming_uniform_ xavier_normal_ xavier_uniform_ "
+    "orthogonal_ dirac_ sparse_ clamp_ mul_ add_ div_ sub_".split()
+)
 
 
 class _WeightsOnMeta(TorchFunctionMode):
@@ -71,7 +77,10 @@ class _WeightsOnMeta(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if getattr(func, "__name__", "") in _ALLOCATING and kwargs.get("device") is None:
+        name = getattr(func, "__name__", "")
+        if name in _FILLING and args and isinstance(args[0], torch.Tensor) and args[0].is_meta:
+            return args[0]
+        if name in _ALLOCATING and kwargs.get("device") is None:
             kwargs = {**kwargs, "device": "meta"}
         return func(*args, **kwargs)
 

@@ -33,7 +33,8 @@ def build(name: str) -> tuple[nn.Module, torch.Tensor]:
         MissingDependencyError: timm is not installed.
     """
     timm = _timm()
-    check_name("timm", name, list_names())
+    if not timm.is_model(name):
+        check_name("timm", name, list_names())
     module = build_without_weights(lambda: timm.create_model(name, pretrained=False))
     size = getattr(module, "default_cfg", {}).get("input_size") or (3, 224, 224)
     return module, torch.empty(1, *size, device="meta")
