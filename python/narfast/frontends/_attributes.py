@@ -40,7 +40,7 @@ class Fields(Protocol):
 
 @dataclass(frozen=True)
 class Described:
-    """Canonical operator, its packed attributes, and which operands are its data edges, in order."""
+    """Canonical operator, its packed attributes, and its data operands in argument order."""
 
     op: str
     attr: int = 0
@@ -295,9 +295,7 @@ _AXIS_REDUCTIONS = frozenset(
 )
 
 
-def describe(
-    op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]
-) -> Described:
+def describe(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
     """Reads the attributes of one operator call.
 
     Args:
@@ -307,7 +305,7 @@ def describe(
         kinds: Where each tensor argument comes from, in argument order.
 
     Returns:
-        The operator (which attributes may refine: a product with a weight is ``linear``), its packed
+        The operator (attributes may refine it: a product with a weight is ``linear``), its packed
         attributes, and the data operands in argument order (None: all of them as they stand).
     """
     rule = _RULES.get(op) or (_reduction if op in _AXIS_REDUCTIONS else None)

@@ -127,7 +127,9 @@ def _post_order(roots: Iterable[Any]) -> list[Any]:
                 state[node] = False
                 if getattr(node, "narfast_op", None) != "input":
                     stack.extend(
-                        n for n, _ in reversed(node.next_functions) if n is not None and n not in state
+                        n
+                        for n, _ in reversed(node.next_functions)
+                        if n is not None and n not in state
                     )
             else:
                 stack.pop()

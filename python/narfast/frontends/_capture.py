@@ -1,8 +1,8 @@
-"""What PyTorch's own graph does not say, caught at the level of Python calls while a network runs.
+"""What PyTorch's own graph does not say, caught at the level of Python calls of a running network.
 
-Attention and recurrent layers become one node whatever kernel PyTorch would pick (on the meta device
-it picks decompositions), constants and integer data are told apart, and parts that a network runs
-without gradients stay visible.
+Attention and recurrent layers become one node whatever kernel PyTorch would pick (on the meta
+device it picks decompositions), constants and integer data are told apart, and parts that a network
+runs without gradients stay visible.
 """
 
 from __future__ import annotations
@@ -117,9 +117,14 @@ def _tensors(values: Any) -> Iterator[torch.Tensor]:
             stack.extend(value.values())
 
 
+def _apply(*arguments: Any) -> tuple[torch.Tensor, ...]:
+    outputs: tuple[torch.Tensor, ...] = _Opaque.apply(*arguments)  # type: ignore[no-untyped-call]
+    return outputs
+
+
 @cache
 def _without_override(function: FunctionType) -> FunctionType:
-    """A Python function of PyTorch that no longer asks modes first, so that its body is observed."""
+    """A Python function of PyTorch that does not ask modes first, so its body is observed."""
     plain = dict.fromkeys(
         ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic"),
         lambda *_: False,
@@ -154,7 +159,11 @@ class CaptureMode(TorchFunctionMode):
         self.record = record
 
     def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """Handles one call of PyTorch's Python interface."""
         kwargs = kwargs or {}
@@ -217,8 +226,7 @@ class CaptureMode(TorchFunctionMode):
             outputs = tuple(operands[0].new_zeros(shape) for shape in shapes)
             self.record(op, list(outputs), operands)
             return outputs
-        result: tuple[torch.Tensor, ...] = _Opaque.apply(op, {}, shapes, *operands)
-        return result
+        return _apply(op, {}, shapes, *operands)
 
     def _shortcut(self, name: str, func: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         """One node for an operator whose shapes PyTorch would work out slowly, in Python."""
@@ -229,10 +237,10 @@ class CaptureMode(TorchFunctionMode):
         shape = tuple(data.shape)
         fields = {} if weight is None else {"weight": tuple(weight.shape)}
         if name == "linear":
-            if weight.dim() != 2 or shape[-1] != weight.shape[1]:
+            if weight is None or weight.dim() != 2 or shape[-1] != weight.shape[1]:
                 return func(*args, **kwargs)  # raises the error that its user knows
             shape = (*shape[:-1], weight.shape[0])
-        return _Opaque.apply(name, fields, [shape], data, weight, bias)[0]
+        return _apply(name, fields, [shape], data, weight, bias)[0]
 
     def _attention(
         self,
@@ -243,7 +251,8 @@ class CaptureMode(TorchFunctionMode):
         *_: Any,
         **__: Any,
     ) -> torch.Tensor:
-        batch = torch.broadcast_shapes(query.shape[:-3], key.shape[:-3], value.shape[:-3])
+        shapes = (t.shape[:-3] for t in (query, key, value))
+        batch: Any = torch.broadcast_shapes(*shapes)  # type: ignore[no-untyped-call]
         shape = (*batch, *query.shape[-3:-1], value.shape[-1])
         if query.dim() < 3:
             shape = (*query.shape[:-1], value.shape[-1])

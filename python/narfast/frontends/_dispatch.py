@@ -45,7 +45,7 @@ class _CallFields:
         return tuple(value.shape) if isinstance(value, torch.Tensor) else None
 
 
-class DispatchRecorder(TorchDispatchMode):
+class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Collects a `NodeList` while active.
 
     Args:
@@ -53,7 +53,7 @@ class DispatchRecorder(TorchDispatchMode):
     """
 
     def __init__(self, parameters: dict[int, int]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.nodes = NodeList()
         self._parameters = parameters
         self._node_of: dict[int, int] = {}
@@ -73,9 +73,7 @@ class DispatchRecorder(TorchDispatchMode):
         if id(tensor) in self._node_of:
             self.nodes.outputs.append(self._node_of[id(tensor)])
 
-    def record(
-        self, op: str, outputs: list[torch.Tensor], operands: list[torch.Tensor]
-    ) -> None:
+    def record(self, op: str, outputs: list[torch.Tensor], operands: list[torch.Tensor]) -> None:
         """Adds an operator that did not come through ATen."""
         self.nodes.reached.update(id(t) for t in operands if id(t) in self._parameters)
         edges = [self._node_of[id(t)] for t in operands if id(t) in self._node_of]
@@ -95,7 +93,11 @@ class DispatchRecorder(TorchDispatchMode):
         return Operand.SCALAR if tensor.numel() <= 1 else Operand.PARAM
 
     def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """Runs and records one ATen call."""
         kwargs = kwargs or {}

@@ -35,7 +35,11 @@ class _DeepcopyPlaced(TorchFunctionMode):
         self._place = place
 
     def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         if getattr(func, "__name__", "") == "__deepcopy__":
             tensor, memo = args[0], args[1]
@@ -51,7 +55,9 @@ def _parameter(parameter: nn.Parameter, place: Place) -> nn.Parameter:
     return nn.Parameter(place(parameter.detach()), requires_grad=floating)
 
 
-def copy_module(module: nn.Module, place: Place, *, copy_it: bool = True) -> tuple[nn.Module, dict[int, int]]:
+def copy_module(
+    module: nn.Module, place: Place, *, copy_it: bool = True
+) -> tuple[nn.Module, dict[int, int]]:
     """Copies a module with `place` applied to each of its tensors, in eval mode.
 
     Args:
@@ -135,5 +141,3 @@ def output_tensors(value: Any) -> list[torch.Tensor]:
         elif not isinstance(item, (nn.Module, torch.dtype, torch.device)):
             stack.extend(reversed(list(getattr(item, "__dict__", {}).values())))
     return found
-
-

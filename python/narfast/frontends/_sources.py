@@ -74,7 +74,11 @@ class _WeightsOnMeta(TorchFunctionMode):
     """
 
     def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
@@ -100,6 +104,6 @@ def build_without_weights(build: Callable[[], nn.Module]) -> nn.Module:
         try:
             with context():
                 return build()
-        except Exception:  # noqa: S112 - constructors fail on meta in many ways; the next way is tried
+        except Exception:  # constructors fail on meta in many ways; the next way is tried
             continue
     return build()

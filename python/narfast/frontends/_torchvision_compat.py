@@ -21,7 +21,9 @@ from narfast.errors import MissingDependencyError
 
 __all__ = ["import_torchvision"]
 
-_ROI_SCHEMA = "Tensor input, Tensor rois, float spatial_scale, SymInt pooled_height, SymInt pooled_width"
+_ROI_SCHEMA = (
+    "Tensor input, Tensor rois, float spatial_scale, SymInt pooled_height, SymInt pooled_width"
+)
 _SCHEMAS = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",

@@ -39,7 +39,8 @@ class _NoGraphError(Exception):
 def _marked(tensor: torch.Tensor) -> torch.Tensor:
     if not tensor.is_floating_point():
         return mark_data(tensor)
-    marked: torch.Tensor = InputMarker.apply(tensor.detach().requires_grad_())
+    leaf = tensor.detach().requires_grad_()
+    marked: torch.Tensor = InputMarker.apply(leaf)  # type: ignore[no-untyped-call]
     return marked
 
 
@@ -62,9 +63,7 @@ def _autograd(
     return _run_autograd(own, map_tensors(call, on_meta)), parameters
 
 
-def _fake(
-    module: nn.Module, call: tuple[Any, Any], copy: bool
-) -> tuple[NodeList, dict[int, int]]:
+def _fake(module: nn.Module, call: tuple[Any, Any], copy: bool) -> tuple[NodeList, dict[int, int]]:
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     mode = FakeTensorMode(allow_non_fake_inputs=True)
@@ -96,9 +95,7 @@ def _dispatch(
     return recorder.nodes, parameters
 
 
-def _real(
-    module: nn.Module, call: tuple[Any, Any], copy: bool
-) -> tuple[NodeList, dict[int, int]]:
+def _real(module: nn.Module, call: tuple[Any, Any], copy: bool) -> tuple[NodeList, dict[int, int]]:
     size = sum(p.numel() for p in module.parameters())
     if size > _REAL_LIMIT:
         raise _NoGraphError(f"{size:,} parameters are too many for a run with real weights")
