@@ -22,9 +22,20 @@ _SUFFIX = re.compile(r"Backward\d*$")
 _GENERATED = re.compile(r"^GeneratedBackwardFor_[A-Za-z0-9]+_(?P<op>\w+?)_default$")
 _BINARY = frozenset({"add", "sub", "mul", "div", "pow", "maximum", "minimum", "remainder"})
 # Argument order of the stand-ins in _torchvision_compat, whose nodes keep their arguments.
-_DEFORM_CONV = (
-    "input weight offset mask bias stride_h stride_w pad_h pad_w dilation_h dilation_w groups"
-).split()
+_DEFORM_CONV = [
+    "input",
+    "weight",
+    "offset",
+    "mask",
+    "bias",
+    "stride_h",
+    "stride_w",
+    "pad_h",
+    "pad_w",
+    "dilation_h",
+    "dilation_w",
+    "groups",
+]
 
 
 @dataclass

@@ -20,14 +20,52 @@ __all__ = ["CaptureMode", "InputMarker", "mark_data"]
 _DATA = "_narfast_data"
 _RECURRENT = {"lstm": "lstm", "gru": "gru", "rnn_tanh": "rnn", "rnn_relu": "rnn"}
 _BINARY = frozenset(
-    "add add_ sub sub_ mul mul_ div div_ true_divide __add__ __radd__ __iadd__ __sub__ __rsub__ "
-    "__isub__ __mul__ __rmul__ __imul__ __truediv__ __itruediv__ __pow__ pow maximum minimum rsub "
-    "subtract multiply divide".split()
+    [
+        "add",
+        "add_",
+        "sub",
+        "sub_",
+        "mul",
+        "mul_",
+        "div",
+        "div_",
+        "true_divide",
+        "__add__",
+        "__radd__",
+        "__iadd__",
+        "__sub__",
+        "__rsub__",
+        "__isub__",
+        "__mul__",
+        "__rmul__",
+        "__imul__",
+        "__truediv__",
+        "__itruediv__",
+        "__pow__",
+        "pow",
+        "maximum",
+        "minimum",
+        "rsub",
+        "subtract",
+        "multiply",
+        "divide",
+    ]
 )
 # Made from a tensor's shape alone: a constant, however the tensor came about.
 _SHAPE_ONLY = frozenset(
-    "zeros_like ones_like full_like empty_like rand_like randn_like new_zeros new_ones new_full "
-    "new_empty new_tensor".split()
+    [
+        "zeros_like",
+        "ones_like",
+        "full_like",
+        "empty_like",
+        "rand_like",
+        "randn_like",
+        "new_zeros",
+        "new_ones",
+        "new_full",
+        "new_empty",
+        "new_tensor",
+    ]
 )
 # x += y on a reshaped view hides the addition inside a CopySlices node; the caller rebinds the
 # result, so the plain operator says the same.

@@ -60,9 +60,33 @@ def check_name(library: str, name: str, names: Iterable[str]) -> None:
 _ALLOCATING = frozenset({"empty", "zeros", "ones", "full", "randn", "rand", "normal", "empty_like"})
 # Initial values, which weights without storage cannot have.
 _FILLING = frozenset(
-    "normal_ uniform_ trunc_normal_ fill_ zero_ erfinv_ copy_ bernoulli_ exponential_ eye_ "
-    "constant_ zeros_ ones_ kaiming_normal_ kaiming_uniform_ xavier_normal_ xavier_uniform_ "
-    "orthogonal_ dirac_ sparse_ clamp_ mul_ add_ div_ sub_".split()
+    [
+        "normal_",
+        "uniform_",
+        "trunc_normal_",
+        "fill_",
+        "zero_",
+        "erfinv_",
+        "copy_",
+        "bernoulli_",
+        "exponential_",
+        "eye_",
+        "constant_",
+        "zeros_",
+        "ones_",
+        "kaiming_normal_",
+        "kaiming_uniform_",
+        "xavier_normal_",
+        "xavier_uniform_",
+        "orthogonal_",
+        "dirac_",
+        "sparse_",
+        "clamp_",
+        "mul_",
+        "add_",
+        "div_",
+        "sub_",
+    ]
 )
 
 

@@ -1,5 +1,6 @@
 """ONNX files as raw graphs. The file's structure is read by the C++ core: weight bytes are never
-read, external data files never opened, and the `onnx` package is not needed."""
+read, external data files never opened, and the `onnx` package is not needed.
+"""
 
 from __future__ import annotations
 
