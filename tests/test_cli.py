@@ -251,7 +251,7 @@ def test_zoo_build_and_info(run, tmp_path, monkeypatch):
     monkeypatch.setattr(
         builder.build_zoo,
         "__kwdefaults__",
-        {**builder.build_zoo.__kwdefaults__, "loader": "zoo_fakes:load"},
+        {**builder.build_zoo.__kwdefaults__, "loader": "zoo_fakes:load_raw"},
     )
     result = run("zoo", "build", tmp_path / "zoo", "--source", "fake", "--json", "--workers", 1)
     assert result.exit_code == 0, result.output

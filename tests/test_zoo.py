@@ -223,7 +223,7 @@ def test_a_folder_that_is_no_zoo_is_never_replaced(tmp_path):
     with pytest.raises(NarfastError, match="not a zoo"):
         write_zoo(tmp_path, contents())
     with pytest.raises(NarfastError, match="not a zoo"):
-        build_zoo(tmp_path, NAMES, encoder=None, loader="zoo_fakes:load")
+        build_zoo(tmp_path, NAMES, encoder=None, loader="zoo_fakes:load_raw")
     assert (tmp_path / "precious.txt").read_text() == "data"
 
 
@@ -254,6 +254,17 @@ def test_add_keeps_two_networks_of_one_name(zoo_path):
     assert report.added[0] == report.added[2] == "onnx:model"
     assert report.added[1].startswith("onnx:model@")
     assert len(zoo) == 18
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_a_zoo_changed_meanwhile_is_not_overwritten(zoo_path, used):
+    slow = open_zoo(zoo_path)
+    if used:
+        use_everything(slow)
+    open_zoo(zoo_path).add([network("plain", 7)])
+    with pytest.raises(NarfastError, match="someone else"):
+        slow.add([network("plain", 8)])
+    assert len(open_zoo(zoo_path)) == 17
 
 
 def test_embed_changes_vectors_only(zoo_path):
@@ -491,7 +502,7 @@ def test_build(tmp_path):
         [*NAMES, *bad, NAMES[0]],
         encoder=FakeEncoder(),
         encoder_source="fake",
-        loader="zoo_fakes:load",
+        loader="zoo_fakes:load_raw",
         timeout=4,
         on_network=lambda done, total, name: seen.append((done, total)),
     )
@@ -508,6 +519,16 @@ def test_build(tmp_path):
     direct = tmp_path / "direct"
     write_zoo(direct, contents().embedded(FakeEncoder(), source="fake"))
     assert report.zoo.checksum == Zoo.open(direct).checksum
+
+
+def test_a_kept_journal_makes_a_rebuild_read_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("NARFAST_TEST_CALLS", str(tmp_path / "calls"))
+    options = {"encoder": None, "loader": "zoo_fakes:load_once", "keep_journal": True}
+    first = build_zoo(tmp_path / "zoo", NAMES[:4], workers=1, **options)
+    second = build_zoo(tmp_path / "zoo", NAMES[:4], workers=1, **options)
+    assert second.resumed == 4
+    assert second.zoo.checksum == first.zoo.checksum
+    assert len((tmp_path / "calls").read_text().splitlines()) == 4
 
 
 _BUILD = """
@@ -556,15 +577,15 @@ def test_a_build_of_nothing_is_an_error(tmp_path):
     with pytest.raises(NarfastError, match="no networks"):
         build_zoo(tmp_path / "zoo", [], encoder=None)
     with pytest.raises(NarfastError, match=r"none of 1 networks could be read.*choose another"):
-        build_zoo(tmp_path / "zoo", ["fake:bad_1"], encoder=None, loader="zoo_fakes:load")
+        build_zoo(tmp_path / "zoo", ["fake:bad_1"], encoder=None, loader="zoo_fakes:load_raw")
     with pytest.raises(UnsupportedSourceError, match="choose from timm"):
         identifiers_of("keras")
 
 
 def test_workers_leave_no_process_behind():
-    results = read_networks(["fake:hang_1", "fake:plain_1"], loader="zoo_fakes:load")
+    results = read_networks(["fake:hang_1", "fake:plain_1"], loader="zoo_fakes:load_raw")
     first = next(results)
-    assert unpack_graph(first)[0].id == "fake:plain_1"
+    assert unpack_graph(first)[0] == "fake:plain_1"
     started = time.monotonic()
     results.close()  # kills the one that hangs
     assert time.monotonic() - started < 5
@@ -575,19 +596,27 @@ def test_workers_leave_no_process_behind():
 
 def test_packed_graphs_round_trip():
     graph = load("fake:smooth_3")
-    record = Architecture.of("fake:smooth_3", graph)
-    packed = json.loads(json.dumps(pack_graph(record, graph)))
-    again, arrays = unpack_graph(packed)
-    assert again == record
-    assert arrays.same_structure(graph)
-    assert arrays.op.dtype == np.uint16
+    packed = json.loads(json.dumps(pack_graph("fake:smooth_3", graph)))
+    identifier, again = unpack_graph(packed)
+    assert identifier == "fake:smooth_3"
+    assert again.meta == graph.meta
+    assert again.same_structure(graph)
+    assert again.op.dtype == np.uint16
 
 
 def fill(path, header):
     with Journal(path, header=header) as journal:
         for name in ("fake:plain_1", "fake:plain_2"):
-            journal.add(pack_graph(Architecture.of(name, load(name)), load(name)))
+            journal.add(pack_graph(name, load(name)))
         journal.fail(Failure("fake:bad_1", "reason"))
+
+
+def test_a_second_build_of_one_zoo_is_refused(tmp_path):
+    with (
+        Journal(tmp_path / "journal", header={}),
+        pytest.raises(NarfastError, match="another build"),
+    ):
+        Journal(tmp_path / "journal", header={})
 
 
 @pytest.mark.parametrize("cut", [1, 30])

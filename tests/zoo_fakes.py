@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narfast.errors import UnsupportedSourceError
-from narfast.graph import ArchGraph, GraphMeta, build_graph
+from narfast.graph import ArchGraph, GraphMeta, build_graph, canonicalize
 from narfast.operators import by_name, pack_attributes
 
 BLOCKS = {
@@ -25,7 +25,7 @@ BLOCKS = {
 }
 
 
-def network(family: str, depth: int, *, name: str = "", source: str = "fake") -> ArchGraph:
+def raw_network(family: str, depth: int, *, name: str = "", source: str = "fake") -> ArchGraph:
     """A stack of ``depth`` residual blocks of a family, each closed by an add."""
     ops, attrs, inputs = [by_name("input").id], [0], [[]]
     for _ in range(depth):
@@ -49,6 +49,11 @@ def network(family: str, depth: int, *, name: str = "", source: str = "fake") ->
     return build_graph(ops, attrs, inputs, [len(ops) - 1], meta)
 
 
+def network(family: str, depth: int, *, name: str = "", source: str = "fake") -> ArchGraph:
+    """A canonical stack of blocks."""
+    return canonicalize(raw_network(family, depth, name=name, source=source))
+
+
 NAMES = [
     *(f"fake:{family}_{depth}" for family in BLOCKS for depth in (1, 2, 3, 4)),
     "fake:plain_2_copy",
@@ -57,6 +62,11 @@ NAMES = [
 
 
 def load(source: str) -> ArchGraph:
+    """Read ``source:family_depth[_copy]``, canonical."""
+    return canonicalize(load_raw(source))
+
+
+def load_raw(source: str) -> ArchGraph:
     """Read ``source:family_depth[_copy]``; ``bad``, ``hang`` and ``crash`` misbehave."""
     prefix, _, name = str(source).partition(":")
     family, *rest = name.split("_")
@@ -68,15 +78,15 @@ def load(source: str) -> ArchGraph:
         raise ZeroDivisionError("a library's own error\nin two lines")
     if family not in BLOCKS or not rest:
         raise UnsupportedSourceError(f"{source}: no such network; choose another")
-    return network(family, int(rest[0]), name=name, source=prefix)
+    return raw_network(family, int(rest[0]), name=name, source=prefix)
 
 
 def load_once(source: str) -> ArchGraph:
-    """Like `load`, noting every call in the file that NARFAST_TEST_CALLS names."""
+    """Like `load_raw`, noting every call in the file that NARFAST_TEST_CALLS names."""
     with Path(os.environ["NARFAST_TEST_CALLS"]).open("a") as stream:
         stream.write(source + "\n")
     time.sleep(0.05)
-    return load(source)
+    return load_raw(source)
 
 
 class FakeEncoder:

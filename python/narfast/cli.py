@@ -213,6 +213,9 @@ def zoo_build(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Forget what an earlier, stopped run left.")
     ] = False,
+    keep_journal: Annotated[
+        bool, typer.Option("--keep-journal", help="Keep the traced graphs for a quick rebuild.")
+    ] = False,
     as_json: _Json = False,
 ) -> None:
     """Build a zoo of all networks of some libraries; goes on where an earlier run stopped."""
@@ -231,6 +234,7 @@ def zoo_build(
             workers=workers,
             timeout=timeout,
             fresh=fresh,
+            keep_journal=keep_journal,
             on_network=lambda done, total, _: reading(done, total),
             on_embedded=embedding,
         )

@@ -14,8 +14,10 @@ from typing import Any
 
 from narfast import operators
 from narfast.errors import NarfastError, UnsupportedSourceError
+from narfast.graph import GraphBatch, canonicalize
 from narfast.zoo.format import MANIFEST
 from narfast.zoo.journal import Failure, Journal
+from narfast.zoo.records import Architecture
 from narfast.zoo.store import Encoder, Progress, ZooContents, library_versions, write_zoo
 from narfast.zoo.workers import DEFAULT_LOADER, read_networks
 from narfast.zoo.zoo import Zoo
@@ -71,6 +73,7 @@ def build_zoo(
     timeout: float = 120.0,
     loader: str = DEFAULT_LOADER,
     fresh: bool = False,
+    keep_journal: bool = False,
     on_network: Callable[[int, int, str], None] | None = None,
     on_embedded: Progress | None = None,
 ) -> BuildReport:
@@ -83,8 +86,10 @@ def build_zoo(
         encoder_source: what `ArchitectureEncoder.from_pretrained` finds the encoder by.
         workers: processes that read networks.
         timeout: seconds per network.
-        loader: ``module:function`` from a source string to a canonical graph.
-        fresh: forget what an earlier, killed run left.
+        loader: ``module:function`` from a source string to a raw graph.
+        fresh: forget what an earlier run left.
+        keep_journal: leave the raw graphs beside the zoo, so that a later build with the same
+            libraries only canonicalizes and embeds them anew.
         on_network: told done, total and the id just finished.
         on_embedded: told how many graphs have a vector.
 
@@ -116,22 +121,27 @@ def build_zoo(
                 identifier = result.id
             else:
                 journal.add(result)
-                identifier = result["record"]["id"]
+                identifier = result["id"]
             done += 1
             if on_network is not None:
                 on_network(done, len(wanted), identifier)
         failures = _failures(journal, wanted)
-        networks = [journal.done[key] for key in wanted if key in journal.done]
-        if not networks:
+        read = [key for key in wanted if key in journal.done]
+        if not read:
             raise NarfastError(
                 f"none of {len(wanted)} networks could be read; the first error is: "
                 f"{failures[0].id}: {failures[0].reason}"
             )
-        contents = ZooContents.from_networks(networks)
+        raw = GraphBatch.from_graphs([journal.done[key] for key in read])
+        graphs = canonicalize(raw, num_threads=workers)
+        contents = ZooContents.from_networks(
+            (Architecture.of(key, graph), graph) for key, graph in zip(read, graphs, strict=True)
+        )
         if encoder is not None:
             contents = contents.embedded(encoder, source=encoder_source, progress=on_embedded)
         write_zoo(directory, contents)
-        journal.remove()
+        if not keep_journal:
+            journal.remove()
     return BuildReport(Zoo(directory, encoder=encoder), failures, resumed)
 
 

@@ -167,12 +167,32 @@ class ZooFolder:
             ) from None
         self.manifest = Manifest.from_bytes(data, manifest_path)
 
+    def check_unchanged(self) -> None:
+        """Raise NarfastError where another process has replaced the folder since it was opened."""
+        path = self.path / MANIFEST
+        try:
+            current = Manifest.from_bytes(path.read_bytes(), path)
+        except (OSError, CorruptFileError):
+            return  # damage, not change
+        if current.checksum != self.manifest.checksum:
+            raise NarfastError(
+                f"{self.path}: was changed by someone else meanwhile; open it and try again"
+            )
+
     def read(self, name: str) -> bytes:
         """Return the bytes of the file ``name``, checked against the manifest.
 
         Raises:
             CorruptFileError: missing, not in the manifest, or different from what it promises.
+            NarfastError: the folder was replaced since it was opened.
         """
+        try:
+            return self._read(name)
+        except CorruptFileError:
+            self.check_unchanged()
+            raise
+
+    def _read(self, name: str) -> bytes:
         path = self.path / name
         facts = self.manifest.files.get(name)
         if facts is None:
@@ -199,7 +219,7 @@ class ZooFolder:
         for name in sorted(self.manifest.files):
             try:
                 self.read(name)
-            except (CorruptFileError, OSError) as error:
+            except (NarfastError, OSError) as error:
                 found.append(str(error))
         return found
 

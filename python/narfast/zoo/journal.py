@@ -6,6 +6,7 @@ One JSON object per line, each with its own checksum: a line cut off by a crash 
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import logging
 import os
@@ -19,8 +20,7 @@ from typing import Any
 import numpy as np
 
 from narfast.errors import NarfastError
-from narfast.graph import ArchGraph
-from narfast.zoo.records import Architecture
+from narfast.graph import ArchGraph, GraphMeta
 
 __all__ = ["Failure", "Journal", "pack_graph", "unpack_graph"]
 
@@ -37,35 +37,35 @@ class Failure:
     reason: str
 
 
-def pack_graph(record: Architecture, graph: ArchGraph) -> dict[str, Any]:
+def pack_graph(identifier: str, graph: ArchGraph) -> dict[str, Any]:
     """Return a network as plain JSON values."""
     arrays = {}
     for name, dtype in _ARRAYS:
         raw = np.ascontiguousarray(getattr(graph, name)).astype(dtype).tobytes()
         arrays[name] = base64.b64encode(zlib.compress(raw, 1)).decode("ascii")
-    return {"record": asdict(record), "arrays": arrays}
+    return {"id": identifier, "meta": asdict(graph.meta), "arrays": arrays}
 
 
-def unpack_graph(value: Mapping[str, Any]) -> tuple[Architecture, ArchGraph]:
+def unpack_graph(value: Mapping[str, Any]) -> tuple[str, ArchGraph]:
     """Undo `pack_graph`."""
-    fields = dict(value["record"])
-    if fields["input_shape"] is not None:
-        fields["input_shape"] = tuple(fields["input_shape"])
-    record = Architecture(**fields)
+    meta = dict(value["meta"])
+    if meta["input_shape"] is not None:
+        meta["input_shape"] = tuple(meta["input_shape"])
     op, attr, in_ptr, in_src = (
         np.frombuffer(zlib.decompress(base64.b64decode(value["arrays"][name])), dtype=dtype).astype(
             dtype[1:]
         )
         for name, dtype in _ARRAYS
     )
-    return record, ArchGraph(op, attr, in_ptr, in_src, meta=record.graph_meta())
+    graph = ArchGraph(op, attr, in_ptr, in_src, meta=GraphMeta(**meta))
+    return str(value["id"]), graph
 
 
 class Journal:
     """The journal of one build; opened for appending, with what an earlier run left in it.
 
     Attributes:
-        done: id -> (record, graph) of the networks read so far.
+        done: id -> graph of the networks read so far.
         failed: id -> reason.
     """
 
@@ -81,14 +81,27 @@ class Journal:
             OSError: it cannot be read or written.
         """
         self.path = path
-        self.done: dict[str, tuple[Architecture, ArchGraph]] = {}
+        self.done: dict[str, ArchGraph] = {}
         self.failed: dict[str, str] = {}
-        end = self._replay(dict(header)) if path.exists() else 0
-        self._stream = path.open("r+b" if path.exists() else "x+b")
-        self._stream.truncate(end)
-        self._stream.seek(end)
+        self._stream = path.open("a+b")
+        try:
+            self._lock()
+            end = self._replay(dict(header))
+            self._stream.truncate(end)
+        except BaseException:
+            self._stream.close()
+            raise
         if end == 0:
             self._append({"header": dict(header)})
+
+    def _lock(self) -> None:
+        """Refuse a journal that another process is writing."""
+        try:
+            fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise NarfastError(
+                f"{self.path}: another build of this zoo is running; wait for it"
+            ) from None
 
     def _replay(self, header: dict[str, Any]) -> int:
         """Read the whole lines of an earlier run; return where the first broken one starts."""
@@ -110,16 +123,16 @@ class Journal:
                 elif "failed" in value:
                     self.failed[value["failed"]] = value["reason"]
                 else:
-                    record, graph = unpack_graph(value)
-                    self.done[record.id] = (record, graph)
+                    identifier, graph = unpack_graph(value)
+                    self.done[identifier] = graph
                 end += len(line)
         return end
 
     def add(self, packed: Mapping[str, Any]) -> None:
         """Append a finished network, as `pack_graph` made it."""
-        record, graph = unpack_graph(packed)
+        identifier, graph = unpack_graph(packed)
         self._append(dict(packed))
-        self.done[record.id] = (record, graph)
+        self.done[identifier] = graph
 
     def fail(self, failure: Failure) -> None:
         """Append a network that could not be read."""

@@ -23,12 +23,11 @@ from typing import Any
 
 from narfast.errors import NarfastError
 from narfast.zoo.journal import Failure, pack_graph
-from narfast.zoo.records import Architecture
 
 __all__ = ["DEFAULT_LOADER", "read_networks"]
 
-DEFAULT_LOADER = "narfast.frontends:load"
-"""``module:function`` that turns a source string into a canonical `ArchGraph`."""
+DEFAULT_LOADER = "narfast.frontends:load_raw"
+"""``module:function`` that turns a source string into a raw `ArchGraph`."""
 
 _Answer = tuple[str, Any]  # ("done", packed network) or ("failed", reason)
 
@@ -150,9 +149,7 @@ def _serve(pipe: Connection, loader: str) -> None:
         try:
             if load is None:
                 load = getattr(importlib.import_module(module), name)
-            graph = load(identifier)
-            record = Architecture.of(identifier, graph)
-            answer: _Answer = ("done", pack_graph(record, graph))
+            answer: _Answer = ("done", pack_graph(identifier, load(identifier)))
         except KeyboardInterrupt:
             return
         except NarfastError as error:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 import narfast
 from narfast.errors import CorruptFileError, NarfastError, UnsupportedSourceError
-from narfast.graph import ArchGraph, GraphBatch
+from narfast.graph import ArchGraph, GraphBatch, structural_hash
 from narfast.index import IndexSettings, VectorIndex
 from narfast.zoo import format as folder
 from narfast.zoo.records import Architecture, by_structure
@@ -497,9 +497,12 @@ class Zoo:
                 _ = self.embeddings
         except NarfastError as error:
             return [str(error)]
+        edges = np.diff(graphs.in_ptr[graphs.node_ptr]).tolist()
+        nodes = np.diff(graphs.node_ptr).tolist()
+        hashes = structural_hash(graphs).tolist()
         for row, (structure, group) in enumerate(self._groups.items()):
-            graph = graphs[row]
-            facts = (graph.structural_hash, graph.num_nodes, graph.num_edges)
+            high, low = hashes[row]
+            facts = (f"{high:016x}{low:016x}", nodes[row], edges[row])
             if any((structure, record.nodes, record.edges) != facts for record in group):
                 problems.append(
                     f"{self.directory / folder.GRAPHS}: the graph of {group[0].id} is not the one "
@@ -589,6 +592,7 @@ class Zoo:
         self._write(contents)
 
     def _write(self, contents: ZooContents) -> None:
+        self._folder.check_unchanged()
         write_zoo(self.directory, contents)
         encoder = self._encoder
         directory = self.directory
