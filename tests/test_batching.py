@@ -9,6 +9,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given, settings
+
 from narfast import batching
 from narfast.graph import ArchGraph, GraphBatch
 from oracles import batching as oracle

@@ -10,9 +10,10 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from torch import Tensor
+
 from narfast.batching import transpose_csr
 from narfast.nn import scatter
-from torch import Tensor
 
 INDEX = torch.tensor([3, 0, 3, 1, 0, 3])
 PTR = torch.tensor([0, 2, 2, 5, 6])

@@ -50,7 +50,7 @@ _STAGES = ("motif", "graph")
 def run(
     config: PretrainConfig,
     graphs: Sequence[ArchGraph],
-    labels: Sequence[str],
+    labels: Sequence[str | None],
     output_dir: str | Path,
     *,
     resume: bool = True,
@@ -62,7 +62,7 @@ def run(
         config: Settings.
         graphs: Structurally distinct canonical networks.
         labels: The family of each network. Networks of the families that ``config.data`` names
-            are not trained on, only reported on.
+            are not trained on, only reported on; networks without a family are left out.
         output_dir: Gets ``model.safetensors`` and ``config.json``, and ``checkpoints/`` until the
             run is done.
         resume: Go on from a checkpoint of the same settings and data, if there is one.
@@ -78,23 +78,25 @@ def run(
     if len(graphs) != len(labels):
         raise ValueError(f"{len(graphs)} graphs but {len(labels)} labels; give one for each")
     unseen = {*config.data.validation_families, *config.data.heldout_families}
-    chosen = [i for i, label in enumerate(labels) if label not in unseen]
+    labelled = [(graph, label) for graph, label in zip(graphs, labels, strict=True) if label]
+    graphs, families = [graph for graph, _ in labelled], [label for _, label in labelled]
+    chosen = [i for i, label in enumerate(families) if label not in unseen]
     if len(chosen) < 2:
         raise ValueError(
             f"pretraining needs at least two networks of families that are not held out, "
-            f"got {len(chosen)} of {len(graphs)}"
+            f"got {len(chosen)} of {len(labels)}"
         )
     output_dir = Path(output_dir)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        trainer = _Trainer(config, [graphs[i] for i in chosen], [labels[i] for i in chosen])
+        trainer = _Trainer(config, [graphs[i] for i in chosen], [families[i] for i in chosen])
         trainer.train(output_dir / "checkpoints", resume=resume, show=progress)
     encoder = ArchitectureEncoder(trainer.finished_model())
     encoder.training_notes = {
         "config": asdict(config),
         "networks": len(chosen),
-        "families": len(set(labels) & {labels[i] for i in chosen}),
-        "quality": _report(encoder, config, graphs, labels),
+        "families": len({families[i] for i in chosen}),
+        "quality": _report(encoder, config, graphs, families),
         "losses": [round(loss, 5) for loss in trainer.progress.losses],
     }
     encoder.save_pretrained(output_dir)

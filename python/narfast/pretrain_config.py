@@ -49,6 +49,9 @@ class MotifStage:
     radius: int = 2
     negatives: int = 4
 
+    def __post_init__(self) -> None:
+        _at_least_one("motif", self, "batch_size", "radius", "negatives")
+
 
 @dataclass(frozen=True)
 class GraphStage:
@@ -83,6 +86,11 @@ class GraphStage:
     per_family: int = 0
     family_cap: int = 0
     tune_wide: bool = False
+
+    def __post_init__(self) -> None:
+        _at_least_one("graph", self, "batch_size")
+        if not self.temperature > 0:
+            raise ValueError(f"graph.temperature must be above zero, not {self.temperature!r}")
 
 
 @dataclass(frozen=True)
@@ -146,6 +154,12 @@ class PretrainConfig:
     def fingerprint(self) -> str:
         """SHA-256 of all settings: a run is only resumed by the same settings."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+
+def _at_least_one(section: str, stage: Any, *names: str) -> None:
+    for name in names:
+        if getattr(stage, name) < 1:
+            raise ValueError(f"{section}.{name} must be at least 1, not {getattr(stage, name)!r}")
 
 
 def _read_section(kind: Any, section: str, values: dict[str, Any]) -> Any:

@@ -1,0 +1,276 @@
+"""ArchitectureEncoder: shapes, independence of batching, files that are not what they should be."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from narfast import operators
+from narfast.encoder import ArchitectureEncoder, MotifCache
+from narfast.encoder_files import save_model
+from narfast.errors import CorruptFileError, NarfastError
+from narfast.graph import GraphBatch
+from narfast.nn.inputs import OperatorRows, store_vocabulary
+from narfast.nn.model import ArchitectureModel, EncoderConfig
+from narfast.wide import WideVocabulary, principal_axes
+from networks import network, tiny_zoo
+
+GRAPHS, _ = tiny_zoo()
+
+# Batches are tiny: a second thread would only wait for the first.
+torch.set_num_threads(1)
+
+
+def make_encoder(*, wide: bool = True, **settings: Any) -> ArchitectureEncoder:
+    torch.manual_seed(0)
+    batch = GraphBatch.from_graphs(GRAPHS)
+    vocabulary = WideVocabulary.fit(batch, hops=1, size=500)
+    shape = {"wide_dim": 8, "wide_size": len(vocabulary.label), "wide_share": 0.5} if wide else {}
+    config = EncoderConfig(
+        operators=tuple(info.name for info in operators.table()),
+        feature_dim=8,
+        motif_dim=16,
+        macro_dim=16,
+        deep_dim=12,
+        **shape,  # type: ignore[arg-type]
+        **settings,
+    )
+    model = ArchitectureModel(config)
+    if wide:
+        axes = principal_axes(vocabulary.count(batch), len(vocabulary.label), 8)
+        store_vocabulary(model, vocabulary, axes)
+    return ArchitectureEncoder(model, training={"note": "random"})
+
+
+@pytest.fixture(scope="module")
+def encoder() -> ArchitectureEncoder:
+    return make_encoder()
+
+
+def test_shapes(encoder: ArchitectureEncoder) -> None:
+    vectors = encoder.encode(GRAPHS)
+    assert vectors.shape == (len(GRAPHS), encoder.dim) == (20, 20)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
+    assert encoder.encode([]).shape == (0, encoder.dim)
+    assert encoder.encode(GRAPHS[0]).shape == (encoder.dim,)
+    np.testing.assert_allclose(encoder.encode(GRAPHS[0]), vectors[0], atol=1e-6)
+    tensor = encoder.encode(GRAPHS, convert_to_tensor=True)
+    assert isinstance(tensor, torch.Tensor)
+    assert not tensor.is_inference()
+    np.testing.assert_array_equal(tensor.numpy(), vectors)
+    np.testing.assert_array_equal(encoder.encode(GraphBatch.from_graphs(GRAPHS)), vectors)
+
+
+def test_vectors_tell_networks_apart(encoder: ArchitectureEncoder) -> None:
+    similarity = encoder.encode(GRAPHS) @ encoder.encode(GRAPHS).T
+    np.fill_diagonal(similarity, 0)
+    assert similarity.max() < 1 - 1e-5
+
+
+@pytest.mark.parametrize("kind", [{}, {"wide": False}, {"layer": "gcn", "features": "one_hot"}])
+def test_neither_batches_nor_threads_change_vectors(kind: dict[str, Any]) -> None:
+    encoder = make_encoder(**kind)
+    together = encoder.encode(GRAPHS)
+    before = torch.get_num_threads()
+    for options in ({"batch_size": 1}, {"batch_size": 7}, {"num_threads": 1}, {"num_threads": 2}):
+        encoder.motif_cache.clear()
+        np.testing.assert_allclose(encoder.encode(GRAPHS, **options), together, atol=1e-5)
+    assert torch.get_num_threads() == before
+    encoder.motif_cache.clear()
+    backwards = encoder.encode(GRAPHS[::-1])[::-1]
+    np.testing.assert_allclose(backwards, together, atol=1e-5)
+
+
+def test_each_motif_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = make_encoder()
+    encoded = []
+    embed = encoder.model.embed_motifs
+
+    def counting(op: Any, attr: Any, graph: Any) -> Any:
+        encoded.append(len(graph.segment_ptr) - 1)
+        return embed(op, attr, graph)
+
+    monkeypatch.setattr(encoder.model, "embed_motifs", counting)
+    first = encoder.encode(GRAPHS, batch_size=4)
+    assert sum(encoded) == len(encoder.motif_cache) > 0
+    instances = encoder.encode(GRAPHS, batch_size=5)
+    assert sum(encoded) == len(encoder.motif_cache)
+    np.testing.assert_allclose(first, instances, atol=1e-6)
+
+
+def test_cache_empties_past_its_limit() -> None:
+    cache = MotifCache(2, limit=3)
+    ids = np.arange(8, dtype=np.uint64).reshape(4, 2)
+    cache.add(ids[:2], torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    assert cache.missing(ids).tolist() == [2, 3]
+    cache.add(ids[2:], torch.zeros(2, 2))
+    assert cache.take(ids[[1, 0]]).tolist() == [[3.0, 4.0], [1.0, 2.0]]
+    cache.make_room()
+    assert len(cache) == 0
+    assert ids[0] not in cache
+
+
+def test_threads_take_turns(encoder: ArchitectureEncoder) -> None:
+    expected = encoder.encode(GRAPHS)
+    encoder.motif_cache.clear()
+    results: list[Any] = [None] * 4
+
+    def work(k: int) -> None:
+        results[k] = encoder.encode(GRAPHS, batch_size=3 + k)
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for result in results:
+        np.testing.assert_allclose(result, expected, atol=1e-5)
+
+
+def test_without_normalization() -> None:
+    encoder = make_encoder(wide=False)
+    raw = encoder.encode(GRAPHS, normalize_embeddings=False)
+    lengths = np.linalg.norm(raw, axis=1, keepdims=True)
+    assert np.abs(lengths - 1).max() > 0.01
+    np.testing.assert_allclose(raw / lengths, encoder.encode(GRAPHS), atol=1e-6)
+
+
+def test_bad_arguments(encoder: ArchitectureEncoder) -> None:
+    with pytest.raises(ValueError, match="batch_size must be at least 1"):
+        encoder.encode(GRAPHS, batch_size=0)
+    with pytest.raises(ValueError, match="num_threads must be at least 1"):
+        encoder.encode(GRAPHS, num_threads=0)
+    with pytest.raises(NarfastError):
+        encoder.encode(["no-such-file.onnx"])
+
+
+def test_operators_are_matched_by_name() -> None:
+    """A longer operator table must not shift the rows of a trained encoder."""
+    rows = OperatorRows(["relu", "unknown/convolution", "unknown/activation"])
+    by_name = {info.name: rows.table[info.id] for info in operators.table()}
+    assert by_name["relu"] == 1
+    assert by_name["gelu"] == 3
+    assert by_name["input"] == 0
+    unit = OperatorRows([info.name for info in operators.table()])
+    assert unit.table.tolist() == list(range(1, len(operators.table()) + 1))
+
+
+def test_save_and_load(encoder: ArchitectureEncoder, tmp_path: Path) -> None:
+    encoder.save_pretrained(tmp_path / "saved")
+    loaded = ArchitectureEncoder.from_pretrained(tmp_path / "saved")
+    assert loaded.fingerprint == encoder.fingerprint
+    assert loaded.config == encoder.config
+    assert loaded.training_notes == {"note": "random"}
+    np.testing.assert_allclose(loaded.encode(GRAPHS), encoder.encode(GRAPHS), atol=1e-6)
+    assert sorted(p.name for p in (tmp_path / "saved").iterdir()) == [
+        "config.json",
+        "model.safetensors",
+    ]
+    other = make_encoder(dropout=0.2)
+    assert other.fingerprint != encoder.fingerprint
+
+
+@pytest.fixture
+def folder(encoder: ArchitectureEncoder, tmp_path: Path) -> Path:
+    encoder.save_pretrained(tmp_path)
+    return tmp_path
+
+
+def refuse(folder: Path, message: str) -> None:
+    with pytest.raises(CorruptFileError, match=message):
+        ArchitectureEncoder.from_pretrained(folder)
+
+
+def test_missing_folder(tmp_path: Path) -> None:
+    refuse(tmp_path / "nothing", "not an encoder folder")
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+@pytest.mark.parametrize("damage", ["empty", "truncated", "random", "gone"])
+def test_damaged_files(folder: Path, name: str, damage: str) -> None:
+    path = folder / name
+    data = path.read_bytes()
+    if damage == "gone":
+        path.unlink()
+    else:
+        noise = np.random.default_rng(0).bytes(1000)
+        path.write_bytes({"empty": b"", "truncated": data[: len(data) // 2]}.get(damage, noise))
+    refuse(folder, name)
+
+
+@pytest.mark.parametrize("position", [8, 200, -40, -1])
+def test_a_flipped_bit_in_the_weights(folder: Path, position: int) -> None:
+    path = folder / "model.safetensors"
+    data = bytearray(path.read_bytes())
+    data[position] ^= 1
+    path.write_bytes(data)
+    refuse(folder, "checksum")
+
+
+def edit_config(folder: Path, **changes: Any) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_other_version(folder: Path) -> None:
+    edit_config(folder, format_version=99)
+    refuse(folder, "format version 99")
+
+
+@pytest.mark.parametrize("document", ["[]", "3", '{"encoder": []}'])
+def test_configuration_of_another_kind(folder: Path, document: str) -> None:
+    (folder / "config.json").write_text(document)
+    refuse(folder, "not an encoder configuration")
+
+
+def test_edited_settings(folder: Path, encoder: ArchitectureEncoder) -> None:
+    settings = json.loads((folder / "config.json").read_text())["encoder"]
+    edit_config(folder, encoder={**settings, "motif_dim": 2**60})
+    refuse(folder, "motif_dim")
+    edit_config(folder, encoder={**settings, "dropout": 0.7})
+    refuse(folder, "fingerprint")
+
+
+def test_weights_of_another_shape(encoder: ArchitectureEncoder, tmp_path: Path) -> None:
+    """Checksums that agree do not make the contents right."""
+    model = make_encoder().model
+    model.scale = torch.nn.Parameter(torch.ones(1))
+    save_model(model, tmp_path)
+    refuse(tmp_path, "unexpected tensor 'scale'")
+
+    model = make_encoder().model
+    model.wide_idf = torch.zeros(3)
+    save_model(model, tmp_path)
+    refuse(tmp_path, r"'wide_idf' is torch.float32\[3\]")
+
+    model = make_encoder().model
+    model.wide_idf = model.wide_idf.double()
+    save_model(model, tmp_path)
+    refuse(tmp_path, "torch.float64")
+
+    model = make_encoder().model
+    with torch.no_grad():
+        model.macro.merge.bias[0] = float("nan")
+    save_model(model, tmp_path)
+    refuse(tmp_path, "nan or infinity")
+
+
+def test_weights_are_plain_safetensors(folder: Path, encoder: ArchitectureEncoder) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    assert set(tensors) == set(encoder.model.state_dict())
+    save_file(tensors, folder / "again.safetensors")
+
+
+def test_one_edit_changes_little(encoder: ArchitectureEncoder) -> None:
+    """Untrained weights too: nearby graphs have nearby vectors."""
+    a, b, c = encoder.encode([network("vit", 8), network("vit", 9), network("vgg", 9)])
+    assert a @ b > 0.98
+    assert a @ b > a @ c
