@@ -302,5 +302,5 @@ def test_bad_settings(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(CorruptFileError, match="cannot be read"):
         PretrainConfig.from_toml(tmp_path / "none.toml")
     path.write_bytes(b"\xff\xfe")
-    with pytest.raises(CorruptFileError, match="bad.toml"):
+    with pytest.raises(CorruptFileError, match=r"bad\.toml"):
         PretrainConfig.from_toml(path)
