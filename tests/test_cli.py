@@ -150,8 +150,8 @@ def test_operator_labels():
     assert label(kernel=3, stride=2, groups=8, in_channels=8, spatial_rank=2) == (
         "conv3x3/2 depthwise"
     )
-    assert label(kernel=1, in_channels=8, out_channels=32, spatial_rank=2) == "conv1x1×4"
-    assert label(kernel=7, in_channels=8, out_channels=2, spatial_rank=1) == "conv7÷4"
+    assert label(kernel=1, in_channels=8, out_channels=32, spatial_rank=2) == "conv1x1 ×4"
+    assert label(kernel=7, in_channels=8, out_channels=2, spatial_rank=1) == "conv7 ÷4"
     assert label(kernel=7, square=False, spatial_rank=2) == "conv(7)"
     assert operator_label(by_name("relu").id, 0) == "relu"
 

@@ -578,7 +578,7 @@ def test_a_build_of_nothing_is_an_error(tmp_path):
         build_zoo(tmp_path / "zoo", [], encoder=None)
     with pytest.raises(NarfastError, match=r"none of 1 networks could be read.*choose another"):
         build_zoo(tmp_path / "zoo", ["fake:bad_1"], encoder=None, loader="zoo_fakes:load_raw")
-    with pytest.raises(UnsupportedSourceError, match="choose from timm"):
+    with pytest.raises(UnsupportedSourceError, match="timm"):
         identifiers_of("keras")
 
 

@@ -338,9 +338,12 @@ def pretrain(
 
     settings = PretrainConfig.from_toml(config)
     opened = Zoo.open(zoo)
-    graphs = [entry.graph for entry in opened]
-    labels = [entry.family for entry in opened]
-    run(settings, graphs, labels, output, resume=resume, progress=True)
+    labelled = [(entry.graph, entry.family) for entry in opened if entry.family]
+    graphs, labels = [graph for graph, _ in labelled], [family for _, family in labelled]
+    try:
+        run(settings, graphs, labels, output, resume=resume, progress=True)
+    except ValueError as error:  # too few networks, or settings that contradict each other
+        raise NarfastError(str(error)) from error
     typer.echo(f"{output}: encoder written; 'narfast zoo embed' puts it to use", err=True)
 
 

@@ -90,7 +90,7 @@ class NetworkSummary:
 
 
 def operator_label(op: int, attr: int) -> str:
-    """Name an operator with what people care for, such as ``conv3x3/2×4``."""
+    """Name an operator with what people care for, such as ``conv3x3/2 ×4``."""
     label = operators.by_id(op).name
     kernel = _KERNELS.get(attr & 7)
     rank = attr >> 14 & 3
@@ -101,7 +101,7 @@ def operator_label(op: int, attr: int) -> str:
         label += "/2"
     ratio = attr >> 7 & 15
     if ratio not in (0, _EQUAL_WIDTH):
-        label += f"×{2 ** (ratio - 8)}" if ratio > _EQUAL_WIDTH else f"÷{2 ** (8 - ratio)}"
+        label += f" ×{2 ** (ratio - 8)}" if ratio > _EQUAL_WIDTH else f" ÷{2 ** (8 - ratio)}"
     groups = attr >> 4 & 3
     if groups > 1:
         label += " grouped" if groups == 2 else " depthwise"

@@ -6,14 +6,14 @@ the same bytes.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from narfast import operators
-from narfast.errors import NarfastError, UnsupportedSourceError
+from narfast.errors import NarfastError
+from narfast.frontends import library
 from narfast.graph import GraphBatch, canonicalize
 from narfast.zoo.format import MANIFEST
 from narfast.zoo.journal import Failure, Journal
@@ -23,9 +23,6 @@ from narfast.zoo.workers import DEFAULT_LOADER, read_networks
 from narfast.zoo.zoo import Zoo
 
 __all__ = ["BuildReport", "build_zoo", "identifiers_of", "journal_path"]
-
-SOURCES = ("timm", "torchvision")
-"""Libraries whose networks can be listed."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +47,7 @@ def identifiers_of(source: str) -> list[str]:
         UnsupportedSourceError: not a library that can be listed.
         MissingDependencyError: it is not installed.
     """
-    if source not in SOURCES:
-        raise UnsupportedSourceError(
-            f"{source}: cannot list its networks; choose from {', '.join(SOURCES)}"
-        )
-    names = importlib.import_module(f"narfast.frontends.{source}").list_names()
-    return [f"{source}:{name}" for name in names]
+    return [f"{source}:{name}" for name in library(source).list_names()]
 
 
 def journal_path(directory: Path) -> Path:
