@@ -22,7 +22,7 @@ struct Ops {
        global_avg_pool = operator_id("global_avg_pool"),
        global_max_pool = operator_id("global_max_pool"), pad = operator_id("pad"),
        max_pool = operator_id("max_pool"), avg_pool = operator_id("avg_pool"),
-       adaptive_avg_pool = operator_id("adaptive_avg_pool");
+       adaptive_avg_pool = operator_id("adaptive_avg_pool"), concat = operator_id("concat");
 };
 const Ops& ops() {
   static const Ops looked_up;
@@ -64,8 +64,11 @@ void fold_parameters(Rewriter& graph) {
 void drop_transparent(Rewriter& graph) {
   for (NodeId node = 0; node < graph.size(); ++node) {
     graph.refresh(node);
-    if (has_trait(graph.op(node), trait::kTransparent) && !graph.inputs(node).empty())
-      graph.replace_by(node, graph.inputs(node).front());
+    const auto& inputs = graph.inputs(node);
+    const bool lone_concat = graph.op(node) == ops().concat && inputs.size() == 1 &&
+                             !graph.has_attr(node, attr::kParamOperand | attr::kScalarOperand);
+    if ((has_trait(graph.op(node), trait::kTransparent) && !inputs.empty()) || lone_concat)
+      graph.replace_by(node, inputs.front());
   }
 }
 
@@ -150,6 +153,28 @@ void pointwise_to_linear(Rewriter& graph) {
       graph.become(node, ops().linear, graph.attr(node) & attr::kRatioMask, graph.inputs(node));
 }
 
+void drop_concat_ratio(Rewriter& graph) {
+  // The value that each node computes from, through normalizations and activations; and which values
+  // are, or will be, concatenated.
+  const auto index = [](NodeId node) { return static_cast<std::size_t>(node); };
+  std::vector<NodeId> origin(index(graph.size()));
+  std::vector<bool> concatenated(index(graph.size()), false);
+  for (NodeId node = 0; node < graph.size(); ++node) {
+    const auto& inputs = graph.inputs(node);
+    const Category category = operator_table()[graph.op(node)].category;
+    const bool passes_on = (category == Category::kNormalization ||
+                            category == Category::kActivation) && inputs.size() == 1;
+    origin[index(node)] = passes_on ? origin[index(inputs.front())] : node;
+    if (graph.op(node) != ops().concat) continue;
+    concatenated[index(node)] = true;
+    for (NodeId source : inputs) concatenated[index(origin[index(source)])] = true;
+  }
+  for (NodeId node = 0; node < graph.size(); ++node)
+    if (takes_folding(graph.op(node)) && !graph.inputs(node).empty() &&
+        concatenated[index(origin[index(graph.inputs(node).front())])])
+      graph.set_attr(node, graph.attr(node) & ~attr::kRatioMask);
+}
+
 void drop_scalar_scale(Rewriter& graph) {
   for (NodeId node = 0; node < graph.size(); ++node) {
     graph.refresh(node);
@@ -176,6 +201,8 @@ constexpr auto kPasses = std::to_array<Pass>({
     {"absorb_padding", "padding goes into the convolution or pooling after it", absorb_padding},
     {"global_pool", "mean or maximum over all of space: global pooling", global_pool},
     {"pointwise_to_linear", "a dense 1x1 convolution of stride 1: linear", pointwise_to_linear},
+    {"drop_concat_ratio", "where inputs pile up by concatenation, widths do not count",
+     drop_concat_ratio},
     {"drop_scalar_scale", "drop multiplication by a constant number", drop_scalar_scale},
 });
 

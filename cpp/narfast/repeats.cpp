@@ -1,6 +1,7 @@
 #include "narfast/repeats.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 #include <numeric>
 #include <optional>
@@ -14,10 +15,11 @@
 namespace narfast {
 namespace {
 
-constexpr int kMaxRounds = 16;
+constexpr int kMaxRounds = 64;
 constexpr std::int32_t kMinLength = 2;
 // Work of one round spent on trying candidates, in node visits for each node still uncovered.
-constexpr std::int64_t kWorkPerNode = 16;
+constexpr std::int64_t kWorkPerNode = 32;
+constexpr std::int32_t kLooked = 4;
 // Rotations are tried for blocks up to this size: the search is quadratic in it.
 constexpr std::int32_t kMaxRotatedLength = 512;
 constexpr std::int32_t kFree = -1;
@@ -27,6 +29,12 @@ std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
 // How much shorter a sequence becomes when `count` copies of a block are written once and named.
 std::int64_t gain(std::int64_t length, std::int64_t count) {
   return (length - 1) * count - length;
+}
+
+// The order in which blocks are taken: twice the gain, less the block's length once more, so that
+// many copies of one layer come before few copies of two layers in a row.
+std::int64_t worth(std::int64_t length, std::int64_t count) {
+  return 2 * gain(length, count) - length;
 }
 
 class RepeatFinder {
@@ -45,14 +53,14 @@ class RepeatFinder {
 
  private:
   struct Candidate {
-    std::int64_t gain;
+    std::int64_t worth;
     Repeat repeat;
     bool exact;
 
-    // Larger gain first; then longer; then earlier: a total order, so that runs are reproducible.
+    // Most worth first; then shorter; then earlier: a total order, so that runs are reproducible.
     bool operator<(const Candidate& other) const {
-      if (gain != other.gain) return gain < other.gain;
-      if (repeat.length != other.repeat.length) return repeat.length < other.repeat.length;
+      if (worth != other.worth) return worth < other.worth;
+      if (repeat.length != other.repeat.length) return repeat.length > other.repeat.length;
       return repeat.first > other.repeat.first;
     }
   };
@@ -97,11 +105,14 @@ class RepeatFinder {
       std::vector<Candidate> candidates;
       const auto lcp = common_prefixes(text_, sa_);
       for (const Repeat& repeat : right_maximal_repeats(sa_, lcp, kMinLength)) {
+        Repeat block = repeat;
+        block.length = overlap_period(repeat);
+        if (2 * block.length <= repeat.length || block.length < kMinLength) continue;
         const std::int64_t fit =
-            (repeat.highest_start - repeat.lowest_start + repeat.length) / repeat.length;
-        const std::int64_t bound =
-            gain(repeat.length, std::min<std::int64_t>(repeat.last - repeat.first + 1, fit));
-        if (bound > 0) candidates.push_back({bound, repeat, false});
+            (block.highest_start - block.lowest_start + block.length) / block.length;
+        const std::int64_t count = std::min<std::int64_t>(block.last - block.first + 1, fit);
+        if (gain(block.length, count) > 0)
+          candidates.push_back({worth(block.length, count), block, false});
       }
       return std::priority_queue<Candidate>(std::less<Candidate>(), std::move(candidates));
     }();
@@ -111,11 +122,14 @@ class RepeatFinder {
     while (!queue.empty() && work > 0) {
       Candidate candidate = queue.top();
       queue.pop();
-      const std::vector<std::int32_t> starts = free_occurrences(candidate.repeat, work);
-      const std::int64_t exact =
-          gain(candidate.repeat.length, static_cast<std::int64_t>(starts.size()));
-      if (starts.size() < 2 || exact <= 0) continue;
-      if (!candidate.exact && !queue.empty() && exact < queue.top().gain) {
+      const auto [starts, blocked] = free_occurrences(candidate.repeat, work);
+      // Cut into by a block taken before: what is left of it may be part of a longer repeat, which
+      // only the next round can see.
+      if (blocked) continue;
+      const auto count = static_cast<std::int64_t>(starts.size());
+      if (count < 2 || gain(candidate.repeat.length, count) <= 0) continue;
+      const std::int64_t exact = worth(candidate.repeat.length, count);
+      if (!candidate.exact && !queue.empty() && exact < queue.top().worth) {
         queue.push({exact, candidate.repeat, true});
         continue;
       }
@@ -124,8 +138,22 @@ class RepeatFinder {
     return covered;
   }
 
-  // Starts (in the text) of uncovered occurrences that do not overlap, leftmost first.
-  std::vector<std::int32_t> free_occurrences(const Repeat& repeat, std::int64_t& work) const {
+  // The length of a repeat, or the distance of two of its occurrences if they overlap: then it is
+  // periodic, and its period is the block. Occurrences that overlap are neighbours in the suffix
+  // array, so a few at either end of the range tell. When it fits in twice, a shorter repeat has the
+  // same block with more occurrences.
+  std::int32_t overlap_period(const Repeat& repeat) const {
+    std::int32_t period = repeat.length;
+    for (std::int32_t k = 0; k < std::min(kLooked, repeat.last - repeat.first); ++k)
+      for (const std::int32_t i : {repeat.first + k, repeat.last - 1 - k})
+        period = std::min(period, std::abs(sa_[index(i + 1)] - sa_[index(i)]));
+    return period;
+  }
+
+  // Starts (in the text) of occurrences that do not overlap, leftmost first, and whether any was
+  // passed over because part of it is covered.
+  std::pair<std::vector<std::int32_t>, bool> free_occurrences(const Repeat& repeat,
+                                                              std::int64_t& work) const {
     std::vector<std::int32_t> starts(sa_.begin() + repeat.first, sa_.begin() + repeat.last + 1);
     work -= static_cast<std::int64_t>(starts.size());
     std::sort(starts.begin(), starts.end());
@@ -134,11 +162,11 @@ class RepeatFinder {
     for (std::int32_t start : starts) {
       if (start < free_from) continue;
       work -= repeat.length;
-      if (!is_free(start, repeat.length)) continue;
+      if (!is_free(start, repeat.length)) return {{}, true};
       kept.push_back(start);
       free_from = start + repeat.length;
     }
-    return kept;
+    return {std::move(kept), false};
   }
 
   bool is_free(std::int32_t start, std::int32_t length) const {
@@ -276,10 +304,11 @@ class RepeatFinder {
     std::int32_t pieces = length;
     Hash128 structure;
     for (std::int32_t i = 0; i < length; ++i) {
+      const bool ordered = !has_trait(graph_.op[index(first + i)], trait::kCommutative);
       std::uint64_t position = 0;
       for (NodeId source : graph_.inputs(first + i)) {
         const std::int32_t j = source - first;
-        ++position;
+        position += ordered;
         if (j < 0 || j >= length) continue;
         structure = combine(structure, hash_word((static_cast<std::uint64_t>(i) << 32) |
                                                  static_cast<std::uint64_t>(j)));

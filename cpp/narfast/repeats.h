@@ -12,9 +12,10 @@ namespace narfast {
 /// Divides a graph into blocks; returns the block number of every node.
 ///
 /// The nodes in their deterministic order, each labelled by operator and attributes, form a sequence
-/// in which every block of the network is contiguous. All its repeats come from a suffix array; the
-/// one that shortens the sequence's description most, (length - 1) x count - length, is taken first,
-/// cut down to its primitive root when it is itself periodic, and turned to the rotation with the
+/// in which every block of the network is contiguous. All its repeats come from a suffix array. A
+/// repeat is worth taking if it shortens the sequence's description, (length - 1) x count > length;
+/// those that shorten it most are taken first, with a preference for short blocks. A block is cut
+/// down to its primitive root when it is itself periodic, and turned to the rotation with the
 /// narrowest interface (fewest values crossing its border). Occurrences must be connected and equal
 /// in their edges, not in labels only. What is left is searched again, coarse to fine, until nothing
 /// repeats; leftover stretches become blocks of their own, one for each connected piece.
