@@ -48,7 +48,7 @@ class Described:
 
 
 _BINARY = frozenset({"add", "sub", "mul", "div", "pow", "maximum", "minimum", "remainder"})
-_ORDERED = frozenset({"sub", "div", "pow", "remainder", "matmul"})
+_ORDERED = frozenset({"sub", "div", "pow"})
 _LAYOUT_PERMUTES = frozenset({(0, 2, 3, 1), (0, 3, 1, 2), (0, 2, 3, 4, 1), (0, 4, 1, 2, 3)})
 _POOLS = frozenset({"max_pool", "avg_pool", "lp_pool"})
 
@@ -108,9 +108,10 @@ def _matmul(fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Describe
     order = tuple(data + added)
     if len(pair) == 2 and kinds[pair[0]] is Operand.DATA and kinds[pair[1]] is Operand.PARAM:
         shape = _matrix_shape(fields)
-        inside, outside = (shape[-2], shape[-1]) if shape else (0, 0)
-        attr = operators.pack_attributes(in_channels=inside, out_channels=outside)
-        return Described("linear", attr, order)
+        if shape is None or len(shape) == 2:  # a stack of matrices is no dense layer
+            inside, outside = shape or (0, 0)
+            attr = operators.pack_attributes(in_channels=inside, out_channels=outside)
+            return Described("linear", attr, order)
     if len(data) == 1 and len(pair) == 2:
         constant_first = kinds[pair[0]] is not Operand.DATA
         attr = operators.pack_attributes(param_operand=True, constant_first=constant_first)
@@ -250,8 +251,8 @@ def _slice(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> 
 
 
 def _gather(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
-    # Picking at places that are fixed by the design is slicing; only data can make it a gather.
-    return Described(op if fields.value("data_index") else "slice")
+    # Picking one fixed place is what a slice of length one does.
+    return Described("slice" if fields.value("picked") == 1 else op)
 
 
 def _deform_conv(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:

@@ -182,9 +182,10 @@ class CaptureMode(TorchFunctionMode):
     """Runs a network under observation.
 
     Attributes:
-        notes: By autograd node: facts that the node itself does not save (``data_index``,
-            ``output_size``, ``constant`` for an embedding of fixed indices, ``operands``: number of
-            elements of each argument without gradient, or -1 for data).
+        notes: By autograd node: facts that the node itself does not save. ``operands``: number of
+            elements of each argument without gradient, or -1 for data; ``picked``: number of fixed
+            places that an indexing reads; ``constant``: an embedding of fixed indices;
+            ``output_size`` of an adaptive pool.
         record: Called instead for opaque operators where there is no autograd graph:
             ``record(op, outputs, operands)``.
     """
@@ -245,9 +246,9 @@ class CaptureMode(TorchFunctionMode):
             if name in ("__radd__", "__rsub__", "__rmul__", "rsub"):
                 note["operands"] = note["operands"][::-1]
         elif name in ("__getitem__", "index_select", "gather", "take_along_dim"):
-            note["data_index"] = any(
-                is_data(t) for t in _tensors((args[1:], kwargs)) if not t.requires_grad
-            )
+            indices = [t for t in _tensors((args[1:], kwargs)) if not t.requires_grad]
+            if len(indices) == 1 and not is_data(indices[0]):
+                note["picked"] = indices[0].numel()
         elif name == "embedding":
             # F.embedding(input, weight) and torch.embedding(weight, indices) both end here.
             indices = [t for t in _tensors(args) if not t.is_floating_point()]

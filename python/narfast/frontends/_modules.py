@@ -89,11 +89,18 @@ def copy_module(
 
 
 def real_weights(tensor: torch.Tensor) -> torch.Tensor:
-    """A tensor with storage on the CPU: a copy, or small random numbers where there were none."""
+    """A tensor with storage on the CPU: a copy, or made-up numbers where there were none.
+
+    Matrices are random, scaled so that activations neither vanish nor explode; vectors are ones,
+    which suits variances, scales and offsets alike.
+    """
     if tensor.device.type != "meta":
         return tensor.detach().to("cpu", copy=True)
+    if tensor.is_floating_point() and tensor.dim() > 1:
+        fan_in = max(1, tensor.numel() // max(1, tensor.shape[0]))
+        return torch.randn(tensor.shape, dtype=torch.float32) * fan_in**-0.5
     if tensor.is_floating_point():
-        return torch.randn(tensor.shape, dtype=torch.float32) * 0.02
+        return torch.ones(tensor.shape, dtype=torch.float32)
     return torch.zeros(tensor.shape, dtype=tensor.dtype)
 
 
