@@ -112,7 +112,7 @@ def _from_text(source: str) -> ArchGraph:
         )
     if colon and not path.exists() and "/" not in prefix and "." not in prefix:
         raise _unsupported(source, _prefix_hint(prefix))
-    if not path.suffix and not path.exists():
+    if not path.suffix and not path.is_file():
         raise _unsupported(
             source, f"not a file, and names need their library, as timm:{source or 'NAME'}"
         )

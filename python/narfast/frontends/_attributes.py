@@ -174,6 +174,8 @@ def _adaptive_pool(op: str, fields: Fields, spelling: str, kinds: Sequence[Opera
     rank = next((r for r in (1, 2, 3) if f"{r}d" in spelling.lower()), 2)
     whole = fields.shape("self")
     size = _sides(fields.value("output_size"))
+    if len(size) == 1:
+        size *= rank
     if not size:
         result = fields.shape("result1") or ()
         size = result[-rank:]

@@ -18,6 +18,7 @@ from narfast.frontends._attributes import Operand, Shape, describe
 
 __all__ = ["NodeList", "operator_of", "walk"]
 
+_WITH_PRODUCT = {"Addcmul": "mul", "Addcdiv": "div"}
 _SUFFIX = re.compile(r"Backward\d*$")
 _GENERATED = re.compile(r"^GeneratedBackwardFor_[A-Za-z0-9]+_(?P<op>\w+?)_default$")
 _BINARY = frozenset({"add", "sub", "mul", "div", "pow", "maximum", "minimum", "remainder"})
@@ -208,6 +209,10 @@ def walk(outputs: Sequence[torch.Tensor], notes: dict[Any, dict[str, Any]]) -> N
         operands = [n for n, _ in node.next_functions]
         kinds = [Operand.NONE if n is None else kind[n] for n in operands]
         note = notes.get(node, {})
+        if spelling in _WITH_PRODUCT and Operand.DATA in kinds:
+            kind[node] = Operand.DATA
+            number[node] = _add_product(result, spelling, operands, kinds, number)
+            continue
         is_embedding = spelling.startswith("Embedding") and not note.get("constant", False)
         if Operand.DATA not in kinds and not is_embedding:
             given = [k for k in kinds if k is not Operand.NONE]
@@ -218,6 +223,28 @@ def walk(outputs: Sequence[torch.Tensor], notes: dict[Any, dict[str, Any]]) -> N
         number[node] = _append(result, node, spelling, own, operands, kinds, note, number)
     result.outputs = [number[node] for node in roots if kind[node] is Operand.DATA]
     return result
+
+
+def _add_product(
+    result: NodeList,
+    spelling: str,
+    operands: list[Any],
+    kinds: list[Operand],
+    number: dict[Any, int],
+) -> int:
+    """Self + first * second, as the two nodes that other spellings of it have."""
+
+    def node(op: str, edges: list[int], kinds: list[Operand]) -> int:
+        described = describe(op, _KeptArguments({}), op, kinds)
+        return result.append(operators.by_name(described.op).id, described.attr, edges)
+
+    kinds = [Operand.PARAM if k is Operand.NONE else k for k in kinds]
+    data = [number[o] for o, k in zip(operands[1:], kinds[1:], strict=True) if k is Operand.DATA]
+    product, product_kind = [], Operand.PARAM
+    if data:
+        product, product_kind = [node(_WITH_PRODUCT[spelling], data, kinds[1:])], Operand.DATA
+    first = [number[operands[0]]] if kinds[0] is Operand.DATA else []
+    return node("add", first + product, [kinds[0], product_kind])
 
 
 def _append(
@@ -242,7 +269,10 @@ def _append(
         kept = _KeptArguments(dict(zip(_DEFORM_CONV, arguments, strict=False)))
         described = describe(op, kept, spelling, kinds)
     else:
-        op = operator_of("autograd", spelling, result.unknown)
+        if "in_place" in note:
+            spelling = note["in_place"]
+        frontend: operators.Frontend = "aten" if "in_place" in note else "autograd"
+        op = operator_of(frontend, spelling, result.unknown)
         kinds = _operand_kinds(node, op, kinds, saved, note)
         described = describe(op, saved, spelling, kinds)
     order = range(len(operands)) if described.order is None else described.order

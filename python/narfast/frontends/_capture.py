@@ -51,6 +51,7 @@ _BINARY = frozenset(
         "divide",
     ]
 )
+_OVERWRITING = frozenset({"copy_", "fill_", "zero_", "index_put_", "scatter_", "set_"})
 # Made from a tensor's shape alone: a constant, however the tensor came about.
 _SHAPE_ONLY = frozenset(
     [
@@ -67,14 +68,6 @@ _SHAPE_ONLY = frozenset(
         "new_tensor",
     ]
 )
-# x += y on a reshaped view hides the addition inside a CopySlices node; the caller rebinds the
-# result, so the plain operator says the same.
-_IN_PLACE = {
-    "__iadd__": torch.Tensor.add,
-    "__isub__": torch.Tensor.sub,
-    "__imul__": torch.Tensor.mul,
-    "__itruediv__": torch.Tensor.div,
-}
 
 
 _NORM = {
@@ -185,7 +178,7 @@ class CaptureMode(TorchFunctionMode):
         notes: By autograd node: facts that the node itself does not save. ``operands``: number of
             elements of each argument without gradient, or -1 for data; ``picked``: number of fixed
             places that an indexing reads; ``constant``: an embedding of fixed indices;
-            ``output_size`` of an adaptive pool.
+            ``output_size`` of an adaptive pool; ``in_place``: what a CopySlices node computes.
         record: Called instead for opaque operators where there is no autograd graph:
             ``record(op, outputs, operands)``.
     """
@@ -221,8 +214,6 @@ class CaptureMode(TorchFunctionMode):
                 return None  # parts run without gradients are part of the design too
             if name == "detach" and args[0].requires_grad:
                 return args[0]
-            if name in _IN_PLACE and args[0]._is_view() and args[0].requires_grad:
-                func = _IN_PLACE[name]
         out = func(*args, **kwargs)
         if isinstance(out, torch.Tensor) and out.requires_grad:
             self._note(name, out, args, kwargs)
@@ -255,6 +246,11 @@ class CaptureMode(TorchFunctionMode):
             note["constant"] = bool(indices) and not any(is_data(t) for t in indices)
         elif name.startswith("adaptive_avg_pool") and len(args) >= 2:
             note["output_size"] = args[1]
+        base = out._base
+        if base is not None and base.numel() == out.numel() and _computes_in_place(name):
+            # In place on a reshaped view: PyTorch hides the operator behind a copy into the base.
+            self.notes.setdefault(base.grad_fn, {}).update(note, in_place=name.rstrip("_"))
+            return
         if note:
             self.notes.setdefault(out.grad_fn, {}).update(note)
 
@@ -318,6 +314,10 @@ class CaptureMode(TorchFunctionMode):
             shapes = [(*out.shape[:-1], width), *(tuple(s.shape) for s in states)]
             out, *final = self._opaque(op, shapes, [out, *initial, *own])
         return (out, *final)
+
+
+def _computes_in_place(name: str) -> bool:
+    return name.endswith("_") and not name.endswith("__") and name not in _OVERWRITING
 
 
 def _elements(value: Any) -> int:

@@ -15,7 +15,15 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["as_call", "copy_module", "map_tensors", "on_meta", "output_tensors", "real_weights"]
+__all__ = [
+    "as_call",
+    "copy_module",
+    "map_tensors",
+    "on_meta",
+    "output_tensors",
+    "real_module",
+    "real_weights",
+]
 
 Place = Callable[[torch.Tensor], torch.Tensor]
 
@@ -88,17 +96,37 @@ def copy_module(
     return module, {id(p): p.numel() for p in module.parameters()}
 
 
+def real_module(module: nn.Module) -> tuple[nn.Module, dict[int, int]]:
+    """A copy on the CPU that can run: with the module's own weights, or with made-up ones.
+
+    Made-up weights give activations of ordinary size, and detectors boxes near their anchors.
+    """
+    missing = {
+        name
+        for name, tensor in (*module.named_parameters(), *module.named_buffers())
+        if tensor.is_meta and name.endswith(("bias", "mean"))
+    }
+    own, parameters = copy_module(module, real_weights)
+    with torch.no_grad():
+        for name, tensor in (*own.named_parameters(), *own.named_buffers()):
+            if name in missing:
+                tensor.zero_()
+    return own, parameters
+
+
 def real_weights(tensor: torch.Tensor) -> torch.Tensor:
     """A tensor with storage on the CPU: a copy, or made-up numbers where there were none.
 
-    Matrices are random, scaled so that activations neither vanish nor explode; vectors are ones,
-    which suits variances, scales and offsets alike.
+    Matrices are random, scaled so that activations do not explode; vectors are ones, which suits
+    variances and scales.
     """
     if tensor.device.type != "meta":
-        return tensor.detach().to("cpu", copy=True)
+        copied: torch.Tensor = tensor.detach().to("cpu", copy=True)
+        return copied
     if tensor.is_floating_point() and tensor.dim() > 1:
         fan_in = max(1, tensor.numel() // max(1, tensor.shape[0]))
-        return torch.randn(tensor.shape, dtype=torch.float32) * fan_in**-0.5
+        scale: float = 0.5 * fan_in**-0.5
+        return torch.randn(tensor.shape, dtype=torch.float32) * scale
     if tensor.is_floating_point():
         return torch.ones(tensor.shape, dtype=torch.float32)
     return torch.zeros(tensor.shape, dtype=tensor.dtype)

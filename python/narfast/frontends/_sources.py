@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import warnings
 from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any, Protocol
@@ -126,7 +127,8 @@ def build_without_weights(build: Callable[[], nn.Module]) -> nn.Module:
     """
     for context in (_WeightsOnMeta, lambda: torch.device("meta")):
         try:
-            with context():
+            with warnings.catch_warnings(), context():
+                warnings.simplefilter("ignore")  # about initial weights, which are never made
                 return build()
         except Exception:  # constructors fail on meta in many ways; the next way is tried
             continue

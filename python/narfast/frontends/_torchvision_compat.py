@@ -102,10 +102,10 @@ def _keep_stride(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
 
 
 def _register() -> None:
-    library = torch.library.Library("torchvision", "FRAGMENT")
+    library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
     _libraries.append(library)
     for schema in _SCHEMAS:
-        library.define(schema)
+        library.define(schema)  # type: ignore[no-untyped-call]
     for name, cpu, meta in (
         ("nms", _nms, _nms_meta),
         ("qnms", _nms, _nms_meta),
@@ -115,9 +115,9 @@ def _register() -> None:
         ("ps_roi_pool", _position_sensitive, _position_sensitive),
         ("deform_conv2d", _deform_conv2d, _deform_conv2d),
     ):
-        library.impl(name, cpu, "CPU")
+        library.impl(name, cpu, "CPU")  # type: ignore[no-untyped-call]
         if name not in ("nms", "qnms"):  # torchvision registers these two itself
-            library.impl(name, meta, "Meta")
+            library.impl(name, meta, "Meta")  # type: ignore[no-untyped-call]
             torch.library.register_autograd(
                 f"torchvision::{name}", _no_gradient, setup_context=_keep_stride, lib=library
             )
@@ -135,7 +135,7 @@ def _operators_load() -> bool:
             path = Path(folder) / name
             if path.exists():
                 try:
-                    torch.ops.load_library(path)
+                    torch.ops.load_library(path)  # type: ignore[no-untyped-call]
                 except OSError:
                     return False
                 return True

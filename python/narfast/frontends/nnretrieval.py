@@ -226,8 +226,10 @@ def from_nodes(
     described.append((operators.by_name("input").id, 0))
     inputs.append([])
     outputs = [node for node, used in enumerate(has_consumer) if not used]
+    if not names:
+        raise InvalidGraphError("the record has no nodes after cleaning")
     meta = meta or GraphMeta()
-    return build_graph(
+    graph = build_graph(
         [op for op, _ in described],
         [attr for _, attr in described],
         inputs,
@@ -243,6 +245,10 @@ def from_nodes(
             unknown_ops=dict(sorted(unknown.items())),
         ),
     )
+    # What leads to no output can only lead into a cycle.
+    if graph.num_nodes < len(names):
+        raise InvalidGraphError("the edges form a cycle; a network is acyclic")
+    return graph
 
 
 def _index_pairs(value: Any, path: Path) -> list[tuple[int, int]]:

@@ -23,6 +23,7 @@ from narfast.frontends._modules import (
     map_tensors,
     on_meta,
     output_tensors,
+    real_module,
     real_weights,
 )
 from narfast.graph import ArchGraph, GraphMeta, build_graph
@@ -100,7 +101,7 @@ def _real(module: nn.Module, call: tuple[Any, Any], copy: bool) -> tuple[NodeLis
     if size > _REAL_LIMIT:
         raise _NoGraphError(f"{size:,} parameters are too many for a run with real weights")
     torch.manual_seed(0)
-    own, parameters = copy_module(module, real_weights)
+    own, parameters = real_module(module)
     inputs = map_tensors(call, real_weights)
     return _run_autograd(own, inputs), parameters
 

@@ -84,6 +84,8 @@ def build(name: str) -> tuple[nn.Module, Any]:
     options: dict[str, Any] = {"weights": None}
     if _package(name)[0] in ("detection", "segmentation"):
         options["weights_backbone"] = None
+    if "googlenet" in name or "inception" in name:
+        options["aux_logits"] = False  # heads that only training uses
     if _package(name)[0] == "detection":
         options.update(_detection_options(name))
     module = build_without_weights(lambda: models.get_model(name, **options))

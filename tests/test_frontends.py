@@ -1,0 +1,262 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+import narfast
+from narfast import frontends
+from narfast.errors import MissingDependencyError, TraceError, UnsupportedSourceError
+from narfast.frontends import _sources, load, load_raw, trace
+
+MODEL_FILE = """
+import torch
+from torch import nn
+
+def build():
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU()), torch.zeros(1, 3, 8, 8)
+
+def with_attribute():
+    module = nn.Linear(4, 4)
+    module.example_inputs = torch.zeros(1, 4)
+    return module
+
+def wrong():
+    return 3
+
+def broken():
+    raise ValueError("my mistake")
+"""
+
+
+@pytest.fixture
+def model_file(tmp_path: Path) -> Path:
+    path = tmp_path / "my_model.py"
+    path.write_text(MODEL_FILE)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("source", "family", "params", "blocks"),
+    [
+        ("timm:resnet50", "resnet", 25_557_032, {"add": 16, "max_pool": 1}),
+        ("timm:vit_tiny_patch16_224", "vision_transformer", 5_717_416, {"attention": 12}),
+        ("torchvision:resnet50", "resnet", 25_557_032, {"add": 16, "max_pool": 1}),
+        ("torchvision:regnet_y_400mf", "regnet", 4_344_144, {"add": 16}),
+        ("torchvision:vit_b_16", "vision_transformer", 86_567_656, {"attention": 12}),
+    ],
+)
+def test_library_models(source: str, family: str, params: int, blocks: dict[str, int]) -> None:
+    graph = load(source)
+    names = Counter(graph.op_names())
+    assert {op: names[op] for op in blocks} == blocks
+    assert graph.meta.family == family
+    assert graph.meta.params == params
+    assert graph.meta.task == "image-classification"
+    assert graph.meta.trace_kind == "autograd"
+    assert f"{graph.meta.source}:{graph.meta.name}" == source
+    assert graph.meta.unknown_ops == {}
+    assert graph.meta.untraced == 0
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("timm:resnet50", "torchvision:resnet50"),
+        ("timm:mobilenetv2_100", "torchvision:mobilenet_v2"),
+        ("timm:tf_efficientnet_b0", "torchvision:efficientnet_b0"),
+        ("timm:convnext_tiny", "torchvision:convnext_tiny"),
+        ("timm:densenet121", "torchvision:densenet121"),
+        ("timm:mobilenetv3_large_100", "torchvision:mobilenet_v3_large"),
+    ],
+)
+def test_two_code_bases_write_one_network_alike(one: str, other: str) -> None:
+    assert load(one).structural_hash == load(other).structural_hash
+
+
+def test_different_networks_differ() -> None:
+    assert load("timm:resnet50").structural_hash != load("timm:resnet101").structural_hash
+
+
+def test_every_kind_of_torchvision_task_is_labelled() -> None:
+    source = frontends.library("torchvision")
+    labels = {
+        "fasterrcnn_resnet50_fpn": ("faster_rcnn", "object-detection"),
+        "deeplabv3_resnet50": ("deeplabv3", "image-segmentation"),
+        "r3d_18": ("resnet", "video-classification"),
+        "raft_small": ("raft", "optical-flow"),
+    }
+    assert {name: source.labels(name) for name in labels} == labels
+    assert set(labels) < set(source.list_names())
+
+
+@pytest.mark.parametrize("name", ["r3d_18", "lraspp_mobilenet_v3_large"])
+def test_inputs_suit_the_task(name: str) -> None:
+    graph = load_raw(f"torchvision:{name}")
+    assert graph.meta.untraced == 0
+    assert graph.meta.input_shape is not None
+    assert len(graph.meta.input_shape) == (5 if name == "r3d_18" else 4)
+
+
+@pytest.mark.slow
+def test_detection_models_show_the_heads_behind_their_proposals() -> None:
+    graph = load_raw("torchvision:maskrcnn_resnet50_fpn")
+    assert graph.meta.trace_kind == "real"
+    assert graph.meta.unknown_ops == {}
+    assert Counter(graph.op_names())["roi_align"] > 0
+    assert Counter(graph.op_names())["conv_transpose"] == 1  # of the mask head
+    assert graph.meta.untraced == 2  # the proposals' scores only pick which are looked at
+
+
+def test_names_are_complete() -> None:
+    timm, torchvision = (frontends.library(name).list_names() for name in frontends.LIBRARIES)
+    assert len(timm) > 1_000
+    assert len(torchvision) > 100
+    assert timm == sorted(set(timm), key=timm.index)
+
+
+def test_python_files(model_file: Path) -> None:
+    graph = load_raw(f"{model_file}:build")
+    assert graph.op_names() == ["input", "conv", "relu"]
+    assert (graph.meta.name, graph.meta.source) == ("my_model", "python")
+    assert load_raw(f"{model_file}:with_attribute").op_names() == ["input", "linear"]
+
+
+@pytest.mark.parametrize(
+    ("function", "error", "message"),
+    [
+        ("absent", UnsupportedSourceError, "has no such function; it has build, with_attribute"),
+        ("wrong", UnsupportedSourceError, "must return .module, example_inputs., got int"),
+        ("broken", TraceError, "failed with ValueError: my mistake"),
+        ("not a name", UnsupportedSourceError, "name a function"),
+    ],
+)
+def test_bad_functions_of_python_files(
+    model_file: Path, function: str, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        load_raw(f"{model_file}:{function}")
+
+
+def test_python_files_that_do_not_run(tmp_path: Path) -> None:
+    path = tmp_path / "bad.py"
+    path.write_bytes(b"\x00\xff not python")
+    with pytest.raises(TraceError, match=r"bad\.py: running it failed"):
+        load_raw(f"{path}:build")
+    with pytest.raises(UnsupportedSourceError, match="no such file"):
+        load_raw(f"{tmp_path / 'absent.py'}:build")
+    with pytest.raises(UnsupportedSourceError, match="name the function"):
+        load_raw(str(path))
+
+
+def test_graphs_and_modules_with_inputs_are_sources() -> None:
+    module = nn.Linear(4, 4)
+    graph = load_raw((module, torch.zeros(1, 4)))
+    assert graph.op_names() == ["input", "linear"]
+    assert load(graph) is graph
+    assert load_raw(graph) is graph
+
+
+def test_package_level_names() -> None:
+    module = nn.Sequential(nn.Conv2d(3, 8, 1), nn.BatchNorm2d(8), nn.ReLU())
+    raw = trace(module, torch.zeros(1, 3, 4, 4), canonical=False)
+    assert raw.op_names() == ["input", "conv", "batch_norm", "relu"]
+    canonical = narfast.trace(module, torch.zeros(1, 3, 4, 4), name="block")
+    assert canonical.op_names() == ["input", "linear", "relu"]
+    assert canonical.meta.name == "block"
+    assert load((module, torch.zeros(1, 3, 4, 4)), passes=[]).same_structure(raw)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("timm:resnet5O", "timm has no model called 'resnet5O'; did you mean resnet50"),
+        ("timm:", "timm has no model called ''"),
+        ("torchvision:resnet_50", "did you mean .*resnet50"),
+        ("tim:resnet50", "did you mean 'timm'"),
+        ("torchvison:resnet50", "did you mean 'torchvision'"),
+        ("resnet50", "names need their library, as timm:resnet50"),
+        ("", "names need their library"),
+        ("absent.onnx", "absent.onnx: no such file"),
+        ("absent.json", "absent.json: no such file"),
+        ("model.h5", r"files ending in .h5 are not read; accepted are timm:NAME"),
+        ("model.pt", "pickles can run code and are never loaded; export the model to ONNX"),
+        ("record.pkl", "pickles"),
+        ("a\0b.onnx", "null character"),
+        (b"model.onnx", "not a source"),
+        (3, "not a source"),
+        (nn.Linear(1, 1), "use narfast.trace"),
+    ],
+)
+def test_what_no_reader_takes(source: object, message: str) -> None:
+    with pytest.raises(UnsupportedSourceError, match=message) as caught:
+        load(source)  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+
+
+def test_paths_that_are_no_files(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedSourceError):
+        load(tmp_path)
+    weird = tmp_path / os.fsdecode(b"\xff\xfe.onnx")
+    with pytest.raises(UnsupportedSourceError, match="no such file"):
+        load(weird)
+
+
+def test_absent_library_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(MissingDependencyError, match="pip install timm"):
+        load("timm:resnet50")
+
+
+def test_unknown_library_is_refused() -> None:
+    with pytest.raises(UnsupportedSourceError, match="timm, torchvision"):
+        frontends.library("keras")
+
+
+def test_zoo_entries(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = load_raw((nn.ReLU(), torch.zeros(1, 3)))
+    zoo = {"timm:resnet18": SimpleNamespace(graph=graph)}
+    module = SimpleNamespace(Zoo=SimpleNamespace(open=lambda _: zoo))
+    monkeypatch.setitem(sys.modules, "narfast.zoo", module)  # type: ignore[arg-type]
+    assert load("zoo:timm:resnet18") is graph
+    with pytest.raises(UnsupportedSourceError, match="no such entry"):
+        load("zoo:absent")
+
+
+def test_constructors_keep_small_computations_real_and_weights_on_meta() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            rates = torch.linspace(0, 0.1, 4).tolist()
+            self.layers = nn.ModuleList(nn.Linear(4096, 4096) for _ in rates)
+            nn.init.trunc_normal_(self.layers[0].weight)
+            self.rate = rates[-1]
+
+    net = _sources.build_without_weights(Net)
+    assert all(p.device.type == "meta" for p in net.parameters())
+    assert net.rate == pytest.approx(0.1)
+
+
+def test_constructor_errors_are_the_librarys_own() -> None:
+    def build() -> nn.Module:
+        raise ValueError("no such option")
+
+    with pytest.raises(ValueError, match="no such option"):
+        _sources.build_without_weights(build)
+
+
+def test_importing_the_frontends_imports_no_library_and_warns_of_nothing() -> None:
+    program = (
+        "import sys, narfast.frontends\n"
+        "assert not {'torch', 'timm', 'torchvision'} & set(sys.modules)\n"
+        "narfast.frontends.library('torchvision').list_names()\n"
+        "import timm\n"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=120)

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import gzip
+import itertools
+import json
+import pickle
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from narfast.errors import CorruptFileError, InvalidGraphError, UnsupportedSourceError
+from narfast.frontends import load_raw
+from narfast.frontends.nnretrieval import clean_edges, from_nodes, load_record
+from oracles import nnretrieval_cleaning
+
+GOLDEN = Path(__file__).parent / "data" / "nnretrieval_motifs.jsonl.gz"
+RECORDS = {
+    record["name"]: record
+    for record in map(json.loads, gzip.decompress(GOLDEN.read_bytes()).splitlines())
+}
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_cleaning_equals_the_released_scripts(name: str) -> None:
+    nodes, edges = clean_edges(RECORDS[name]["raw_edges"])
+    assert nodes == RECORDS[name]["clean_nodes"]
+    assert [list(edge) for edge in edges] == RECORDS[name]["clean_edges"]
+
+
+def test_every_golden_record_becomes_a_graph_of_known_operators() -> None:
+    for record in RECORDS.values():
+        graph = from_nodes(*clean_edges(record["raw_edges"]))
+        assert graph.meta.unknown_ops == {}
+        assert graph.num_nodes == len(record["clean_nodes"]) + 1  # and the input
+
+
+_KINDS = ["ReluBackward", "AddBackward", "TBackward", "torch::autograd::AccumulateGrad", "w (3,)"]
+
+
+@st.composite
+def raw_graphs(draw: st.DrawFn) -> list[tuple[str, str]]:
+    size = draw(st.integers(2, 12))
+    names = [f"{draw(st.sampled_from(_KINDS))}-{i}" for i in range(size)]
+    pairs = st.tuples(st.integers(0, size - 1), st.integers(0, size - 1))
+    chosen = draw(st.lists(pairs, max_size=24))
+    return [(names[min(p)], names[max(p)]) for p in chosen if p[0] != p[1]]
+
+
+@given(raw_graphs())
+@settings(max_examples=300, deadline=None)
+def test_cleaning_equals_the_slow_oracle(edges: list[tuple[str, str]]) -> None:
+    assert clean_edges(edges) == nnretrieval_cleaning.clean_edges(edges)
+
+
+def test_cleaning_a_long_chain_is_linear() -> None:
+    names = ["ReluBackward", "TBackward", "torch::autograd::AccumulateGrad"]
+    chain = [f"{names[i % 3]}-{i}" for i in range(200_000)]
+    nodes, edges = clean_edges(list(itertools.pairwise(chain)))
+    assert len(nodes) == len(edges) + 1 == 66_666
+
+
+def test_cleaning_refuses_absurdly_many_joined_edges() -> None:
+    hub = "torch::autograd::AccumulateGrad-0"
+    edges = [(f"a{i}", hub) for i in range(5_000)] + [(hub, f"b{i}") for i in range(5_000)]
+    with pytest.raises(InvalidGraphError, match="not a network"):
+        clean_edges(edges)
+
+
+def test_weights_give_attributes_and_the_input_is_added() -> None:
+    raw = [
+        ["features.0.weight (64, 1, 3, 3)", "ConvolutionBackward-1"],
+        ["ConvolutionBackward-1", "ViewBackward-2"],
+        ["ViewBackward-2", "AddmmBackward-3"],
+        ["head.weight (10, 64)", "TBackward-4"],
+        ["TBackward-4", "AddmmBackward-3"],
+    ]
+    graph = from_nodes(*clean_edges(raw))
+    assert graph.op_names() == ["input", "conv", "reshape", "linear"]
+    conv, linear = int(graph.attr[1]), int(graph.attr[3])
+    assert conv & 7 == 3
+    assert conv >> 4 & 3 == 3  # depthwise
+    assert (linear >> 7 & 15) - 8 == -3  # 64 -> 10
+
+
+def test_cells_of_darts_have_their_own_operators() -> None:
+    graph = from_nodes(*clean_edges(RECORDS["darts-00"]["raw_edges"]))
+    counts = Counter(graph.op_names())
+    assert counts["input"] == 1
+    assert counts["nas/sep_conv"] == 14
+    assert counts["nas/dil_conv"] == 30
+    assert counts["nas/skip_connect"] == 14
+
+
+def write(path: Path, record: Any) -> Path:
+    path.write_text(json.dumps(record))
+    return path
+
+
+def test_both_spellings_of_the_edges_and_the_raw_form_agree(tmp_path: Path) -> None:
+    record = RECORDS["torchvision/resnet50"]
+    nodes, edges = record["clean_nodes"], record["clean_edges"]
+    rows = [list(row) for row in zip(*edges, strict=True)]
+    graphs = [
+        load_raw(write(tmp_path / "a.json", {"unique_nodes": nodes, "edge_index": rows})),
+        load_record(write(tmp_path / "b.json", {"unique_nodes": nodes, "edge_index": edges})),
+        load_record(write(tmp_path / "c.json", {"raw_edges": record["raw_edges"]})),
+        load_record(write(tmp_path / "d.json", {"graph_edges": record["raw_edges"]})),
+    ]
+    assert all(graph.same_structure(graphs[0]) for graph in graphs)
+    assert graphs[0].meta.name == "a"
+    assert graphs[0].meta.source == "nnretrieval"
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (b"", CorruptFileError),
+        (b"\x08\x07\xff\xfe\x00", CorruptFileError),
+        (b"[1, 2]", CorruptFileError),
+        (b"{}", CorruptFileError),
+        (b'{"unique_nodes": [1], "edge_index": []}', CorruptFileError),
+        (b'{"unique_nodes": ["a"], "edge_index": [[0, 1, 2]]}', CorruptFileError),
+        (b'{"unique_nodes": ["a"], "edge_index": [["0", "0"]]}', CorruptFileError),
+        (b'{"unique_nodes": ["a", "b"], "edge_index": [[0, 7], [1, 1]]}', InvalidGraphError),
+        (b'{"unique_nodes": ["a", "b"], "edge_index": [[0, 1], [-1, 0]]}', InvalidGraphError),
+        (b'{"unique_nodes": ["a", "b"], "edge_index": [[0, 1], [1, 0]]}', InvalidGraphError),
+        (b'{"raw_edges": [["a"]]}', InvalidGraphError),
+        (b'{"raw_edges": [["a", 1]]}', InvalidGraphError),
+        (b'{"raw_edges": []}', InvalidGraphError),
+        (b"[" * 100_000, CorruptFileError),
+        (pickle.dumps({"unique_nodes": []}), UnsupportedSourceError),
+    ],
+)
+def test_bad_records_are_refused_by_name(
+    tmp_path: Path, content: bytes, error: type[Exception]
+) -> None:
+    path = tmp_path / "record.json"
+    path.write_bytes(content)
+    with pytest.raises(error, match=r"record\.json") as caught:
+        load_record(path)
+    assert "\n" not in str(caught.value)
