@@ -1,9 +1,71 @@
-# One command per intent; each is one line that anyone can read.
+# One command per intent. `make demo` and `make test` work on a fresh machine.
 PYTHON ?= python3
-VENV ?= .venv
-BIN := $(VENV)/bin
-EXT := cmake -S . -B build/ext -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_LIBRARY_OUTPUT_DIRECTORY=$(CURDIR)/python/narfast
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/pip install -q -c constraints.txt
+SOURCES := $(shell git ls-files 'cpp/*.h' 'cpp/*.cpp')
 
-.PHONY: ext
-ext:  ## build narfast._core next to the Python sources, without installing
-	$(EXT) -DPython_EXECUTABLE=$(PYTHON) -Dpybind11_DIR=$$($(PYTHON) -m pybind11 --cmakedir) && cmake --build build/ext
+export HF_HUB_OFFLINE = 1
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: help demo test lint format stubs bench bench-quick scatter tidy fuzz ext clean
+.DEFAULT_GOAL := help
+
+help:  ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q 'pip>=25.1'
+	$(PIP) --group build
+	$(PIP) --no-build-isolation -e '.[timm,torchvision,evaluation]' --group demo
+	touch $@
+
+$(VENV)/.test-installed: $(VENV)/.installed
+	$(PIP) --group test --group lint
+	touch $@
+
+demo: $(VENV)/.installed  ## install, build, and search the shipped zoo with a network of your own
+	$(BIN)/python examples/demo.py
+
+test: $(VENV)/.test-installed doctest  ## install what tests need; C++ tests under sanitizers, then Python tests
+	PATH=$(CURDIR)/$(BIN):$$PATH sh -c 'cmake --preset dev && cmake --build --preset dev && ctest --preset dev'
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.test-installed  ## formatting, style, types, and whether the generated stubs are fresh
+	$(BIN)/clang-format --dry-run --Werror $(SOURCES)
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pybind11_stubgen narfast._core -o build/stubs >/dev/null && diff -u python/narfast/_core.pyi build/stubs/narfast/_core.pyi
+
+format: $(VENV)/.test-installed  ## put every file into the style that lint checks
+	$(BIN)/clang-format -i $(SOURCES)
+	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+stubs: $(VENV)/.test-installed  ## regenerate the types of the extension after a change of the bindings
+	$(BIN)/python -m pybind11_stubgen narfast._core -o build/stubs && cp build/stubs/narfast/_core.pyi python/narfast/_core.pyi
+
+bench: $(VENV)/.test-installed  ## run the benchmarks
+	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-json=build/benchmark.json
+
+scatter: $(VENV)/.test-installed  ## build torch_scatter (optional accelerator) and test against it
+	$(PIP) wheel setuptools && $(PIP) --no-build-isolation torch_scatter==2.1.2
+	$(BIN)/python -c 'import torch_scatter' || $(PIP) --no-build-isolation --no-cache-dir --force-reinstall --no-deps torch_scatter==2.1.2
+	$(BIN)/python -m pytest tests/test_scatter.py
+
+tidy: $(VENV)/.test-installed  ## clang-tidy over the core (needs clang-tidy)
+	PATH=$(CURDIR)/$(BIN):$$PATH sh -c 'cmake --preset tidy && cmake --build --preset tidy'
+
+fuzz: $(VENV)/.test-installed  ## libFuzzer on the readers, ten minutes each (needs clang)
+	PATH=$(CURDIR)/$(BIN):$$PATH sh -c 'cmake --preset fuzz && cmake --build --preset fuzz'
+	for target in build/fuzz/fuzz_*; do test -f $$target -a -x $$target && $$target -max_total_time=600 || exit 1; done
+
+ext:  ## build the extension beside the sources, without installing
+	cmake -S . -B build/ext -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_LIBRARY_OUTPUT_DIRECTORY=$(CURDIR)/python/narfast -DPython_EXECUTABLE=$(PYTHON) -Dpybind11_DIR=$$($(PYTHON) -m pybind11 --cmakedir) && cmake --build build/ext
+
+clean:  ## remove everything that was built
+	rm -rf build $(VENV) python/narfast/_core*.so
+
+.PHONY: doctest
+doctest:
+	@test -f /usr/include/doctest/doctest.h || (apt-get update -qq && apt-get install -y -qq doctest-dev) || { echo 'the C++ tests need the doctest header: apt-get install doctest-dev'; exit 1; }
