@@ -22,7 +22,7 @@ struct Attributes {
   bool constant_first = false;  // the constant is the first operand
   bool last_axis = false;       // a reduction or softmax over the last axis only
   bool space_axes = false;      // a reduction over all spatial axes
-  bool layout_permute = false;  // a permutation between channels-first and channels-last
+  bool layout_permute = false;  // channels first <-> last, or (rank 3) batch first <-> second
   int constant_class = 0;       // clip(0,6), pow 2, or a vector beside add/sub/mul/div (at most one
                                 // side longer than 1: a bias, a scale per channel): 1;
                                 // pow 0.5: 2; pow 3: 3

@@ -187,7 +187,7 @@ constexpr auto kPasses = std::to_array<Pass>({
     {"fold_parameters", "drop what is computed from parameters and constants alone",
      fold_parameters},
     {"drop_transparent", "drop identity, reshape, cast, dropout and their like", drop_transparent},
-    {"drop_layout_permutes", "drop permutations between channels-first and channels-last",
+    {"drop_layout_permutes", "drop permutations that only change the memory layout: channels or batch first or last",
      drop_layout_permutes},
     {"merge_slices", "slices of one value become one split", merge_slices},
     {"fuse_linear", "product with a weight matrix, then a bias: linear", fuse_linear},
@@ -206,8 +206,14 @@ constexpr auto kPasses = std::to_array<Pass>({
     {"drop_scalar_scale", "drop multiplication by a constant number", drop_scalar_scale},
 });
 
-// Bits that only help the passes, or that not every frontend can know.
-constexpr Attr kClearedBits = attr::kHeadsMask;
+// The attributes that are compared: without bits that only help the passes, or that not every
+// frontend can know.
+Attr compared(OpId op, Attr attr) {
+  attr &= ~attr::kHeadsMask;
+  if (operator_table()[op].category == Category::kElementwise && (attr & attr::kParamOperand) != 0)
+    attr &= ~attr::kConstantClassMask;
+  return attr;
+}
 
 }  // namespace
 
@@ -246,7 +252,7 @@ Graph canonicalize(const GraphView& graph, PassMask passes) {
     rewriter.compact();
   }
   for (NodeId node = 0; node < rewriter.size(); ++node)
-    rewriter.set_attr(node, rewriter.attr(node) & ~kClearedBits);
+    rewriter.set_attr(node, compared(rewriter.op(node), rewriter.attr(node)));
   return rewriter.finish();
 }
 

@@ -76,7 +76,7 @@ int to_int(std::int64_t value) {
 bool mirrors_layout(const std::vector<std::int64_t>& perm) {
   using P = std::vector<std::int64_t>;
   return perm == P{0, 2, 3, 1} || perm == P{0, 3, 1, 2} || perm == P{0, 2, 3, 4, 1} ||
-         perm == P{0, 4, 1, 2, 3};
+         perm == P{0, 4, 1, 2, 3} || perm == P{1, 0, 2};
 }
 
 /// "domain.Type"; the bare type for the default domain.

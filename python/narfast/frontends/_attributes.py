@@ -35,7 +35,7 @@ class Fields(Protocol):
         """A number, tuple or string; None when it is not known."""
 
     def shape(self, name: str) -> Shape | None:
-        """The shape of a tensor argument; None when it is not known."""
+        """The shape of a tensor argument, or of the result ("output"); None when not known."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,10 @@ class Described:
 
 _BINARY = frozenset({"add", "sub", "mul", "div", "pow", "maximum", "minimum", "remainder"})
 _ORDERED = frozenset({"sub", "div", "pow"})
-_LAYOUT_PERMUTES = frozenset({(0, 2, 3, 1), (0, 3, 1, 2), (0, 2, 3, 4, 1), (0, 4, 1, 2, 3)})
+# Channels first or last, and (rank 3) batch or sequence first.
+_LAYOUT_PERMUTES = frozenset(
+    {(0, 2, 3, 1), (0, 3, 1, 2), (0, 2, 3, 4, 1), (0, 4, 1, 2, 3), (1, 0, 2)}
+)
 _POOLS = frozenset({"max_pool", "avg_pool", "lp_pool"})
 
 
@@ -229,6 +232,13 @@ def _softmax(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -
 
 def _permute(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
     dims = _sides(fields.value("dims"))
+    shape = fields.shape("output") or fields.shape("self") or ()
+    pair = tuple(fields.value(name) for name in ("dim0", "dim1"))
+    if not dims and shape and all(isinstance(d, int) for d in pair):
+        swapped = list(range(len(shape)))
+        first, second = (d % len(shape) for d in pair)
+        swapped[first], swapped[second] = second, first
+        dims = tuple(swapped)
     dims = tuple(d % len(dims) for d in dims)
     return Described(op, operators.pack_attributes(layout_permute=dims in _LAYOUT_PERMUTES))
 
@@ -275,6 +285,13 @@ def _deform_conv(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand
     return Described(op, attr)
 
 
+def _concat(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
+    # A learnt token among the pieces: the other operands alone do not show it.
+    constant = any(kind in (Operand.PARAM, Operand.SCALAR) for kind in kinds)
+    order = tuple(i for i, kind in enumerate(kinds) if kind is Operand.DATA)
+    return Described(op, operators.pack_attributes(param_operand=constant), order)
+
+
 _Rule = Callable[[str, Fields, str, Sequence[Operand]], Described]
 _RULES: dict[str, _Rule] = {
     "conv": lambda op, fields, spelling, kinds: _conv(fields, spelling, kinds),
@@ -285,6 +302,7 @@ _RULES: dict[str, _Rule] = {
     "log_softmax": _softmax,
     "permute": _permute,
     "clip": _clip,
+    "concat": _concat,
     "slice": _slice,
     "gather": _gather,
     "deform_conv": _deform_conv,

@@ -102,6 +102,9 @@ class _SavedFields:
         return None if isinstance(value, torch.Tensor) else _signed(value)
 
     def shape(self, name: str) -> Shape | None:
+        if name == "output":
+            metadata = self._node._input_metadata
+            return tuple(int(s) for s in metadata[0].shape) if metadata else None
         sizes = getattr(self._node, f"_saved_{name}_sym_sizes", None)
         if sizes is None:
             try:
