@@ -35,7 +35,10 @@ class AttentionFuser {
 
  private:
   void try_decomposed(NodeId node) {
-    const NodeId weights = graph_.inputs(node)[0], value = graph_.inputs(node)[1];
+    NodeId weights = graph_.inputs(node)[0];
+    const NodeId value = graph_.inputs(node)[1];
+    while (graph_.op(weights) == ops_.permute && graph_.inputs(weights).size() == 1)
+      weights = graph_.inputs(weights).front();  // einsum arranges its operands
     if (graph_.op(weights) != ops_.softmax || graph_.inputs(weights).size() != 1) return;
     int budget = kMaxScoreOperators;
     const NodeId scores = find_scores(graph_.inputs(weights).front(), budget);
@@ -49,7 +52,7 @@ class AttentionFuser {
       return graph_.inputs(node).size() == 2 ? node : kNone;
     const OpId op = graph_.op(node);
     const bool between = op == ops_.add || op == ops_.sub || op == ops_.mul || op == ops_.div ||
-                         op == ops_.where || op == ops_.clip;
+                         op == ops_.where || op == ops_.clip || op == ops_.permute;
     if (!between || --budget < 0) return kNone;
     for (NodeId source : graph_.inputs(node))
       if (const NodeId found = find_scores(source, budget); found != kNone) return found;
