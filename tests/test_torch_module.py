@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from narfast.errors import TraceError, UnsupportedSourceError
 from narfast.frontends.torch_module import trace
@@ -370,6 +371,38 @@ def test_metadata() -> None:
     assert graph.meta.params == 8 * 4 + 4 + 4 * 2 + 2
     assert graph.meta.input_shape == (1, 8)
     assert graph.meta.unknown_ops == {}
+
+
+def test_operations_are_counted_as_torch_counts_them() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem = nn.Conv2d(3, 32, (3, 5), stride=(2, 1), padding=(0, 2), dilation=(2, 1))
+            self.grouped = nn.Conv2d(32, 32, 3, groups=4)
+            self.up = nn.ConvTranspose2d(32, 16, 4, stride=2)
+            self.attention = Attention()
+            self.head = nn.Linear(32, 8, bias=False)
+            self.w = nn.Parameter(torch.zeros(8, 3))
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.up(self.grouped(self.stem(x)))
+            x = self.attention(x.flatten(2)[:, :5, :32]).transpose(1, 2).flatten(2)
+            x = self.head(x) @ self.w
+            return x @ x.transpose(1, 2)
+
+    net = Net().to("meta")
+    image = torch.zeros(2, 3, 40, 40)
+    with FlopCounterMode(display=False) as counter:
+        net(image.to("meta"))
+    assert trace(net, image).meta.flops == counter.get_total_flops() > 0
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch itself
+def test_a_compiled_module_is_traced_as_the_network_it_wraps() -> None:
+    module = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+    compiled = trace(torch.compile(module), torch.zeros(1, 4))  # type: ignore[arg-type]
+    assert compiled.same_structure(trace(module, torch.zeros(1, 4)))
+    assert compiled.meta.name == "Sequential"
 
 
 def test_parameters_that_nothing_uses_are_counted() -> None:

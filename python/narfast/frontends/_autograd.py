@@ -14,7 +14,8 @@ from typing import Any
 import torch
 
 from narfast import operators
-from narfast.frontends._attributes import Operand, Shape, describe
+from narfast.frontends._attributes import Fields, Operand, Shape, describe
+from narfast.frontends._flops import flops
 
 __all__ = ["NodeList", "operator_of", "walk"]
 
@@ -49,6 +50,7 @@ class NodeList:
         inputs: In-neighbours in argument order.
         outputs: Nodes that the network returns.
         unknown: Spellings that the operator table lacks, with counts.
+        flops: Floating-point operations of all nodes, as far as they are known.
         reached: ``id`` of every parameter that an operator uses.
     """
 
@@ -57,6 +59,7 @@ class NodeList:
     inputs: list[list[int]] = field(default_factory=list)
     outputs: list[int] = field(default_factory=list)
     unknown: Counter[str] = field(default_factory=Counter)
+    flops: int = 0
     reached: set[int] = field(default_factory=set)
 
     def append(self, op: int, attr: int, inputs: list[int]) -> int:
@@ -161,7 +164,7 @@ def _constant_kind(elements: int) -> Operand:
 
 
 def _operand_kinds(
-    node: Any, op: str, kinds: list[Operand], fields: _SavedFields, note: dict[str, Any]
+    op: str, kinds: list[Operand], fields: _SavedFields, note: dict[str, Any]
 ) -> list[Operand]:
     """Fills in what arguments without gradient are, for operators where it matters."""
     if op not in _BINARY or len(kinds) != 2:
@@ -261,23 +264,23 @@ def _append(
     number: dict[Any, int],
 ) -> int:
     generated = _GENERATED.match(spelling)
-    saved = _SavedFields(node, note)
+    fields: Fields = (saved := _SavedFields(node, note))
     if own is not None:
         op = own
-        described = describe(op, _KeptArguments(node.narfast_fields), own, kinds)
+        spelling, fields = own, _KeptArguments(node.narfast_fields)
     elif generated is not None:
         spelling = generated["op"]
         op = operator_of("aten", spelling, result.unknown)
         arguments = getattr(node, "narfast_arguments", ())
-        kept = _KeptArguments(dict(zip(_DEFORM_CONV, arguments, strict=False)))
-        described = describe(op, kept, spelling, kinds)
+        fields = _KeptArguments(dict(zip(_DEFORM_CONV, arguments, strict=False)))
     else:
         if "in_place" in note:
             spelling = note["in_place"]
         frontend: operators.Frontend = "aten" if "in_place" in note else "autograd"
         op = operator_of(frontend, spelling, result.unknown)
-        kinds = _operand_kinds(node, op, kinds, saved, note)
-        described = describe(op, saved, spelling, kinds)
+        kinds = _operand_kinds(op, kinds, saved, note)
+    described = describe(op, fields, spelling, kinds)
+    result.flops += flops(described.op, fields)
     order = range(len(operands)) if described.order is None else described.order
     edges = [number[operands[i]] for i in order if kinds[i] is Operand.DATA]
     return result.append(operators.by_name(described.op).id, described.attr, edges)

@@ -7,6 +7,7 @@ runs without gradients stay visible.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from functools import cache
 from types import BuiltinFunctionType, FunctionType
@@ -14,6 +15,8 @@ from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
+
+from narfast.frontends._flops import attention_flops
 
 __all__ = ["CaptureMode", "InputMarker", "mark_data"]
 
@@ -180,11 +183,12 @@ class CaptureMode(TorchFunctionMode):
             places that an indexing reads; ``constant``: an embedding of fixed indices;
             ``output_size`` of an adaptive pool; ``in_place``: what a CopySlices node computes.
         record: Called instead for opaque operators where there is no autograd graph:
-            ``record(op, outputs, operands)``.
+            ``record(op, outputs, operands, flops)``.
     """
 
     def __init__(
-        self, record: Callable[[str, list[torch.Tensor], list[torch.Tensor]], None] | None = None
+        self,
+        record: Callable[[str, list[torch.Tensor], list[torch.Tensor], int], None] | None = None,
     ) -> None:
         super().__init__()
         self.notes: dict[Any, dict[str, Any]] = {}
@@ -255,13 +259,17 @@ class CaptureMode(TorchFunctionMode):
             self.notes.setdefault(out.grad_fn, {}).update(note)
 
     def _opaque(
-        self, op: str, shapes: list[tuple[int, ...]], operands: list[torch.Tensor]
+        self,
+        op: str,
+        shapes: list[tuple[int, ...]],
+        operands: list[torch.Tensor],
+        flops: int,
     ) -> tuple[torch.Tensor, ...]:
         if self.record is not None:
             outputs = tuple(operands[0].new_zeros(shape) for shape in shapes)
-            self.record(op, list(outputs), operands)
+            self.record(op, list(outputs), operands, flops)
             return outputs
-        return _apply(op, {}, shapes, *operands)
+        return _apply(op, {"flops": flops}, shapes, *operands)
 
     def _shortcut(self, name: str, func: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         """One node for an operator whose shapes PyTorch would work out slowly, in Python."""
@@ -270,7 +278,9 @@ class CaptureMode(TorchFunctionMode):
         if not isinstance(data, torch.Tensor) or not data.requires_grad:
             return func(*args, **kwargs)
         shape = tuple(data.shape)
-        fields = {} if weight is None else {"weight": tuple(weight.shape)}
+        fields = {"input": shape}
+        if weight is not None:
+            fields["weight"] = tuple(weight.shape)
         if name == "linear":
             if weight is None or weight.dim() != 2 or shape[-1] != weight.shape[1]:
                 return func(*args, **kwargs)  # raises the error that its user knows
@@ -294,7 +304,8 @@ class CaptureMode(TorchFunctionMode):
         operands = [query, key, value]
         if attn_mask is not None and attn_mask.requires_grad:
             operands.append(attn_mask)
-        return self._opaque("attention", [shape], operands)[0]
+        flops = attention_flops((*batch, *query.shape[-3:]), key.shape, value.shape)
+        return self._opaque("attention", [shape], operands, flops)[0]
 
     def _recurrent(self, op: str, func: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         """One node per layer, as other formats write it."""
@@ -312,7 +323,9 @@ class CaptureMode(TorchFunctionMode):
         for layer in range(layers):
             own = list(weights[layer * per_layer : (layer + 1) * per_layer])
             shapes = [(*out.shape[:-1], width), *(tuple(s.shape) for s in states)]
-            out, *final = self._opaque(op, shapes, [out, *initial, *own])
+            products = sum(w.numel() for w in own if w.dim() == 2)
+            flops = 2 * products * math.prod(out.shape[:-1])
+            out, *final = self._opaque(op, shapes, [out, *initial, *own], flops)
         return (out, *final)
 
 

@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from narfast import operators
 from narfast.frontends._attributes import Operand, Shape, describe
 from narfast.frontends._autograd import NodeList, operator_of
+from narfast.frontends._flops import flops
 
 __all__ = ["DispatchRecorder"]
 
@@ -73,11 +74,14 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if id(tensor) in self._node_of:
             self.nodes.outputs.append(self._node_of[id(tensor)])
 
-    def record(self, op: str, outputs: list[torch.Tensor], operands: list[torch.Tensor]) -> None:
+    def record(
+        self, op: str, outputs: list[torch.Tensor], operands: list[torch.Tensor], flops: int
+    ) -> None:
         """Adds an operator that did not come through ATen."""
         self.nodes.reached.update(id(t) for t in operands if id(t) in self._parameters)
         edges = [self._node_of[id(t)] for t in operands if id(t) in self._node_of]
         number = self.nodes.append(operators.by_name(op).id, 0, edges)
+        self.nodes.flops += count
         for tensor in outputs:
             self._set(tensor, number)
 
@@ -138,7 +142,9 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         op = operator_of("aten", spelling, self.nodes.unknown)
         if op == "embedding":
             return self.nodes.append(operators.by_name(op).id, 0, [])
-        described = describe(op, _CallFields(func, args, kwargs), spelling, kinds)
+        fields = _CallFields(func, args, kwargs)
+        described = describe(op, fields, spelling, kinds)
+        self.nodes.flops += flops(described.op, fields)
         order = range(len(kinds)) if described.order is None else described.order
         edges = [n for n in (numbers[i] for i in order) if n is not None]
         return self.nodes.append(operators.by_name(described.op).id, described.attr, edges)

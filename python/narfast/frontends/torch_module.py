@@ -165,6 +165,7 @@ def trace(
             f"trace needs a torch.nn.Module, got {type(module).__name__}: "
             "use narfast.load for names and files"
         )
+    module = getattr(module, "_orig_mod", module)  # torch.compile wraps the network itself
     call = as_call(example_inputs)
     name = name or type(module).__name__
     parameters = list(module.parameters())
@@ -189,6 +190,7 @@ def trace(
                 family=family,
                 task=task,
                 params=sum(p.numel() for p in parameters),
+                flops=nodes.flops or None,
                 input_shape=_input_shape(call),
                 unknown_ops=dict(sorted(nodes.unknown.items())),
                 untraced=len(own.keys() - nodes.reached),
