@@ -344,6 +344,21 @@ def test_dispatch_reads_the_same_design_as_autograd() -> None:
     assert changing.attr[keep].tolist() == plain.attr.tolist()
 
 
+def test_dispatch_keeps_attention_whole() -> None:
+    class Net(ChangesItself):
+        def __init__(self) -> None:
+            super().__init__()
+            self.attention = Attention()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.attention(super().forward(x)[0, :5, 0][None])
+
+    graph = trace(Net(), torch.zeros(1, 16, 32, 32))
+    assert graph.meta.trace_kind == "dispatch"
+    assert Counter(graph.op_names())["attention"] == 1
+    assert graph.meta.untraced == 0
+
+
 def test_the_users_module_is_not_changed() -> None:
     module = nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8), nn.Dropout(), nn.Linear(8, 8))
     module.train()

@@ -75,9 +75,9 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.nodes.outputs.append(self._node_of[id(tensor)])
 
     def record(
-        self, op: str, outputs: list[torch.Tensor], operands: list[torch.Tensor], flops: int
+        self, op: str, outputs: list[torch.Tensor], operands: list[torch.Tensor], count: int
     ) -> None:
-        """Adds an operator that did not come through ATen."""
+        """Adds an operator of `count` operations that did not come through ATen."""
         self.nodes.reached.update(id(t) for t in operands if id(t) in self._parameters)
         edges = [self._node_of[id(t)] for t in operands if id(t) in self._node_of]
         number = self.nodes.append(operators.by_name(op).id, 0, edges)
