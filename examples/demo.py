@@ -1,8 +1,8 @@
 """The main job on real input: two networks that are in no library, searched in the shipped zoo.
 
 The first is the `nn.Module` below, a ResNet with squeeze-and-excitation written from scratch. The
-second is a small vision transformer, written from scratch too and read back from the ONNX file it is
-exported to. Nothing is taken from the zoo by name, and nothing is downloaded.
+second is a small vision transformer, written from scratch too and read back from the ONNX file that
+it is exported to. Nothing is taken from the zoo by name, and nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -74,7 +74,9 @@ class EncoderLayer(nn.Module):
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
         self.project = nn.Linear(width, width)
-        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.mlp = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.norm1(x)
@@ -119,7 +121,9 @@ def main() -> None:
     zoo = narfast.Zoo.open("default")
     image = torch.zeros(1, 3, 112, 112)
 
-    print("1. An nn.Module of your own: a ResNet with squeeze-and-excitation, 2-3-5-2 bottlenecks\n")
+    print(
+        "1. An nn.Module of your own: a ResNet with squeeze-and-excitation, 2-3-5-2 bottlenecks\n"
+    )
     search(zoo, narfast.trace(gated_resnet(), image, name="gated_resnet"))
 
     path = OUTPUT / "small_transformer.onnx"
@@ -127,7 +131,9 @@ def main() -> None:
     export(SmallTransformer(), image, path)
     search(zoo, narfast.load(path))
 
-    print(f"\nNow try: .venv/bin/narfast search {path}  or  .venv/bin/narfast inspect timm:resnet50")
+    print(
+        f"\nNow try: .venv/bin/narfast search {path}  or  .venv/bin/narfast inspect timm:resnet50"
+    )
 
 
 if __name__ == "__main__":

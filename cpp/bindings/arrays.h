@@ -5,6 +5,7 @@
 
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
+#include <pybind11/typing.h>
 
 #include <array>
 #include <memory>
@@ -65,8 +66,11 @@ inline GraphBatchView share_batch(const py::array& op, const py::array& attr,
           share<Offset>(in_ptr, "in_ptr"), share<NodeId>(in_src, "in_src")};
 }
 
-/// The five arrays of an owned batch, as a tuple in the order of share_batch.
-inline py::tuple give(GraphBatch batch) {
+using BatchArrays = py::typing::Tuple<py::array_t<OpId>, py::array_t<Attr>, py::array_t<Offset>,
+                                      py::array_t<Offset>, py::array_t<NodeId>>;
+
+/// The five arrays of an owned batch, in the order of share_batch.
+inline BatchArrays give(GraphBatch batch) {
   return py::make_tuple(give(std::move(batch.op)), give(std::move(batch.attr)),
                         give(std::move(batch.node_ptr)), give(std::move(batch.in_ptr)),
                         give(std::move(batch.in_src)));

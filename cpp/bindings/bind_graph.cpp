@@ -52,7 +52,7 @@ void bind_graph(py::module_& m) {
   m.def(
       "canonicalization_passes",
       [] {
-        py::list passes;
+        py::typing::List<py::typing::Tuple<py::str, py::str>> passes;
         for (const Pass& pass : canonicalization_passes())
           passes.append(py::make_tuple(pass.name, pass.summary));
         return passes;

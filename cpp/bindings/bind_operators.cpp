@@ -1,4 +1,5 @@
 #include <pybind11/stl.h>
+#include <pybind11/typing.h>
 
 #include "bindings.h"
 #include "narfast/attributes.h"
@@ -13,7 +14,7 @@ void bind_operators(py::module_& m) {
   m.def(
       "operator_table",
       [] {
-        py::list rows;
+        py::typing::List<py::typing::Tuple<py::str, py::str, py::int_>> rows;
         for (const OperatorInfo& info : operator_table())
           rows.append(py::make_tuple(info.name, category_name(info.category), info.traits));
         return rows;

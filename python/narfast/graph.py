@@ -1,12 +1,14 @@
-"""Computational graphs as arrays: one (`ArchGraph`), many (`GraphBatch`), and what the C++ core does
-to them (canonicalize, structural_hash). Mining lives in `narfast.motifs`."""
+"""Computational graphs as arrays: one (`ArchGraph`) or many (`GraphBatch`).
+
+Also what the C++ core does to them: canonicalize, structural_hash. Mining lives in `narfast.motifs`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
-from typing import TypeVar
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -153,7 +155,15 @@ class GraphBatch:
         )
 
     @property
-    def arrays(self) -> tuple[NDArray[np.generic], ...]:
+    def arrays(
+        self,
+    ) -> tuple[
+        NDArray[np.uint16],
+        NDArray[np.uint32],
+        NDArray[np.int64],
+        NDArray[np.int64],
+        NDArray[np.int32],
+    ]:
         """(op, attr, node_ptr, in_ptr, in_src), as the functions of the core take them."""
         return self.op, self.attr, self.node_ptr, self.in_ptr, self.in_src
 
@@ -217,9 +227,9 @@ def build_graph(
         ops, attrs = np.asarray(op, np.uint16), np.asarray(attr, np.uint32)
         outs = np.asarray(outputs, np.int32)
     except OverflowError as error:
-        raise InvalidGraphError(f"node numbers and operator ids must be in range: {error}") from None
-    arrays = _core.order_nodes(ops, attrs, in_ptr, in_src, outs)
-    graph = ArchGraph(*arrays[:4], meta=meta or GraphMeta())
+        raise InvalidGraphError(f"node and operator numbers must be in range: {error}") from None
+    ordered_op, ordered_attr, ptr, src, _ = _core.order_nodes(ops, attrs, in_ptr, in_src, outs)
+    graph = ArchGraph(ordered_op, ordered_attr, ptr, src, meta or GraphMeta())
     GraphBatch.from_graphs([graph]).validate()
     return graph
 
@@ -230,12 +240,17 @@ def canonicalization_passes() -> dict[str, str]:
     return dict(_core.canonicalization_passes())
 
 
-_Graphs = TypeVar("_Graphs", ArchGraph, GraphBatch)
-
-
+@overload
 def canonicalize(
-    graphs: _Graphs, *, passes: Sequence[str] | None = None, num_threads: int = 1
-) -> _Graphs:
+    graphs: ArchGraph, *, passes: Sequence[str] | None = ..., num_threads: int = ...
+) -> ArchGraph: ...
+@overload
+def canonicalize(
+    graphs: GraphBatch, *, passes: Sequence[str] | None = ..., num_threads: int = ...
+) -> GraphBatch: ...
+def canonicalize(
+    graphs: ArchGraph | GraphBatch, *, passes: Sequence[str] | None = None, num_threads: int = 1
+) -> ArchGraph | GraphBatch:
     """Brings networks to the form in which every frontend and code base writes them alike.
 
     Args:
@@ -247,11 +262,12 @@ def canonicalize(
         InvalidGraphError: If a graph is not well formed.
         ValueError: For an unknown pass.
     """
+    if isinstance(graphs, ArchGraph):
+        batch = GraphBatch.from_graphs([graphs])
+        return canonicalize(batch, passes=passes, num_threads=num_threads)[0]
     names = list(canonicalization_passes()) if passes is None else list(passes)
-    batch = GraphBatch.from_graphs([graphs]) if isinstance(graphs, ArchGraph) else graphs
-    arrays = _core.canonicalize(*batch.arrays, passes=names, num_threads=num_threads)
-    result = GraphBatch(*arrays, metas=batch.metas)
-    return result[0] if isinstance(graphs, ArchGraph) else result
+    arrays = _core.canonicalize(*graphs.arrays, passes=names, num_threads=num_threads)
+    return GraphBatch(*arrays, graphs.metas)
 
 
 def structural_hash(batch: GraphBatch, *, num_threads: int = 1) -> NDArray[np.uint64]:

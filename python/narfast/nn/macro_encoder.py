@@ -36,8 +36,7 @@ class MacroEncoder(nn.Module):
         self.node_scalars = node_scalars
         widths = [motif_dim + (2 if node_scalars else 0)] + [dim] * num_layers
         self.layers = nn.ModuleList(
-            make_layer(layer, a, b, dropout=dropout)
-            for a, b in pairwise(widths)
+            make_layer(layer, a, b, dropout=dropout) for a, b in pairwise(widths)
         )
         self.readout = Readout(readouts)
         merge = len(readouts) > 1 or out_dim != dim

@@ -30,8 +30,7 @@ class MotifEncoder(nn.Module):
         self.features = features
         widths = [features.dim] + [dim] * num_layers
         self.layers = nn.ModuleList(
-            make_layer(layer, a, b, dropout=dropout)
-            for a, b in pairwise(widths)
+            make_layer(layer, a, b, dropout=dropout) for a, b in pairwise(widths)
         )
         self.readout = Readout(readouts)
         merge = len(readouts) > 1
