@@ -1,6 +1,6 @@
 """Computational graphs as arrays: one (`ArchGraph`) or many (`GraphBatch`).
 
-Also what the C++ core does to them: canonicalize, structural_hash. Mining lives in `narfast.motifs`.
+Also what the C++ core does to them: canonicalize, structural_hash. Mining is in `narfast.motifs`.
 """
 
 from __future__ import annotations
