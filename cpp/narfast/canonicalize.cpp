@@ -5,6 +5,7 @@
 #include <map>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 
 #include "narfast/attributes.h"
 #include "narfast/parallel.h"
@@ -22,7 +23,9 @@ struct Ops {
        global_avg_pool = operator_id("global_avg_pool"),
        global_max_pool = operator_id("global_max_pool"), pad = operator_id("pad"),
        max_pool = operator_id("max_pool"), avg_pool = operator_id("avg_pool"),
-       adaptive_avg_pool = operator_id("adaptive_avg_pool"), concat = operator_id("concat");
+       adaptive_avg_pool = operator_id("adaptive_avg_pool"), sub = operator_id("sub"),
+       mul = operator_id("mul"), div = operator_id("div"), concat = operator_id("concat"),
+       roll = operator_id("roll"), affine = operator_id("affine");
 };
 const Ops& ops() {
   static const Ops looked_up;
@@ -113,10 +116,63 @@ void fuse_linear(Rewriter& graph) {
 void fold_batch_norm(Rewriter& graph) {
   for (NodeId node = 0; node < graph.size(); ++node) {
     graph.refresh(node);
-    if (graph.op(node) != ops().batch_norm || graph.inputs(node).size() != 1) continue;
-    const NodeId source = graph.inputs(node).front();
-    if (takes_folding(graph.op(source)) && graph.uses(source) == 1)
-      graph.replace_by(node, source);
+    if (graph.op(node) == ops().batch_norm && graph.inputs(node).size() == 1) {
+      const NodeId source = graph.inputs(node).front();
+      if (takes_folding(graph.op(source)) && graph.uses(source) == 1)
+        graph.replace_by(node, source);
+    } else if (graph.op(node) == ops().linear && graph.inputs(node).size() == 1) {
+      // Before a projection (a classifier head), where there is no padding to spoil it.
+      const NodeId norm = graph.inputs(node).front();
+      if (graph.op(norm) == ops().batch_norm && graph.inputs(norm).size() == 1 &&
+          graph.uses(norm) == 1)
+        graph.set_inputs(node, graph.inputs(norm));
+    }
+  }
+}
+
+// A learnt scale, then a learnt shift. Norms and layers have taken theirs by now.
+void fuse_affine(Rewriter& graph) {
+  for (NodeId node = 0; node < graph.size(); ++node) {
+    graph.refresh(node);
+    if (graph.op(node) != ops().add || graph.inputs(node).size() != 1 ||
+        !graph.has_attr(node, attr::kParamOperand))
+      continue;
+    const NodeId scale = graph.inputs(node).front();
+    if (graph.op(scale) == ops().mul && graph.inputs(scale).size() == 1 &&
+        graph.has_attr(scale, attr::kParamOperand) && graph.uses(scale) == 1)
+      graph.become(node, ops().affine, 0, graph.inputs(scale));
+  }
+}
+
+// The two parts of one value put together again, the other way round.
+void fuse_roll(Rewriter& graph) {
+  for (NodeId node = 0; node < graph.size(); ++node) {
+    graph.refresh(node);
+    const auto& inputs = graph.inputs(node);
+    if (graph.op(node) == ops().concat && inputs.size() == 2 && inputs[0] == inputs[1] &&
+        graph.op(inputs[0]) == ops().split && graph.inputs(inputs[0]).size() == 1) {
+      graph.become(node, ops().roll, 0, graph.inputs(inputs[0]));
+    }
+    // Along two axes it takes two rolls, or one.
+    if (graph.op(node) != ops().roll || graph.inputs(node).size() != 1) continue;
+    const NodeId first = graph.inputs(node).front();
+    if (graph.op(first) == ops().roll && graph.uses(first) <= 2)
+      graph.set_inputs(node, graph.inputs(first));
+  }
+}
+
+// Two equal operators without weights on one value are one: optimizers merge them.
+void merge_twins(Rewriter& graph) {
+  std::map<std::tuple<NodeId, OpId, Attr>, NodeId> first;
+  for (NodeId node = 0; node < graph.size(); ++node) {
+    graph.refresh(node);
+    const OpId op = graph.op(node);
+    const bool pure = operator_table()[op].category == Category::kPooling ||
+                      (has_trait(op, trait::kUnary) && !has_trait(op, trait::kWeights));
+    if (!pure || graph.inputs(node).size() != 1) continue;
+    const auto [it, is_first] =
+        first.emplace(std::tuple(graph.inputs(node).front(), op, graph.attr(node)), node);
+    if (!is_first) graph.replace_by(node, it->second);
   }
 }
 
@@ -178,8 +234,14 @@ void drop_concat_ratio(Rewriter& graph) {
 void drop_scalar_scale(Rewriter& graph) {
   for (NodeId node = 0; node < graph.size(); ++node) {
     graph.refresh(node);
+    const bool shifts = (graph.op(node) == ops().add || graph.op(node) == ops().sub) &&
+                        graph.inputs(node).size() == 1 &&
+                        graph.has_attr(node, attr::kScalarOperand) &&
+                        !graph.has_attr(node, attr::kConstantFirst);
     if (const NodeId source = strip_scale(graph, node); source != node)
       graph.replace_by(node, source);
+    else if (shifts)
+      graph.replace_by(node, graph.inputs(node).front());
   }
 }
 
@@ -203,7 +265,11 @@ constexpr auto kPasses = std::to_array<Pass>({
     {"pointwise_to_linear", "a dense 1x1 convolution of stride 1: linear", pointwise_to_linear},
     {"drop_concat_ratio", "where inputs pile up by concatenation, widths do not count",
      drop_concat_ratio},
-    {"drop_scalar_scale", "drop multiplication by a constant number", drop_scalar_scale},
+    {"drop_scalar_scale", "drop multiplication by, and addition of, a constant number",
+     drop_scalar_scale},
+    {"fuse_affine", "a learnt scale, then a learnt shift: affine", fuse_affine},
+    {"fuse_roll", "two parts of a value, exchanged: roll", fuse_roll},
+    {"merge_twins", "equal activations or poolings of one value are one", merge_twins},
 });
 
 // The attributes that are compared: without bits that only help the passes, or that not every

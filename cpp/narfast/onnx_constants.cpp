@@ -231,6 +231,12 @@ const Tensor* Inference::evaluate(const FlatNode& node) {
     auto result = cast(a, static_cast<DataType>(integer(node, "to", 0)));
     return result ? keep(std::move(*result)) : nullptr;
   }
+  if (type == "CastLike") {
+    const DataType to = input(node, 1).type;
+    if (to == DataType::kUndefined) return first.tensor;
+    auto result = cast(a, to);
+    return result ? keep(std::move(*result)) : nullptr;
+  }
   if (type == "Unsqueeze" || type == "Squeeze" || type == "Reshape" || type == "Flatten") {
     const Shape shape = infer(node, 0);
     if (shape.elements() != a.elements) return nullptr;

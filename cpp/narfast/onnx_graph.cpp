@@ -54,6 +54,8 @@ struct Ids {
   OpId permute = operator_id("permute");
   OpId gather = operator_id("gather");
   OpId slice = operator_id("slice");
+  OpId silu = operator_id("silu");
+  OpId concat = operator_id("concat");
   OpId topk = operator_id("topk");
   OpId argmax = operator_id("argmax");
   OpId compare = operator_id("compare");
@@ -77,6 +79,13 @@ bool mirrors_layout(const std::vector<std::int64_t>& perm) {
   using P = std::vector<std::int64_t>;
   return perm == P{0, 2, 3, 1} || perm == P{0, 3, 1, 2} || perm == P{0, 2, 3, 4, 1} ||
          perm == P{0, 4, 1, 2, 3} || perm == P{1, 0, 2};
+}
+
+/// At most one side longer than 1: a bias or a scale per channel.
+bool is_vector(const Shape& shape) {
+  int sides = 0;
+  for (int axis = 0; axis < shape.rank; ++axis) sides += shape.dim(axis) == 1 ? 0 : 1;
+  return shape.known() && sides <= 1;
 }
 
 /// "domain.Type"; the bare type for the default domain.
@@ -118,6 +127,8 @@ class Builder {
   Spelling lookup(const Node& node);
   std::span<const ValueId> data_operands(const FlatNode& flat, const Spelling& spelling) const;
   std::vector<NodeId> edges(std::span<const ValueId> operands, bool weighted) const;
+  bool changes_nothing(const FlatNode& flat, OpId op) const;
+  NodeId gated_by_itself(const FlatNode& flat, OpId op) const;
   void embed_or_index(const FlatNode& flat);
   void product(const FlatNode& flat);
   Attributes attributes(const FlatNode& flat, OpId op) const;
@@ -260,6 +271,14 @@ void Builder::visit(const FlatNode& flat) {
       if (facts_.input(flat, n).tensor != nullptr) statistics_.insert(facts_.input(flat, n).tensor);
     }
   }
+  if (changes_nothing(flat, op)) {
+    set_outputs(flat, operand(flat, 0));
+    return;
+  }
+  if (const NodeId source = gated_by_itself(flat, op); source >= 0) {
+    set_outputs(flat, {Kind::kData, add(ids().silu, {}, {source})});
+    return;
+  }
   const bool weighted = has_trait(op, trait::kWeights);
   const bool whole = op == ids().argmax || op == ids().compare || op == ids().nonzero ||
                      op == ids().nms ||
@@ -272,6 +291,40 @@ void Builder::visit(const FlatNode& flat) {
   // An auxiliary value keeps all its sources: it is looked at only where nothing else is left.
   const NodeId added = add(op, attributes(flat, op), edges(operands, weighted || kind == Kind::kAuxiliary));
   set_outputs(flat, {kind, added}, op == ids().max_pool || op == ids().topk);
+}
+
+/// Slices of everything, windows of one element, and concatenations of one value.
+bool Builder::changes_nothing(const FlatNode& flat, OpId op) const {
+  if (operand(flat, 0).kind == Kind::kConstant) return false;
+  if (op == ids().concat) return flat.inputs == 1;
+  if (op == ids().slice && flat.node->type == "Slice") {
+    const Shape& before = facts_.input(flat, 0).shape;
+    return before.elements() >= 0 && flat.outputs == 1 &&
+           facts_.fact(flat_.outputs_of(flat)[0]).shape == before;
+  }
+  if (op == ids().avg_pool || op == ids().max_pool) {
+    const Attributes a = attributes(flat, op);
+    return a.kernel == 1 && a.stride <= 1 && flat.node->type.substr(0, 6) != "Global";
+  }
+  return false;
+}
+
+/// The node of x in x * sigmoid(x), else -1. Told by the value, not the node: x may be one of
+/// several outputs of a split, of which another gates in glu.
+NodeId Builder::gated_by_itself(const FlatNode& flat, OpId op) const {
+  if (op != ids().mul || flat.inputs != 2) return -1;
+  const auto inputs = flat_.inputs_of(flat);
+  for (const std::size_t n : {std::size_t{0}, std::size_t{1}}) {
+    if (state(inputs[n]).kind != Kind::kData || state(inputs[1 - n]).kind != Kind::kData) return -1;
+    const std::int32_t producer = flat_.values[static_cast<std::size_t>(inputs[n])].producer;
+    if (producer < 0) continue;
+    const FlatNode& gate = flat_.nodes[static_cast<std::size_t>(producer)];
+    if (gate.kind == FlatNode::Kind::kOperator && gate.node->type == "Sigmoid" &&
+        gate.inputs == 1 && flat_.inputs_of(gate)[0] == inputs[1 - n]) {
+      return state(inputs[1 - n]).node;
+    }
+  }
+  return -1;
 }
 
 void Builder::embed_or_index(const FlatNode& flat) {
@@ -287,9 +340,9 @@ void Builder::embed_or_index(const FlatNode& flat) {
     }
     return;
   }
-  const std::int64_t picked = facts_.input(flat, 1).shape.elements();
-  const bool one = index.kind == Kind::kConstant && picked == 1 && flat.node->type == "Gather";
-  set_outputs(flat, {table.kind, add(one ? ids().slice : ids().gather, {}, {table.node})});
+  // Picking at places that are fixed by the design is slicing; only data can make it a gather.
+  const bool fixed = index.kind == Kind::kConstant;
+  set_outputs(flat, {table.kind, add(fixed ? ids().slice : ids().gather, {}, {table.node})});
 }
 
 void Builder::product(const FlatNode& flat) {
@@ -441,6 +494,8 @@ Attributes Builder::constant_operand(const FlatNode& flat, OpId op, std::size_t 
     const Fact& fact = facts_.input(flat, n);
     const bool one = fact.tensor != nullptr ? fact.tensor->elements == 1 : fact.shape.elements() == 1;
     (one ? a.scalar_operand : a.param_operand) = true;
+    const bool arithmetic = op == ids().add || op == ids().sub || op == ids().mul || op == ids().div;
+    if (!one && arithmetic && is_vector(fact.shape)) a.constant_class = 1;
     a.constant_first = n == 0 && (op == ids().sub || op == ids().div || op == ids().pow);
   }
   if (op == ids().pow && a.scalar_operand && !a.constant_first) {

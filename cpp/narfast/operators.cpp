@@ -97,7 +97,7 @@ constexpr auto kTable = std::to_array<OperatorInfo>({
   {"global_avg_pool", kPooling, 0, "", "", "GlobalAveragePool:1 QLinearGlobalAveragePool:1"},
   {"global_max_pool", kPooling, 0, "", "", "GlobalMaxPool:1"},
   {"lp_pool", kPooling, 0, "", "", "LpPool:1 GlobalLpPool:1"},
-  {"identity", kLayout, T, "Alias Clone Identity Detach Copy CopyBackwards", "alias clone detach contiguous lift_fresh copy_ _to_copy to positive", "Identity:1 Optional:1 OptionalGetElement:1"},
+  {"identity", kLayout, T, "Alias Clone Identity Detach Copy CopyBackwards", "alias clone detach contiguous lift_fresh copy_ _to_copy to positive", "Identity:1 SequenceAt:1 SequenceErase:1 Optional:1 OptionalGetElement:1"},
   {"cast", kLayout, T, "ToCopy", "type_as", "Cast:1 CastLike:1 BitCast:1"},
   {"dropout", kLayout, T, "NativeDropout FusedDropout FeatureDropout", "dropout native_dropout feature_dropout alpha_dropout", "Dropout:1 BitmaskDropout:1"},
   {"reshape", kLayout, T, "View UnsafeView ReshapeAlias AsStrided", "view reshape _unsafe_view flatten unflatten _reshape_alias as_strided", "Reshape:1 Flatten:1"},
@@ -110,7 +110,7 @@ constexpr auto kTable = std::to_array<OperatorInfo>({
   {"pad", kLayout, 0, "ConstantPadNd ReflectionPad2D ReflectionPad1D ReplicationPad2D ReplicationPad3D ReflectionPad3D ReplicationPad1D", "constant_pad_nd pad reflection_pad2d replication_pad2d", "Pad:1 CenterCropPad:1"},
   {"concat", kLayout, C, "Cat Stack", "cat stack concat concatenate hstack vstack", "Concat ConcatFromSequence SequenceConstruct SequenceInsert QLinearConcat"},
   {"split", kIndexing, 0, "Split SplitWithSizes Unbind Chunk UnsafeSplit UnsafeChunk TensorSplit", "split split_with_sizes unbind chunk tensor_split unsafe_split", "Split:1 SplitToSequence:1"},
-  {"slice", kIndexing, 0, "Slice Select Narrow", "slice select narrow", "Slice:1 SequenceAt:1 SequenceErase:1"},
+  {"slice", kIndexing, 0, "Slice Select Narrow", "slice select narrow", "Slice:1"},
   {"gather", kIndexing, 0, "Gather Index IndexSelect TakeAlongDim", "gather index index_select take_along_dim", "Gather GatherElements GatherND"},
   {"scatter", kIndexing, 0, "Scatter ScatterAdd IndexPut IndexAdd IndexCopy CopySlices SliceScatter SelectScatter", "scatter scatter_add index_put index_put_ index_add index_copy slice_scatter select_scatter", "ScatterND ScatterElements Scatter TensorScatter"},
   {"topk", kIndexing, 0, "Topk Sort", "topk sort argsort", "TopK:1"},
@@ -158,6 +158,7 @@ constexpr auto kTable = std::to_array<OperatorInfo>({
   {"max_unpool", kPooling, 0, "", "", "MaxUnpool:1"},
   {"rotary_embedding", kAttention, 0, "", "", "RotaryEmbedding:1"},
   {"determinant", kOther, 0, "", "", "Det:1 Inverse:1"},
+  {"affine", kElementwise, 0, "Addcmul", "addcmul addcmul_", ""},  // learnt scale and shift
   {"loss", kOther, 0, "", "", "NegativeLogLikelihoodLoss SoftmaxCrossEntropyLoss"},
 });
 // clang-format on
