@@ -203,26 +203,32 @@ def print_report(report: Report) -> None:
             cells = []
             for (measure, cut), top in best.items():
                 mean = measures[measure][cut].mean
-                text = f"{mean:.3f}".removeprefix("0")
+                text = _fraction(mean)
                 cells.append(f"[bold]{text}[/bold]" if mean == top else text)
             table.add_row(escape(name), *cells)
         console.print(table)
         uncertain = _table("at 20: mean with its 95 % interval, and the mean over families")
-        uncertain.add_column("method")
+        uncertain.add_column("method", no_wrap=True)
         for measure in ("MRR", "MAP", "NDCG"):
-            uncertain.add_column(measure, justify="right")
-            uncertain.add_column(f"{measure} by family", justify="right")
+            uncertain.add_column(measure, justify="right", no_wrap=True)
+            uncertain.add_column("by family", justify="right", no_wrap=True)
         for name, measures in result.methods.items():
             cells = []
             for measure in ("mrr", "map", "ndcg"):
                 metric = measures[measure]["20"]
-                cells.append(f"{metric.mean:.3f} [{metric.low:.3f}, {metric.high:.3f}]")
-                cells.append(
-                    f"{metric.family_mean:.3f} [{metric.family_low:.3f}, {metric.family_high:.3f}]"
-                )
+                cells.append(_interval(metric.mean, metric.low, metric.high))
+                cells.append(_interval(metric.family_mean, metric.family_low, metric.family_high))
             uncertain.add_row(escape(name), *map(escape, cells))
         console.print(uncertain)
     console.print(f"seed {report.seed}, zoo {report.zoo[:16]}", style="dim")
+
+
+def _fraction(value: float) -> str:
+    return f"{value:.3f}".removeprefix("0")
+
+
+def _interval(mean: float, low: float, high: float) -> str:
+    return f"{_fraction(mean)} {_fraction(low)}–{_fraction(high)}"
 
 
 def print_errors(errors: Sequence[tuple[str, str]]) -> None:
