@@ -78,9 +78,12 @@ void drop_transparent(Rewriter& graph) {
 void drop_layout_permutes(Rewriter& graph) {
   for (NodeId node = 0; node < graph.size(); ++node) {
     graph.refresh(node);
-    if (graph.op(node) == ops().permute && graph.has_attr(node, attr::kLayoutPermute) &&
-        !graph.inputs(node).empty())
-      graph.replace_by(node, graph.inputs(node).front());
+    if (graph.op(node) != ops().permute || graph.inputs(node).size() != 1) continue;
+    const NodeId source = graph.inputs(node).front();
+    if (graph.has_attr(node, attr::kLayoutPermute))
+      graph.replace_by(node, source);
+    else if (graph.op(source) == ops().permute)
+      graph.set_inputs(node, graph.inputs(source));  // one permutation after another is one
   }
 }
 
@@ -249,7 +252,7 @@ constexpr auto kPasses = std::to_array<Pass>({
     {"fold_parameters", "drop what is computed from parameters and constants alone",
      fold_parameters},
     {"drop_transparent", "drop identity, reshape, cast, dropout and their like", drop_transparent},
-    {"drop_layout_permutes", "drop permutations that only change the memory layout: channels or batch first or last",
+    {"drop_layout_permutes", "drop permutations of the memory layout alone (channels or batch first), join the others",
      drop_layout_permutes},
     {"merge_slices", "slices of one value become one split", merge_slices},
     {"fuse_linear", "product with a weight matrix, then a bias: linear", fuse_linear},
