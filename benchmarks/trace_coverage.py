@@ -4,7 +4,8 @@
 
 A network's time is what `narfast.load` would take before canonicalization: building it without
 weights and tracing it. Importing the library is not counted; one network is loaded beforehand as a
-warm-up. Every failure is listed with its reason.
+warm-up. Processor time (one thread) is given beside wall time, which other work on the machine
+inflates. Every failure is listed with its reason.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class Row:
     name: str
     build_s: float
     trace_s: float
+    cpu_s: float
     nodes: int
     trace_kind: str
     untraced: int
@@ -44,9 +46,13 @@ class Row:
         return self.build_s + self.trace_s
 
 
+def failed(name: str, reason: str) -> Row:
+    return Row(name, 0.0, 0.0, 0.0, 0, "", 0, {}, reason)
+
+
 def measure(source: str, name: str) -> Row:
     models = library(source)
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     built = start
     try:
         module, inputs = models.build(name)
@@ -54,15 +60,15 @@ def measure(source: str, name: str) -> Row:
         graph = trace(module, inputs, name=name, source=source, copy=False)
         models.labels(name)
     except NarfastError as error:
-        return Row(name, built - start, time.perf_counter() - built, 0, "", 0, {}, str(error))
+        return failed(name, str(error))
     except Exception as error:  # a builder of the library itself failed
-        reason = f"{type(error).__name__}: {error}"
-        return Row(name, built - start, time.perf_counter() - built, 0, "", 0, {}, reason)
+        return failed(name, f"{type(error).__name__}: {error}")
     meta = graph.meta
     return Row(
         name,
         built - start,
         time.perf_counter() - built,
+        time.process_time() - cpu,
         graph.num_nodes,
         meta.trace_kind,
         meta.untraced,
@@ -77,7 +83,7 @@ def report(source: str, rows: list[Row]) -> None:
     for row in loaded:
         unknown.update(row.unknown_ops)
     print(f"\n{source} {version(source)}: {len(loaded)} of {len(rows)} loaded, {dict(kinds)}")
-    for what in ("seconds", "build_s", "trace_s"):
+    for what in ("seconds", "build_s", "trace_s", "cpu_s"):
         times = sorted(getattr(r, what) for r in loaded)
         low, high = times[len(times) // 10], times[-1 - len(times) // 10]
         print(f"  {what:8} median {statistics.median(times):.3f}  10%-90% {low:.3f}-{high:.3f}")

@@ -134,7 +134,7 @@ def test_python_files(model_file: Path) -> None:
     [
         ("absent", UnsupportedSourceError, "has no such function; it has build, with_attribute"),
         ("wrong", UnsupportedSourceError, "must return .module, example_inputs., got int"),
-        ("broken", TraceError, "failed with ValueError: my mistake"),
+        ("broken", TraceError, "running it failed: ValueError: my mistake"),
         ("not a name", UnsupportedSourceError, "name a function"),
     ],
 )
@@ -148,12 +148,34 @@ def test_bad_functions_of_python_files(
 def test_python_files_that_do_not_run(tmp_path: Path) -> None:
     path = tmp_path / "bad.py"
     path.write_bytes(b"\x00\xff not python")
-    with pytest.raises(TraceError, match=r"bad\.py: running it failed"):
+    with pytest.raises(TraceError, match=r"bad\.py:build: running it failed"):
         load_raw(f"{path}:build")
     with pytest.raises(UnsupportedSourceError, match="no such file"):
         load_raw(f"{tmp_path / 'absent.py'}:build")
     with pytest.raises(UnsupportedSourceError, match="name the function"):
         load_raw(str(path))
+
+
+def test_python_files_may_import_their_neighbours(tmp_path: Path) -> None:
+    (tmp_path / "narfast_test_neighbour.py").write_text("width = 5")
+    path = tmp_path / "model.py"
+    path.write_text(MODEL_FILE + "\nimport narfast_test_neighbour\n")
+    before = list(sys.path)
+    assert load_raw(f"{path}:build").num_nodes == 3
+    assert sys.path == before
+
+
+def test_python_files_that_exit_do_not_end_the_program(tmp_path: Path) -> None:
+    path = tmp_path / "model.py"
+    path.write_text("import sys\nsys.exit(3)")
+    with pytest.raises(TraceError, match="SystemExit: 3"):
+        load_raw(f"{path}:build")
+
+
+def test_pretrained_tags_name_the_same_architecture() -> None:
+    tagged, plain = load("timm:resnet18.a1_in1k"), load("timm:resnet18")
+    assert tagged.structural_hash == plain.structural_hash
+    assert tagged.meta.family == "resnet"
 
 
 def test_graphs_and_modules_with_inputs_are_sources() -> None:

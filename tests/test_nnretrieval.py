@@ -95,6 +95,25 @@ def test_cells_of_darts_have_their_own_operators() -> None:
     assert counts["nas/skip_connect"] == 14
 
 
+def test_absurd_names_are_unknown_operators_and_cost_no_time() -> None:
+    names = ["a" * 1_000_000, "x." * 500_000, "::" * 500_000 + "Backward!", "NewThingBackward-3"]
+    graph = from_nodes(names, [(0, 1), (1, 2), (2, 3)])
+    assert sum(graph.meta.unknown_ops.values()) == 4
+    assert graph.meta.unknown_ops["NewThing"] == 1
+
+
+def test_a_long_chain_becomes_a_graph() -> None:
+    names = [f"ReluBackward-{i}" for i in range(300_000)]
+    assert from_nodes(names, itertools.pairwise(range(300_000))).num_nodes == 300_000
+
+
+def test_a_folder_is_no_record(tmp_path: Path) -> None:
+    folder = tmp_path / "folder.json"
+    folder.mkdir()
+    with pytest.raises(UnsupportedSourceError, match=r"folder\.json: cannot be read"):
+        load_raw(folder)
+
+
 def write(path: Path, record: Any) -> Path:
     path.write_text(json.dumps(record))
     return path

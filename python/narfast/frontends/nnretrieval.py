@@ -24,6 +24,7 @@ Edge = tuple[str, str]
 
 _SKIPPED = ("AccumulateGrad", "TBackward")
 _EDGE_LIMIT = 20_000_000  # joining the inputs and outputs of a skipped node can multiply edges
+_NAME_LIMIT = 500  # characters; longer ones are no operator, and slow to match
 _AUTOGRAD = re.compile(r"^(?:.*::)?(?P<op>\w+?)Backward\d*(?:-\d+)?$")
 _WEIGHT = re.compile(r"\((?P<shape>\d+(?:, ?\d+)*),?\)")
 _DARTS = re.compile(r"^(?:.*\.)?(?P<op>[A-Za-z_]+?)(?:_(?P<side>\d+)x\d+)?(?:-\d+)?$")
@@ -165,6 +166,9 @@ def _convolution(weight: tuple[int, ...] | None) -> int:
 def _describe(name: str, unknown: Counter[str]) -> tuple[int, int]:
     """Operator id and attributes of one (cleaned) node name."""
     own, _, parameters = name.partition("+")
+    if len(own) > _NAME_LIMIT:
+        unknown[f"{own[:80]}..."] += 1
+        return operators.unknown().id, 0
     autograd = _AUTOGRAD.match(own)
     if autograd is not None:
         info = operators.lookup("autograd", autograd["op"])
@@ -276,7 +280,10 @@ def load_record(path: str | os.PathLike[str]) -> ArchGraph:
         UnsupportedSourceError: A pickle; the message says how to convert it.
     """
     path = Path(path)
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UnsupportedSourceError(f"{path}: cannot be read: {error.strerror}") from error
     if data[:1] == b"\x80":
         raise UnsupportedSourceError(
             f"{path}: NNRetrieval's pickles can run code and are never loaded; in a sandbox that "

@@ -6,7 +6,9 @@ Loading such a source runs the file: it is for one's own code, and a server must
 from __future__ import annotations
 
 import runpy
+import sys
 from pathlib import Path
+from typing import Any
 
 from narfast.errors import NarfastError, TraceError, UnsupportedSourceError
 from narfast.frontends.torch_module import trace
@@ -32,24 +34,7 @@ def load_python(path: Path, function: str) -> ArchGraph:
         raise UnsupportedSourceError(f"{path}: no such file; check the path")
     if not function.isidentifier():
         raise UnsupportedSourceError(f"{where}: name a function of the file, as {path}:build")
-    try:
-        scope = runpy.run_path(str(path))
-    except NarfastError:
-        raise
-    except Exception as error:
-        raise TraceError(
-            f"{path}: running it failed with {type(error).__name__}: {error}"
-        ) from error
-    builder = scope.get(function)
-    if not callable(builder):
-        offered = [n for n, v in scope.items() if callable(v) and not n.startswith("_")]
-        raise UnsupportedSourceError(
-            f"{where}: the file has no such function; it has {', '.join(offered) or 'none'}"
-        )
-    try:
-        built = builder()
-    except Exception as error:
-        raise TraceError(f"{where} failed with {type(error).__name__}: {error}") from error
+    built = _build(path, function, where)
     if isinstance(built, tuple) and len(built) == 2:
         module, inputs = built
     elif hasattr(built, "example_inputs"):
@@ -58,6 +43,25 @@ def load_python(path: Path, function: str) -> ArchGraph:
         raise UnsupportedSourceError(
             f"{where}: must return (module, example_inputs), got {type(built).__name__}"
         )
-    return trace(
-        module, inputs, name=function if function != "build" else path.stem, source="python"
-    )
+    name = path.stem if function == "build" else function
+    return trace(module, inputs, name=name, source="python")
+
+
+def _build(path: Path, function: str, where: str) -> Any:
+    sys.path.insert(0, str(path.parent))  # as for a script: it may import its neighbours
+    try:
+        scope = runpy.run_path(str(path))
+        builder = scope.get(function)
+        if not callable(builder):
+            offered = [n for n, v in scope.items() if callable(v) and not n.startswith("_")]
+            raise UnsupportedSourceError(
+                f"{where}: the file has no such function; it has {', '.join(offered) or 'none'}"
+            )
+        return builder()
+    except NarfastError:
+        raise
+    except (Exception, SystemExit) as error:
+        line = next(iter(str(error).splitlines()), "")
+        raise TraceError(f"{where}: running it failed: {type(error).__name__}: {line}") from error
+    finally:
+        sys.path.remove(str(path.parent))
