@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -85,7 +86,7 @@ def test_search_json(run, zoo_path):
     shared = hits[0]["shared_motifs"]
     assert sum(m["size"] * m["count"] for m in shared) == load("fake:plain_3").num_nodes
     assert all(m["count"] == m["query_count"] for m in shared)
-    assert set(shared[0]) == {"motif_id", "size", "count", "query_count", "operators"}
+    assert set(shared[0]) == {"motif_id", "size", "count", "query_count", "operators", "exact"}
 
 
 def test_search_table(run, zoo_path):
@@ -166,6 +167,24 @@ def test_shared_motifs_count_both_sides():
         assert motif.count == theirs[motif.motif_id].count
     assert sum(m.size * m.count for m in far) < sum(m.size * m.count for m in near)
     assert summarize(query).macro_nodes == sum(m.count for m in own.values())
+
+
+def widened(graph):
+    """The same operators and edges with other attributes."""
+    attr = np.where(graph.op == by_name("conv").id, pack_attributes(kernel=7), graph.attr)
+    return replace(graph, attr=attr.astype(np.uint32))
+
+
+def test_motifs_that_differ_in_attributes_are_similar():
+    query = load("fake:plain_4")
+    (shared,) = shared_motifs(query, [widened(query)])
+    similar = [motif for motif in shared if not motif.exact]
+    largest = max(similar, key=lambda motif: motif.size * motif.count)
+    exact = next(iter(motifs_of(GraphBatch.from_graphs([query]))[0].values()))
+    assert (largest.size, largest.count) == (exact.size, exact.count)
+    assert largest.count == largest.query_count
+    assert largest.operators == exact.operators.replace("conv3x3", "conv")
+    assert all(motif.exact for motif in shared_motifs(query, [query])[0])
 
 
 # ---- encode

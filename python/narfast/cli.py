@@ -230,7 +230,7 @@ def zoo_build(
             directory,
             identifiers,
             encoder=model,
-            encoder_source=encoder,
+            encoder_source=_lasting(encoder),
             workers=workers,
             timeout=timeout,
             fresh=fresh,
@@ -321,7 +321,7 @@ def zoo_embed(directory: _ZooDir, encoder: _EncoderOption = "default") -> None:
 
     zoo = Zoo.open(directory)
     with _bar("embedding", "structures") as progress:
-        zoo.embed(_encoder(encoder), source=encoder, progress=progress)
+        zoo.embed(_encoder(encoder), source=_lasting(encoder), progress=progress)
     typer.echo(f"{directory}: {len(zoo)} structures embedded", err=True)
 
 
@@ -381,6 +381,11 @@ def _encoder(source: str) -> Encoder:
 
     encoder: Encoder = ArchitectureEncoder.from_pretrained(source)
     return encoder
+
+
+def _lasting(encoder: str) -> str:
+    """Return a name of an encoder that holds in every working folder."""
+    return encoder if encoder == "default" else str(Path(encoder).resolve())
 
 
 def _filter(family: str | None, max_params: int | None) -> Callable[[Architecture], bool] | None:

@@ -85,22 +85,28 @@ def _print_shared(
     table.add_column("operators", overflow="fold")
     weight: dict[str, int] = {}
     sample: dict[str, SharedMotif] = {}
+    query_count: dict[str, int] = {}
     for _, motifs in best:
         for motif in motifs:
             gain = motif.size * min(motif.count, motif.query_count)
             weight[motif.motif_id] = weight.get(motif.motif_id, 0) + gain
             sample[motif.motif_id] = motif
+            # What is left of the query to compare without attributes differs from hit to hit.
+            query_count[motif.motif_id] = max(motif.query_count, query_count.get(motif.motif_id, 0))
     counts = [{motif.motif_id: motif.count for motif in motifs} for _, motifs in best]
     rows = sorted(sample, key=lambda key: (-weight[key], key))
     for key in rows[:_SHARED_ROWS]:
         motif = sample[key]
         table.add_row(
-            key[:8],
+            ("" if motif.exact else "≈ ") + key[:8],
             str(motif.size),
-            str(motif.query_count),
+            str(query_count[key]),
             *(str(found.get(key, "")) for found in counts),
             escape(motif.operators),
         )
+    if not all(sample[key].exact for key in rows[:_SHARED_ROWS]):
+        table.caption = "≈ the same operators with other attributes (widths, kernels, groups)"
+        table.caption_justify = "left"
     if rows:
         console.print(table)
     elif hits:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from narfast import operators
 from narfast.graph import ArchGraph, GraphBatch
@@ -25,6 +26,7 @@ __all__ = [
 _KERNELS = {1: "1", 2: "2", 3: "3", 4: "5", 5: "7", 6: "9+", 7: "16+"}
 _EQUAL_WIDTH = 8  # as many output channels as input channels
 _CHAIN_LENGTH = 12
+_SIMILAR_SIZE = 3
 
 
 @dataclass(frozen=True)
@@ -46,13 +48,18 @@ class MotifCount:
 
 @dataclass(frozen=True)
 class SharedMotif:
-    """A motif of both a query (``query_count`` times) and a hit (``count`` times)."""
+    """A motif of both a query (``query_count`` times) and a hit (``count`` times).
+
+    Where ``exact`` is false the two motifs have the same operators and edges but other attributes,
+    such as widths or kernel sizes; ``motif_id`` is then the hash without attributes.
+    """
 
     motif_id: str
     size: int
     count: int
     query_count: int
     operators: str
+    exact: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -110,32 +117,51 @@ def operator_label(op: int, attr: int) -> str:
 
 def motifs_of(batch: GraphBatch) -> list[dict[str, MotifCount]]:
     """Mine every graph of a batch; return its motifs by id, largest ``size * count`` first."""
+    return [
+        {motif.motif_id: motif for motif, _ in sorted(found, key=lambda item: _weight(item[0]))}
+        for found in _mined(batch)
+    ]
+
+
+def _weight(motif: MotifCount | SharedMotif) -> tuple[int, int, str]:
+    count = motif.count
+    if isinstance(motif, SharedMotif):
+        count = min(count, motif.query_count)
+    return -motif.size * count, -motif.size, motif.motif_id
+
+
+def _mined(batch: GraphBatch) -> list[list[tuple[MotifCount, ArchGraph]]]:
+    """Return, for every graph, its motifs with the subgraph of one occurrence of each."""
     macro = coarsen(batch, mine(batch))
     result = []
-    for graph in range(len(batch)):
-        begin, end = int(macro.instance_ptr[graph]), int(macro.instance_ptr[graph + 1])
-        identifiers = [
-            f"{int(high):016x}{int(low):016x}" for high, low in macro.motif_id[begin:end]
-        ]
-        counts = Counter(identifiers)
+    for number, graph in enumerate(batch):
+        begin, end = int(macro.instance_ptr[number]), int(macro.instance_ptr[number + 1])
+        counts: Counter[str] = Counter()
         first: dict[str, int] = {}
-        for place, identifier in enumerate(identifiers, begin):
+        for place, (high, low) in enumerate(macro.motif_id[begin:end].tolist(), begin):
+            identifier = f"{high:016x}{low:016x}"
+            counts[identifier] += 1
             first.setdefault(identifier, place)
         found = []
         for identifier, count in counts.items():
             place = first[identifier]
-            members = macro.member[macro.member_ptr[place] : macro.member_ptr[place + 1]]
-            nodes = members.astype(np.int64) + int(batch.node_ptr[graph])
-            labels = [
-                operator_label(op, attr)
-                for op, attr in zip(
-                    batch.op[nodes].tolist(), batch.attr[nodes].tolist(), strict=True
-                )
-            ]
-            found.append(MotifCount(identifier, len(members), count, _chain(labels)))
-        found.sort(key=lambda motif: (-motif.size * motif.count, -motif.size, motif.motif_id))
-        result.append({motif.motif_id: motif for motif in found})
+            block = _induced(graph, macro.member[macro.member_ptr[place] :][: macro.sizes[place]])
+            labels = map(operator_label, block.op.tolist(), block.attr.tolist())
+            found.append(
+                (MotifCount(identifier, block.num_nodes, count, _chain(list(labels))), block)
+            )
+        result.append(found)
     return result
+
+
+def _induced(graph: ArchGraph, members: NDArray[np.int32]) -> ArchGraph:
+    """Return the subgraph of some nodes, ascending, with the edges among them."""
+    local = {node: place for place, node in enumerate(members.tolist())}
+    inputs = [[local[s] for s in graph.inputs(node).tolist() if s in local] for node in local]
+    in_ptr = np.zeros(len(members) + 1, dtype=np.int64)
+    np.cumsum([len(sources) for sources in inputs], out=in_ptr[1:])
+    in_src = np.array([source for sources in inputs for source in sources], dtype=np.int32)
+    return ArchGraph(graph.op[members], graph.attr[members], in_ptr, in_src)
 
 
 def summarize(graph: ArchGraph) -> NetworkSummary:
@@ -166,24 +192,55 @@ def summarize(graph: ArchGraph) -> NetworkSummary:
 
 
 def shared_motifs(query: ArchGraph, hits: Sequence[ArchGraph]) -> list[list[SharedMotif]]:
-    """Return, for each hit, the motifs that it has in common with the query, weightiest first."""
-    own, *others = motifs_of(GraphBatch.from_graphs([query, *hits]))
+    """Return, for each hit, the motifs that it has in common with the query.
+
+    Exact ones come first, then those that differ in attributes only; within each kind the
+    weightiest first.
+    """
+    own, *others = _mined(GraphBatch.from_graphs([query, *hits]))
+    own_ids = {motif.motif_id: motif for motif, _ in own}
     result = []
     for other in others:
-        shared = [
-            SharedMotif(key, motif.size, motif.count, own[key].count, motif.operators)
-            for key, motif in other.items()
-            if key in own
-        ]
-        shared.sort(
-            key=lambda motif: (
-                -motif.size * min(motif.count, motif.query_count),
-                -motif.size,
+        other_ids = {motif.motif_id for motif, _ in other}
+        exact = [
+            SharedMotif(
                 motif.motif_id,
+                motif.size,
+                motif.count,
+                own_ids[motif.motif_id].count,
+                motif.operators,
             )
+            for motif, _ in other
+            if motif.motif_id in own_ids
+        ]
+        similar = _similar(
+            [pair for pair in own if pair[0].motif_id not in other_ids],
+            [pair for pair in other if pair[0].motif_id not in own_ids],
         )
-        result.append(shared)
+        result.append(sorted(exact, key=_weight) + sorted(similar, key=_weight))
     return result
+
+
+def _similar(
+    own: Sequence[tuple[MotifCount, ArchGraph]], other: Sequence[tuple[MotifCount, ArchGraph]]
+) -> list[SharedMotif]:
+    """Match motifs with their attributes left out; blocks of a few operators say too little."""
+    groups: list[dict[str, tuple[int, ArchGraph]]] = []
+    for pairs in (own, other):
+        large = [(motif, block) for motif, block in pairs if motif.size >= _SIMILAR_SIZE]
+        bare = [replace(block, attr=np.zeros_like(block.attr)) for _, block in large]
+        counts: dict[str, tuple[int, ArchGraph]] = {}
+        for (motif, _), block in zip(large, bare, strict=True):
+            key = block.structural_hash
+            counts[key] = (counts.get(key, (0, block))[0] + motif.count, block)
+        groups.append(counts)
+    return [
+        SharedMotif(
+            key, block.num_nodes, count, groups[0][key][0], _chain(block.op_names()), exact=False
+        )
+        for key, (count, block) in groups[1].items()
+        if key in groups[0]
+    ]
 
 
 def _chain(labels: Sequence[str]) -> str:
