@@ -120,3 +120,25 @@ def test_zero_rows_score_zero(count, dim, seed):
     vectors[0] = 0
     _, scores = VectorIndex(vectors).search(vectors[:1], count)
     assert not scores.any()
+
+
+def test_a_badly_connected_graph_is_made_up_for():
+    class Broken:
+        """Finds one neighbour of the first query and all of the others."""
+
+        def __init__(self, hnsw):
+            self.hnsw = hnsw
+
+        def search(self, queries, count, **options):
+            found = self.hnsw.search(queries, count, **options)
+            found.counts[0] = 1
+            found.keys[0, 1:] = 2**63
+            return found
+
+    vectors = np.random.default_rng(5).normal(size=(300, 8))
+    index = VectorIndex(vectors, exact_limit=10)
+    index._hnsw = Broken(index._hnsw)
+    rows, scores = index.search(vectors[:3], 5)
+    expected_rows, expected_scores = VectorIndex(vectors).search(vectors[:3], 5)
+    assert rows[0].tolist() == expected_rows[0].tolist()
+    np.testing.assert_allclose(scores, expected_scores, atol=1e-6)

@@ -182,16 +182,24 @@ class VectorIndex:
         wanted = min(len(self), max(width * self.settings.oversample, width + 16))
         hits = np.empty((len(unit), width), dtype=np.int64)
         cosines = np.empty((len(unit), width), dtype=np.float32)
-        for row, query in enumerate(unit):
-            found = self._hnsw.search(query, wanted, threads=1, dtype="f32").keys
-            candidates = np.sort(np.asarray(found, dtype=np.int64))
-            if len(candidates) < width:  # a badly connected graph: be right rather than fast
-                candidates = np.arange(len(self), dtype=np.int64)
+        step = max(1, _SCAN_BYTES // (4 * wanted * self.dim))
+        for start in range(0, len(unit), step):
+            queries = unit[start : start + step]
+            stop = start + len(queries)
+            found = self._hnsw.search(queries, wanted, threads=1, dtype="f32")
+            keys = np.asarray(found.keys, dtype=np.int64).reshape(len(queries), wanted)
+            # Where the graph is badly connected usearch finds fewer and pads the rest.
+            short = np.atleast_1d(getattr(found, "counts", wanted)) < wanted
+            keys[np.broadcast_to(short, len(queries))] = 0
             # f16 distances rank the candidates only roughly: the stored f32 rows decide.
-            scores = self.vectors[candidates] @ query
-            best = top_k(scores, width)
-            hits[row] = candidates[best]
-            cosines[row] = scores[best]
+            scores = np.matmul(self.vectors[keys], queries[:, :, None])[:, :, 0]
+            order = np.lexsort((keys, -scores), axis=-1)[:, :width]
+            hits[start:stop] = np.take_along_axis(keys, order, axis=1)
+            cosines[start:stop] = np.take_along_axis(scores, order, axis=1)
+            for row in np.flatnonzero(short):  # be right rather than fast
+                hits[start + row], cosines[start + row] = (
+                    part[0] for part in self._scan(queries[row : row + 1], width, None)
+                )
         return hits, cosines
 
     def _empty(self) -> Any:
