@@ -58,9 +58,9 @@ def test_cleaning_equals_the_slow_oracle(edges: list[tuple[str, str]]) -> None:
 
 def test_cleaning_a_long_chain_is_linear() -> None:
     names = ["ReluBackward", "TBackward", "torch::autograd::AccumulateGrad"]
-    chain = [f"{names[i % 3]}-{i}" for i in range(200_000)]
+    chain = [f"{names[i % 3]}-{i}" for i in range(30_000)]
     nodes, edges = clean_edges(list(itertools.pairwise(chain)))
-    assert len(nodes) == len(edges) + 1 == 66_666
+    assert len(nodes) == len(edges) + 1 == 9_999
 
 
 def test_cleaning_refuses_absurdly_many_joined_edges() -> None:
@@ -103,8 +103,8 @@ def test_absurd_names_are_unknown_operators_and_cost_no_time() -> None:
 
 
 def test_a_long_chain_becomes_a_graph() -> None:
-    names = [f"ReluBackward-{i}" for i in range(300_000)]
-    assert from_nodes(names, itertools.pairwise(range(300_000))).num_nodes == 300_000
+    names = [f"ReluBackward-{i}" for i in range(100_000)]
+    assert from_nodes(names, itertools.pairwise(range(100_000))).num_nodes == 100_000
 
 
 def test_a_folder_is_no_record(tmp_path: Path) -> None:

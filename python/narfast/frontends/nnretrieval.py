@@ -58,11 +58,6 @@ class _EdgeList:
             self.append(edge)
 
     def append(self, edge: Edge) -> None:
-        if len(self.edges) >= _EDGE_LIMIT:
-            raise InvalidGraphError(
-                f"more than {_EDGE_LIMIT:,} edges after joining around skipped nodes: "
-                "this is not a network"
-            )
         number = len(self.edges)
         self.edges.append(edge)
         self._out_of.setdefault(edge[0], []).append(number)
@@ -80,6 +75,11 @@ class _EdgeList:
         out_of = self._out_of.pop(node, [])
         before = [edge for i in into if (edge := self.edges[i]) is not None]
         after = [edge for i in out_of if (edge := self.edges[i]) is not None]
+        if len(self.edges) + len(before) * len(after) > _EDGE_LIMIT:
+            raise InvalidGraphError(
+                f"more than {_EDGE_LIMIT:,} edges after joining around skipped nodes: "
+                "this is not a network"
+            )
         for i in (*into, *out_of):
             self.edges[i] = None
         for source, _ in before:
