@@ -123,24 +123,94 @@ std::optional<Tensor> cast(const Tensor& a, DataType to) {
   return result;
 }
 
+/// The elements of `a` at `starts + index * steps` for every index below `counts`, in row order, with
+/// `steps` as element strides: slices, reversals and transpositions of small tensors.
+Tensor strided(const Tensor& a, std::int64_t start, const Integers& steps, const Integers& counts) {
+  Tensor result;
+  result.type = a.type;
+  result.decoded = true;
+  result.dims = counts;
+  result.elements = 1;
+  for (const std::int64_t count : counts) result.elements *= count;
+  Integers index(counts.size(), 0);
+  std::int64_t at = start;
+  for (std::int64_t n = 0; n < result.elements; ++n) {
+    if (is_float(a.type)) {
+      result.reals.push_back(a.reals[static_cast<std::size_t>(at)]);
+    } else {
+      result.integers.push_back(a.integers[static_cast<std::size_t>(at)]);
+    }
+    for (std::size_t axis = counts.size(); axis-- > 0;) {
+      at += steps[axis];
+      if (++index[axis] < counts[axis]) break;
+      at -= steps[axis] * counts[axis];
+      index[axis] = 0;
+    }
+  }
+  return result;
+}
+
+Integers element_strides(const Integers& dims) {
+  Integers strides(dims.size(), 1);
+  for (std::size_t axis = dims.size(); axis-- > 1;) strides[axis - 1] = strides[axis] * dims[axis];
+  return strides;
+}
+
 std::optional<Tensor> sliced(const Tensor& a, const Integers& starts, const Integers& ends,
                              const Integers& axes, const Integers& steps) {
-  if (a.dims.size() != 1 || starts.size() != 1 || ends.size() != 1 || is_float(a.type)) {
-    return std::nullopt;
+  if (a.elements == 0 || starts.size() != ends.size()) return std::nullopt;
+  const auto rank = static_cast<std::int64_t>(a.dims.size());
+  Integers strides = element_strides(a.dims);
+  Integers counts = a.dims;
+  std::vector<bool> taken(a.dims.size(), false);
+  std::int64_t first = 0;
+  for (std::size_t i = 0; i < starts.size(); ++i) {
+    std::int64_t axis = i < axes.size() ? axes[i] : static_cast<std::int64_t>(i);
+    if (axis < 0) axis += rank;
+    const std::int64_t step = i < steps.size() ? steps[i] : 1;
+    if (axis < 0 || axis >= rank || taken[static_cast<std::size_t>(axis)]) return std::nullopt;
+    if (step == 0 || step > kMaxDecoded || step < -kMaxDecoded) return std::nullopt;
+    const auto at = static_cast<std::size_t>(axis);
+    taken[at] = true;
+    const std::int64_t size = a.dims[at];
+    // Backwards, positions run from size - 1 down to -1, one before the first.
+    const std::int64_t low = step > 0 ? 0 : -1;
+    const std::int64_t high = step > 0 ? size : size - 1;
+    const auto bound = [&](std::int64_t v) {
+      v = std::clamp(v, -size - 1, size);
+      return std::clamp(v < 0 ? v + size : v, low, high);
+    };
+    const std::int64_t from = bound(starts[i]);
+    const std::int64_t span = step > 0 ? bound(ends[i]) - from : from - bound(ends[i]);
+    const std::int64_t stride = step > 0 ? step : -step;
+    counts[at] = span <= 0 ? 0 : (span + stride - 1) / stride;
+    first += from * strides[at];
+    strides[at] *= step;
   }
-  if ((!axes.empty() && axes != Integers{0}) || (!steps.empty() && steps != Integers{1})) {
-    return std::nullopt;
+  for (const std::int64_t count : counts) {
+    if (count == 0) first = 0;
   }
-  const std::int64_t size = a.elements;
-  const auto bound = [size](std::int64_t v) {
-    v = std::clamp(v, -size, size);
-    return v < 0 ? v + size : v;
-  };
-  Integers values;
-  for (std::int64_t i = bound(starts[0]); i < bound(ends[0]); ++i) {
-    values.push_back(a.integers[static_cast<std::size_t>(i)]);
+  return strided(a, first, strides, counts);
+}
+
+std::optional<Tensor> transposed(const Tensor& a, const Integers* perm) {
+  const std::size_t rank = a.dims.size();
+  if (perm != nullptr && perm->size() != rank) return std::nullopt;
+  const Integers strides = element_strides(a.dims);
+  Integers steps;
+  Integers counts;
+  std::vector<bool> taken(rank, false);
+  for (std::size_t i = 0; i < rank; ++i) {
+    const std::int64_t axis =
+        perm != nullptr ? (*perm)[i] : static_cast<std::int64_t>(rank - 1 - i);
+    if (axis < 0 || axis >= static_cast<std::int64_t>(rank)) return std::nullopt;
+    const auto at = static_cast<std::size_t>(axis);
+    if (taken[at]) return std::nullopt;
+    taken[at] = true;
+    steps.push_back(strides[at]);
+    counts.push_back(a.dims[at]);
   }
-  return vector_of(std::move(values));
+  return strided(a, 0, steps, counts);
 }
 
 /// The tensor a Constant node carries, which need not be copied.
@@ -263,6 +333,11 @@ const Tensor* Inference::evaluate(const FlatNode& node) {
     if (!starts || !ends) return nullptr;
     auto result = sliced(a, *starts, *ends, list(node, "axes", 3).value_or(Integers{}),
                          list(node, "steps", 4).value_or(Integers{}));
+    return result ? keep(std::move(*result)) : nullptr;
+  }
+  if (type == "Transpose") {
+    const Attribute* perm = model_.attribute(node, "perm");
+    auto result = transposed(a, perm != nullptr ? &perm->integers : nullptr);
     return result ? keep(std::move(*result)) : nullptr;
   }
   if (type == "ReduceProd") {

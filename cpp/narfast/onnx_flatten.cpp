@@ -48,7 +48,8 @@ class Flattener {
     return static_cast<ValueId>(flat_.values.size() - 1);
   }
   void declare(const Frame& frame, const std::vector<ValueInfo>& infos);
-  void define(Frame& frame, std::string_view name, ValueId id, const std::string& by);
+  void define(Frame& frame, std::string_view name, ValueId id, std::string_view what,
+              const Node* by = nullptr);
   ValueId resolve(const Frame& frame, std::string_view name, const Node* reader) const;
   void emit(FlatNode::Kind kind, const Node* node, std::int32_t scope,
             std::span<const ValueId> inputs, std::span<const ValueId> outputs);
@@ -88,11 +89,13 @@ void Flattener::declare(const Frame& frame, const std::vector<ValueInfo>& infos)
   }
 }
 
-void Flattener::define(Frame& frame, std::string_view name, ValueId id, const std::string& by) {
-  if (!frame.names.emplace(name, id).second) {
-    throw InvalidGraph("the value \"" + printable(name) + "\" is produced twice, the second time by " +
-                       by + "; every value needs a name of its own");
-  }
+void Flattener::define(Frame& frame, std::string_view name, ValueId id, std::string_view what,
+                       const Node* by) {
+  if (frame.names.emplace(name, id).second) return;
+  std::string producer(what);
+  if (by != nullptr) producer += describe(*by);
+  throw InvalidGraph("the value \"" + printable(name) + "\" is produced twice, the second time by " +
+                     producer + "; every value needs a name of its own");
 }
 
 ValueId Flattener::resolve(const Frame& frame, std::string_view name, const Node* reader) const {
@@ -143,7 +146,7 @@ void Flattener::body(Frame& frame, const std::vector<Node>& nodes, int depth) {
   for (const Node& node : nodes) {
     charge(node.outputs.size());
     for (const std::string_view name : node.outputs) {
-      if (!name.empty()) define(frame, name, new_value({}), describe(node));
+      if (!name.empty()) define(frame, name, new_value({}), "", &node);
     }
   }
   std::vector<ValueId> inputs;
@@ -186,7 +189,7 @@ void Flattener::call(const Frame& frame, const Node& node, const Function& funct
   for (std::size_t i = 0; i < function.inputs.size(); ++i) {
     const ValueId argument =
         i < node.inputs.size() ? resolve(frame, node.inputs[i], &node) : kOmitted;
-    define(inner, function.inputs[i], argument, "the function " + printable(function.name));
+    define(inner, function.inputs[i], argument, "the inputs of the function called by ", &node);
   }
   active_.push_back(&function);
   body(inner, function.nodes, depth);
@@ -210,7 +213,7 @@ std::vector<ValueId> Flattener::subgraph(const Frame& frame, const Node& node, c
     FlatValue value;
     value.origin = FlatValue::Origin::kInitializer;
     value.initializer = &tensor;
-    define(inner, tensor.name, new_value(value), "an initializer of " + describe(node));
+    define(inner, tensor.name, new_value(value), "an initializer of ", &node);
   }
   for (std::size_t i = 0; i < graph.inputs.size(); ++i) {
     ValueId id = i < arguments.size() ? arguments[i] : kOmitted;
@@ -220,7 +223,7 @@ std::vector<ValueId> Flattener::subgraph(const Frame& frame, const Node& node, c
       value.origin = FlatValue::Origin::kConstant;
       id = new_value(value);
     }
-    define(inner, graph.inputs[i].name, id, "an input of the body of " + describe(node));
+    define(inner, graph.inputs[i].name, id, "an input of the body of ", &node);
   }
   body(inner, graph.nodes, depth);
   declare(inner, graph.values);
@@ -409,8 +412,9 @@ const Attribute* FlatModel::attribute(const FlatNode& n, std::string_view name) 
 
 std::string describe(const Node& node) {
   std::string text = "node ";
-  if (!node.name.empty()) text += "'" + printable(node.name) + "' ";
-  return text + "(" + printable(node.type) + ") at byte " + std::to_string(node.offset);
+  if (!node.name.empty()) text.append("'").append(printable(node.name)).append("' ");
+  text.append("(").append(printable(node.type)).append(") at byte ");
+  return text.append(std::to_string(node.offset));
 }
 
 FlatModel flatten(const Model& model) { return Flattener(model).run(); }

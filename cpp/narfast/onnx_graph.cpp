@@ -185,12 +185,12 @@ void Builder::inputs() {
 }
 
 Spelling Builder::lookup(const Node& node) {
-  const std::string full = spelling_of(node);
-  auto found = find_spelling(Frontend::kOnnx, full);
+  auto found = node.domain.empty() ? find_spelling(Frontend::kOnnx, node.type)
+                                   : find_spelling(Frontend::kOnnx, spelling_of(node));
   // Other domains (com.microsoft above all) spell fused and older operators by a bare name.
   if (!found && !node.domain.empty()) found = find_spelling(Frontend::kOnnx, node.type);
   if (found) return *found;
-  ++unknown_[printable(full)];
+  ++unknown_[printable(spelling_of(node))];
   const auto has = [&](std::string_view part) {
     return node.type.find(part) != std::string_view::npos;
   };
@@ -338,6 +338,13 @@ void Builder::embed_or_index(const FlatNode& flat) {
     } else {
       set_outputs(flat, {Kind::kAuxiliary, add(ids().gather, {}, {index.node})});
     }
+    return;
+  }
+  // A view by strides: everything, laid flat and picked up again in another shape.
+  const Shape& whole = facts_.input(flat, 0).shape;
+  if (index.kind == Kind::kConstant && whole.rank == 1 && flat.node->type == "Gather" &&
+      whole.elements() > 1 && facts_.input(flat, 1).shape.elements() == whole.elements()) {
+    set_outputs(flat, table);
     return;
   }
   // Picking at places that are fixed by the design is slicing; only data can make it a gather.

@@ -1,0 +1,389 @@
+"""The ONNX frontend against the `onnx` package, against files that cannot be read any other way,
+and against everything that is not a readable ONNX file."""
+
+from __future__ import annotations
+
+import os
+import struct
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from exports import VARIANTS, export, trained_looks
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+from narfast import _core, operators
+from narfast.errors import (
+    CorruptFileError,
+    InvalidGraphError,
+    NarfastError,
+    UnsupportedSourceError,
+)
+from narfast.frontends.onnx import load_onnx, load_onnx_files
+from narfast.graph import ArchGraph, canonicalize
+
+FUZZ = Path(__file__).parent / "data" / "fuzz" / "onnx"
+
+
+def f32(name: str, *shape: int) -> onnx.TensorProto:
+    return numpy_helper.from_array(np.full(shape, 0.5, np.float32), name)
+
+
+def i64(name: str, values: list[int]) -> onnx.TensorProto:
+    return numpy_helper.from_array(np.array(values, np.int64), name)
+
+
+def small_model(**options: object) -> onnx.ModelProto:
+    """Convolution, batch norm, relu, pooling, classifier."""
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["x", "w"], ["a"], kernel_shape=[3, 3], strides=[2, 2]),
+            helper.make_node("BatchNormalization", ["a", "s", "b", "m", "v"], ["n"]),
+            helper.make_node("Relu", ["n"], ["r"]),
+            helper.make_node("GlobalAveragePool", ["r"], ["p"]),
+            helper.make_node("Flatten", ["p"], ["f"]),
+            helper.make_node("Gemm", ["f", "fc"], ["y"], transB=1),
+        ],
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 3, 32, 32])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 10])],
+        [f32("w", 8, 3, 3, 3), *(f32(n, 8) for n in "sbmv"), f32("fc", 10, 8)],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], **options)
+
+
+def save(tmp_path: Path, model: onnx.ModelProto, name: str = "model.onnx") -> Path:
+    path = tmp_path / name
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def assert_agrees(path: Path) -> None:
+    """The reader's structure is that of the onnx package."""
+    theirs = onnx.load(path, load_external_data=False)
+    ours = _core.inspect_onnx(str(path))
+    assert ours["ir_version"] == theirs.ir_version
+    assert ours["opset"] == next(o.version for o in theirs.opset_import if o.domain == "")
+    assert [(n[1], n[2], n[3]) for n in ours["nodes"]] == [
+        (n.op_type, list(n.input), list(n.output)) for n in theirs.graph.node
+    ]
+    assert {k: (v[0], v[1]) for k, v in ours["initializers"].items()} == {
+        t.name: (t.data_type, list(t.dims)) for t in theirs.graph.initializer
+    }
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, padding=1)
+        self.norm = nn.BatchNorm2d(8)
+        self.mix = nn.Conv2d(8, 8, 3, padding=1, groups=8)
+        self.token_norm = nn.LayerNorm(8)
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.head = nn.Linear(8, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.relu(self.norm(self.conv(x)))
+        x = x + nn.functional.silu(self.mix(x))
+        x = self.token_norm(x.flatten(2).transpose(1, 2))
+        x = x + self.attention(x, x, x, need_weights=False)[0]
+        return self.head(x.mean(1))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_exports_agree_with_onnx_package(tmp_path: Path, variant: str) -> None:
+    torch.manual_seed(0)
+    path = tmp_path / "net.onnx"
+    export(trained_looks(Net()), (torch.rand(1, 3, 8, 8),), path, variant)
+    assert_agrees(path)
+    graph = load_onnx(path)
+    assert graph.meta.name == "net"
+    assert graph.meta.source == graph.meta.trace_kind == "onnx"
+    assert graph.meta.input_shape == (1, 3, 8, 8)
+    assert graph.meta.unknown_ops == {}
+    counts = Counter(canonicalize(graph).op_names())
+    assert counts["conv"] == 2
+    assert counts["attention"] == 1
+    assert counts["silu"] == 1
+    assert counts["batch_norm"] == 0
+
+
+def test_helper_model(tmp_path: Path) -> None:
+    path = save(tmp_path, small_model())
+    assert_agrees(path)
+    graph = load_onnx(path)
+    names = ["input", "conv", "batch_norm", "relu", "global_avg_pool", "reshape", "linear"]
+    assert graph.op_names() == names
+    conv = operators.pack_attributes(
+        kernel=3, stride=2, groups=1, in_channels=3, out_channels=8, spatial_rank=2
+    )
+    assert graph.attr[1] == conv
+    assert graph.attr[6] == operators.pack_attributes(in_channels=8, out_channels=10)
+    # Running statistics are not learnt parameters.
+    assert graph.meta.params == 8 * 27 + 2 * 8 + 80
+    assert graph.meta.input_shape == (-1, 3, 32, 32)
+
+
+@pytest.mark.parametrize("opset", [7, 9, 11, 12, 13, 15, 18, 21])
+def test_axes_in_every_opset(tmp_path: Path, opset: int) -> None:
+    """Axes moved from attributes to inputs; softmax changed its default axis."""
+    as_input = opset >= 18
+    mean = (
+        helper.make_node("ReduceMean", ["x", "axes"], ["a"], keepdims=0)
+        if as_input
+        else helper.make_node("ReduceMean", ["x"], ["a"], axes=[-2, -1], keepdims=0)
+    )
+    graph = helper.make_graph(
+        [mean, helper.make_node("Softmax", ["a"], ["y"])],
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 8, 4, 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [i64("axes", [-2, -1])] if as_input else [],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+    raw = load_onnx(save(tmp_path, model))
+    assert raw.op_names() == ["input", "mean", "softmax"]
+    assert raw.attr[1] == operators.pack_attributes(space_axes=True)
+    # (1, 8) is left: axis 1, the default before opset 13, is the last one too.
+    assert raw.attr[2] == operators.pack_attributes(last_axis=True)
+
+
+def test_every_operator_of_the_default_domain_is_known() -> None:
+    """All but those of text processing, which no network of layers contains."""
+    text = {"ImageDecoder", "RegexFullMatch", "StringConcat", "StringNormalizer", "StringSplit"}
+    text |= {"TfIdfVectorizer", "If", "Loop", "Scan", "SequenceMap"}  # control flow is inlined
+    schemas = {s.name for s in onnx.defs.get_all_schemas() if s.domain == ""}
+    missing = {name for name in schemas if operators.lookup("onnx", name) is None}
+    assert missing == text
+
+
+def _varint(value: int) -> bytes:
+    out = b""
+    while value >= 0x80:
+        out += bytes([value & 0x7F | 0x80])
+        value >>= 7
+    return out + bytes([value])
+
+
+def _field(number: int, payload: bytes) -> bytes:
+    return _varint(number << 3 | 2) + _varint(len(payload)) + payload
+
+
+def _model(graph: bytes) -> bytes:
+    return b"\x08\x08" + _field(8, b"\x10\x11") + _field(7, graph)
+
+
+def test_five_gigabytes_of_weights_cost_nothing(tmp_path: Path) -> None:
+    """A sparse file: reading its weights would take seconds, and onnx cannot load it at all."""
+    size = 5 * 2**30
+    small = small_model()
+    graph = small.graph.SerializeToString()
+    dims = b"".join(b"\x08" + _varint(d) for d in (size // 4,))
+    tensor_head = dims + b"\x10\x01" + _field(8, b"huge") + _varint(9 << 3 | 2) + _varint(size)
+    initializer = _varint(5 << 3 | 2) + _varint(len(tensor_head) + size) + tensor_head
+    graph_size = len(initializer) + size + len(graph)
+    head = b"\x08\x08" + _field(8, b"\x10\x11") + _varint(7 << 3 | 2) + _varint(graph_size)
+    path = tmp_path / "huge.onnx"
+    with path.open("wb") as file:
+        file.write(head + initializer)
+        file.seek(size, os.SEEK_CUR)
+        file.write(graph)
+    start = time.perf_counter()
+    huge = load_onnx(path)
+    elapsed = time.perf_counter() - start
+    assert huge.same_structure(load_onnx(save(tmp_path, small)))
+    assert huge.meta.params == 8 * 27 + 2 * 8 + 80 + size // 4
+    assert elapsed < 0.5
+
+
+def test_external_data_is_not_opened(tmp_path: Path) -> None:
+    model = small_model()
+    inside = load_onnx(save(tmp_path, model))
+    folder = tmp_path / "external"
+    folder.mkdir()
+    onnx.save(
+        model,
+        folder / "model.onnx",
+        save_as_external_data=True,
+        location="weights.bin",
+        size_threshold=0,
+    )
+    (folder / "weights.bin").unlink()
+    outside = load_onnx(folder / "model.onnx")
+    assert outside.same_structure(inside)
+    assert outside.meta.params == inside.meta.params
+
+
+def test_many_files_on_threads(tmp_path: Path) -> None:
+    paths = [save(tmp_path, small_model(), f"{i}.onnx") for i in range(6)]
+    paths[2].write_bytes(b"not a model")
+    paths[4] = tmp_path / "absent.onnx"
+    one = load_onnx_files(paths, num_threads=1)
+    two = load_onnx_files(paths, num_threads=2)
+    for first, second in zip(one, two, strict=True):
+        if isinstance(first, ArchGraph):
+            assert isinstance(second, ArchGraph)
+            assert first.same_structure(second)
+            assert first.meta == second.meta
+        else:
+            assert type(first) is type(second)
+            assert str(first) == str(second)
+    assert [isinstance(r, ArchGraph) for r in two] == [True, True, False, True, False, True]
+
+
+def _chain(length: int) -> bytes:
+    """`length` relu nodes in a row, written by hand: onnx would need minutes."""
+    relu = _field(4, b"Relu")
+    names = [b"%x" % i for i in range(length + 1)]
+    nodes = b"".join(
+        _field(1, _field(1, a) + _field(2, b) + relu)
+        for a, b in zip(names, names[1:], strict=False)
+    )
+    value = _field(1, names[0]), _field(1, names[-1])
+    return _model(nodes + _field(11, value[0]) + _field(12, value[1]))
+
+
+def test_the_gil_is_released(tmp_path: Path) -> None:
+    path = tmp_path / "chain.onnx"
+    path.write_bytes(_chain(200_000))
+    ticks = 0
+    reader = threading.Thread(target=load_onnx, args=(path,))
+    reader.start()
+    while reader.is_alive():
+        ticks += 1
+        time.sleep(0.001)
+    # With the GIL held throughout, this thread would have got a handful of turns at most.
+    assert ticks > 10
+
+
+@pytest.mark.slow
+def test_two_million_nodes_in_a_row(tmp_path: Path) -> None:
+    path = tmp_path / "chain.onnx"
+    path.write_bytes(_chain(1_999_999))
+    assert load_onnx(path).num_nodes == 2_000_000
+    path.write_bytes(_chain(2_000_001))
+    with pytest.raises(InvalidGraphError, match="more than 2000000"):
+        load_onnx(path)
+
+
+OTHER_FORMATS = {
+    "empty": b"",
+    "text": b"# a text file, not a model\n" * 4,
+    "json": b'{"model_type": "bert", "hidden_size": 768}',
+    "zip": b"PK\x03\x04" + bytes(60),
+    "pickle": b"\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00}\x94.",
+    "png": b"\x89PNG\r\n\x1a\n" + bytes(60),
+    "safetensors": struct.pack("<Q", 20) + b'{"a":{}}' + bytes(40),
+    "gguf": b"GGUF\x03\x00\x00\x00" + bytes(20),
+    "another protobuf": b"\x08\x01\x12\x03abc",
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_FORMATS)
+def test_other_formats_are_recognised(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "file.onnx"
+    path.write_bytes(OTHER_FORMATS[kind])
+    with pytest.raises(UnsupportedSourceError, match=r"file\.onnx: not an ONNX file"):
+        load_onnx(path)
+
+
+def test_paths_that_lead_nowhere(tmp_path: Path) -> None:
+    for path in (tmp_path / "absent.onnx", tmp_path, Path("/dev/null"), tmp_path / ("x" * 300)):
+        with pytest.raises(UnsupportedSourceError, match="cannot read"):
+            load_onnx(path)
+    pipe = tmp_path / "pipe.onnx"
+    os.mkfifo(pipe)
+    with pytest.raises(UnsupportedSourceError, match="regular file"):
+        load_onnx(pipe)
+
+
+def test_a_path_that_is_not_utf8(tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path) + b"/caf\xe9.onnx"
+    Path(os.fsdecode(path)).write_bytes(b"no model, but a name")
+    with pytest.raises(UnsupportedSourceError, match=r"caf\\xe9"):
+        load_onnx(os.fsdecode(path))
+
+
+def test_truncated_files(tmp_path: Path) -> None:
+    """Cut anywhere, a file is refused: never a crash, never half a network."""
+    whole = small_model().SerializeToString()
+    path = tmp_path / "cut.onnx"
+    for length in range(0, len(whole) - 1, 7):
+        path.write_bytes(whole[:length])
+        with pytest.raises((CorruptFileError, UnsupportedSourceError), match=r"cut\.onnx"):
+            load_onnx(path)
+
+
+def test_random_and_flipped_bytes(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    whole = bytearray(small_model().SerializeToString())
+    path = tmp_path / "bad.onnx"
+    read = 0
+    for round_ in range(300):
+        if round_ % 3 == 0:
+            path.write_bytes(random.bytes(int(random.integers(1, 400))))
+        else:
+            flipped = bytearray(whole)
+            for at in random.integers(0, len(whole), 3):
+                flipped[at] = random.integers(256)
+            path.write_bytes(flipped)
+        try:
+            load_onnx(path)
+            read += 1  # a flipped weight byte does not matter
+        except NarfastError as error:
+            assert "bad.onnx" in str(error)
+    assert 0 < read < 200
+
+
+IMPOSSIBLE_GRAPHS = {
+    "cycle": ([("Add", "xb", "a"), ("Relu", "a", "b"), ("Relu", "b", "y")], "cycle"),
+    "dangling": ([("Relu", "z", "y")], "nothing produces"),
+    "no output": ([("Relu", "x", "a")], "nothing produces"),
+    "twice": ([("Relu", "x", "y"), ("Tanh", "x", "y")], "produced twice"),
+    "self": ([("Add", "xy", "y")], "cycle"),
+}
+
+
+@pytest.mark.parametrize("kind", IMPOSSIBLE_GRAPHS)
+def test_impossible_graphs(tmp_path: Path, kind: str) -> None:
+    nodes, message = IMPOSSIBLE_GRAPHS[kind]
+    graph = helper.make_graph(
+        [helper.make_node(t, list(i), list(o)) for t, i, o in nodes],
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])],
+    )
+    with pytest.raises(InvalidGraphError, match=f"model.onnx: .*{message}"):
+        load_onnx(save(tmp_path, helper.make_model(graph)))
+
+
+def test_absurd_claims(tmp_path: Path) -> None:
+    path = tmp_path / "absurd.onnx"
+    huge = b"\x08" + _varint(1 << 60) + b"\x10\x01" + _field(8, b"w")
+    path.write_bytes(_model(_field(5, huge)))
+    assert path.stat().st_size < 100
+    with pytest.raises(CorruptFileError, match=r"absurd\.onnx: damaged at byte \d+.*elements"):
+        load_onnx(path)
+    path.write_bytes(_model(b"\x0a" + _varint(1 << 60)))
+    with pytest.raises(CorruptFileError, match="claims 1152921504606846976 bytes"):
+        load_onnx(path)
+    path.write_bytes(_model(_field(1, _field(4, b"Re\xfflu"))))
+    with pytest.raises(CorruptFileError, match="not UTF-8"):
+        load_onnx(path)
+
+
+@pytest.mark.parametrize("path", sorted(FUZZ.iterdir()), ids=lambda path: path.name)
+def test_findings_of_the_fuzzer(path: Path) -> None:
+    """Inputs that once crashed, hung or misled the reader, and hostile ones written by hand."""
+    try:
+        graph = load_onnx(path)
+    except NarfastError as error:
+        assert path.name in str(error)
+    else:
+        canonicalize(graph)
