@@ -252,7 +252,8 @@ constexpr auto kPasses = std::to_array<Pass>({
     {"fold_parameters", "drop what is computed from parameters and constants alone",
      fold_parameters},
     {"drop_transparent", "drop identity, reshape, cast, dropout and their like", drop_transparent},
-    {"drop_layout_permutes", "drop permutations of the memory layout alone (channels or batch first), join the others",
+    {"drop_layout_permutes",
+     "drop permutations of the memory layout alone (channels or batch first), join the others",
      drop_layout_permutes},
     {"merge_slices", "slices of one value become one split", merge_slices},
     {"fuse_linear", "product with a weight matrix, then a bias: linear", fuse_linear},
@@ -266,13 +267,13 @@ constexpr auto kPasses = std::to_array<Pass>({
     {"absorb_padding", "padding goes into the convolution or pooling after it", absorb_padding},
     {"global_pool", "mean or maximum over all of space: global pooling", global_pool},
     {"pointwise_to_linear", "a dense 1x1 convolution of stride 1: linear", pointwise_to_linear},
+    {"merge_twins", "equal activations or poolings of one value are one", merge_twins},
     {"drop_concat_ratio", "where inputs pile up by concatenation, widths do not count",
      drop_concat_ratio},
     {"drop_scalar_scale", "drop multiplication by, and addition of, a constant number",
      drop_scalar_scale},
     {"fuse_affine", "a learnt scale, then a learnt shift: affine", fuse_affine},
     {"fuse_roll", "two parts of a value, exchanged: roll", fuse_roll},
-    {"merge_twins", "equal activations or poolings of one value are one", merge_twins},
 });
 
 // The attributes that are compared: without bits that only help the passes, or that not every

@@ -535,6 +535,13 @@ Attributes Builder::attributes(const FlatNode& flat, OpId op) const {
     if (flat_.attribute(flat, "axis") != nullptr) return axes(flat, {facts_.integer(flat, "axis", 0)});
     return axes(flat, facts_.reduced_axes(flat));
   }
+  if (op == id.concat) {
+    Attributes a;  // a class token and its like
+    for (const ValueId part : flat_.inputs_of(flat)) {
+      a.param_operand = a.param_operand || state(part).kind == Kind::kConstant;
+    }
+    return a;
+  }
   if (op == id.permute) {
     Attributes a;
     const Attribute* perm = flat_.attribute(flat, "perm");
