@@ -43,13 +43,19 @@ class AttentionFuser {
     int budget = kMaxScoreOperators;
     const NodeId scores = find_scores(graph_.inputs(weights).front(), budget);
     if (scores == kNone) return;
-    join(node, {graph_.inputs(scores)[0], graph_.inputs(scores)[1], value});
+    std::vector<NodeId> inputs = graph_.inputs(scores);
+    inputs.push_back(value);
+    join(node, std::move(inputs));
   }
 
   // The product of queries and keys under the mask, bias and scale; kNone if there is none.
   NodeId find_scores(NodeId node, int& budget) const {
-    if (graph_.op(node) == ops_.matmul)
-      return graph_.inputs(node).size() == 2 ? node : kNone;
+    if (graph_.op(node) == ops_.matmul) {
+      // The queries may be learnt (attention pooling): then the keys are the only operand.
+      const bool learnt_queries = graph_.inputs(node).size() == 1 &&
+                                  graph_.has_attr(node, attr::kConstantFirst);
+      return graph_.inputs(node).size() == 2 || learnt_queries ? node : kNone;
+    }
     const OpId op = graph_.op(node);
     const bool between = op == ops_.add || op == ops_.sub || op == ops_.mul || op == ops_.div ||
                          op == ops_.where || op == ops_.clip || op == ops_.permute;

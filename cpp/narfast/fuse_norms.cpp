@@ -33,6 +33,8 @@ class NormFuser {
       } else if (op == ops_.mul && inputs.size() == 2) {
         const NodeId a = inputs[0], b = inputs[1];
         if (!try_quotient(node, a, inverse_root(b))) try_quotient(node, b, inverse_root(a));
+      } else if (op == ops_.mean && inputs.size() == 1) {
+        try_variance(node);
       } else if ((op == ops_.mul || op == ops_.add) && inputs.size() == 1) {
         absorb_affine(node);
       }
@@ -81,6 +83,13 @@ class NormFuser {
     if (graph_.op(node) != ops_.sub || graph_.inputs(node).size() != 2) return kNone;
     const NodeId x = graph_.inputs(node)[0], mean = graph_.inputs(node)[1];
     return is_unary(mean, ops_.mean) && input(mean) == x ? x : kNone;
+  }
+
+  // mean((x - mean(x))^2)
+  void try_variance(NodeId node) {
+    const NodeId squared = square(input(node));
+    const NodeId x = squared == kNone ? kNone : centred(squared);
+    if (x != kNone) graph_.become(node, ops_.variance, graph_.attr(node), {x});
   }
 
   // y / sqrt(variance): layer norm when y is centred, RMS norm when it is not.

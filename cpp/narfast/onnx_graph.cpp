@@ -293,7 +293,7 @@ void Builder::visit(const FlatNode& flat) {
   set_outputs(flat, {kind, added}, op == ids().max_pool || op == ids().topk);
 }
 
-/// Slices of everything, windows of one element, and concatenations of one value.
+/// Slices of everything, windows of one element, concatenations of one value, and the like.
 bool Builder::changes_nothing(const FlatNode& flat, OpId op) const {
   if (operand(flat, 0).kind == Kind::kConstant) return false;
   if (op == ids().concat) return flat.inputs == 1;
@@ -301,6 +301,13 @@ bool Builder::changes_nothing(const FlatNode& flat, OpId op) const {
     const Shape& before = facts_.input(flat, 0).shape;
     return before.elements() >= 0 && flat.outputs == 1 &&
            facts_.fact(flat_.outputs_of(flat)[0]).shape == before;
+  }
+  if (op == ids().permute && operand(flat, 0).node >= 0) {
+    // ONNX's recurrent layers put directions before the batch; exporters move them back.
+    const OpId before = loose_.op[static_cast<std::size_t>(operand(flat, 0).node)];
+    const Attribute* perm = flat_.attribute(flat, "perm");
+    return operator_table()[before].category == Category::kRecurrent && perm != nullptr &&
+           perm->integers == std::vector<std::int64_t>{0, 2, 1, 3};
   }
   if (op == ids().avg_pool || op == ids().max_pool) {
     const Attributes a = attributes(flat, op);
