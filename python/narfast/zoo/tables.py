@@ -240,7 +240,8 @@ def _read(data: bytes, schema: Any, path: Path, *, required: Sequence[str]) -> A
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(pa.BufferReader(data), use_threads=False)
+        # Not read_table, which imports the much larger dataset machinery.
+        table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise CorruptFileError(f"{path}: not a parquet table ({reason})") from error
