@@ -13,14 +13,16 @@ from __future__ import annotations
 import argparse
 import collections
 import json
+import os
 import platform
 import statistics
 import sys
 import time
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -76,53 +78,73 @@ def measure(source: str, name: str) -> Row:
     )
 
 
-def report(source: str, rows: list[Row]) -> None:
+def summarize(source: str, rows: list[Row]) -> dict[str, Any]:
     loaded = [r for r in rows if not r.error]
-    kinds = collections.Counter(r.trace_kind for r in loaded)
     unknown: collections.Counter[str] = collections.Counter()
     for row in loaded:
         unknown.update(row.unknown_ops)
-    print(f"\n{source} {version(source)}: {len(loaded)} of {len(rows)} loaded, {dict(kinds)}")
+    times = {}
     for what in ("seconds", "build_s", "trace_s", "cpu_s"):
-        times = sorted(getattr(r, what) for r in loaded)
-        low, high = times[len(times) // 10], times[-1 - len(times) // 10]
-        print(f"  {what:8} median {statistics.median(times):.3f}  10%-90% {low:.3f}-{high:.3f}")
-    print(f"  unknown operators: {dict(unknown) or 'none'}")
-    for row in loaded:
-        if row.untraced:
-            print(f"  {row.untraced} parameter tensors not reached: {row.name} ({row.trace_kind})")
+        values = sorted(getattr(r, what) for r in loaded)
+        low, high = values[len(values) // 10], values[-1 - len(values) // 10]
+        times[what] = {"median": statistics.median(values), "p10": low, "p90": high}
+    slowest = sorted(loaded, key=lambda r: -r.cpu_s)[:10]
+    return {
+        "version": version(source),
+        "names": len(rows),
+        "loaded": len(loaded),
+        "trace_kinds": dict(collections.Counter(r.trace_kind for r in loaded)),
+        "times": times,
+        "unknown_ops": dict(unknown),
+        "untraced": {r.name: r.untraced for r in loaded if r.untraced},
+        "slowest": {r.name: {"cpu_s": r.cpu_s, "nodes": r.nodes} for r in slowest},
+        "failed": {r.name: r.error for r in rows if r.error},
+    }
+
+
+def report(source: str, summary: dict[str, Any]) -> None:
+    names, loaded, kinds = (summary[k] for k in ("names", "loaded", "trace_kinds"))
+    print(f"\n{source} {summary['version']}: {loaded} of {names} loaded, {kinds}")
+    for what, t in summary["times"].items():
+        print(f"  {what:8} median {t['median']:.3f}  10%-90% {t['p10']:.3f}-{t['p90']:.3f}")
+    print(f"  unknown operators: {summary['unknown_ops'] or 'none'}")
+    for name, count in summary["untraced"].items():
+        print(f"  {count} parameter tensors not reached: {name}")
     print("  slowest:")
-    for row in sorted(loaded, key=lambda r: -r.seconds)[:10]:
-        print(f"    {row.seconds:6.2f} s  {row.name} ({row.nodes} nodes, {row.trace_kind})")
-    for row in rows:
-        if row.error:
-            print(f"  FAILED {row.name}: {row.error}")
+    for name, row in summary["slowest"].items():
+        print(f"    {row['cpu_s']:6.2f} s of processor time  {name} ({row['nodes']} nodes)")
+    for name, reason in summary["failed"].items():
+        print(f"  FAILED {name}: {reason}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sources", nargs="*", default=list(LIBRARIES))
     parser.add_argument("--every", type=int, default=1, help="take every N-th name")
-    parser.add_argument("--json", type=Path, help="write all rows here")
+    parser.add_argument("--json", type=Path, help="write the summary here")
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    results: dict[str, list[Row]] = {}
+    summaries: dict[str, dict[str, Any]] = {}
     for source in options.sources:
         names = library(source).list_names()[:: options.every]
         measure(source, "resnet18")
-        results[source] = []
+        rows: list[Row] = []
         for i, name in enumerate(names):
-            results[source].append(measure(source, name))
+            rows.append(measure(source, name))
             if sys.stderr.isatty() or i % 100 == 0:
                 print(f"\r{source} {i + 1}/{len(names)}", end="", file=sys.stderr, flush=True)
-        report(source, results[source])
+        summaries[source] = summarize(source, rows)
+        report(source, summaries[source])
     if options.json:
-        machine = {"processor": platform.processor(), "python": platform.python_version()}
-        versions = {name: version(name) for name in ("torch", *options.sources)}
-        rows = {source: [asdict(r) for r in found] for source, found in results.items()}
-        text = json.dumps({"machine": machine, "versions": versions, "rows": rows}, indent=1)
-        options.json.write_text(text)
+        facts = {
+            "machine": platform.machine(),
+            "cores": os.cpu_count(),
+            "load_average": os.getloadavg(),
+            "python": platform.python_version(),
+            "torch": version("torch"),
+        }
+        options.json.write_text(json.dumps({**facts, "sources": summaries}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -85,6 +85,7 @@ _SHORTCUTS: dict[str, Callable[[Any], tuple[str, ...]]] = {
     "layer_norm": lambda func: _LAYER_NORM,
     "group_norm": lambda func: _GROUP_NORM,
     "linear": lambda func: ("input", "weight", "bias"),
+    **dict.fromkeys(("gelu", "silu", "mish", "hardswish", "hardsigmoid"), lambda func: ("input",)),
 }
 
 
@@ -275,7 +276,8 @@ class CaptureMode(TorchFunctionMode):
         """One node for an operator whose shapes PyTorch would work out slowly, in Python."""
         named = {**dict(zip(_SHORTCUTS[name](func), args, strict=False)), **kwargs}
         data, weight, bias = named["input"], named.get("weight"), named.get("bias")
-        if not isinstance(data, torch.Tensor) or not data.requires_grad:
+        in_place = any(a is True for a in args[1:]) or kwargs.get("inplace", False)
+        if not isinstance(data, torch.Tensor) or not data.requires_grad or in_place:
             return func(*args, **kwargs)
         shape = tuple(data.shape)
         fields = {"input": shape}

@@ -107,8 +107,10 @@ class _WeightsOnMeta(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
-        if name in _FILLING and args and isinstance(args[0], torch.Tensor) and args[0].is_meta:
-            return args[0]
+        if name in _FILLING:
+            filled = args[0] if args else kwargs.get("tensor")  # torch.nn.init passes it by name
+            if isinstance(filled, torch.Tensor) and filled.is_meta:
+                return filled
         if name in _ALLOCATING and kwargs.get("device") is None:
             kwargs = {**kwargs, "device": "meta"}
         return func(*args, **kwargs)
