@@ -238,7 +238,7 @@ class ArchitectureEncoder:
             wide_vectors(self.model, self._vocabulary.count(graphs)) if self._vocabulary else None
         )
         deep = self.model.embed_networks(
-            table.index_select(0, macro.motif), macro.size, macro.multiplicity, macro.graph
+            table.index_select(0, macro.motif), macro.size, macro.multiplicity, macro.graph, wide
         )
         return self.model.join(deep, wide)
 

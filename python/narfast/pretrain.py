@@ -395,7 +395,8 @@ class _Trainer:
         label = torch.from_numpy(self.label[networks]).repeat(len(views))
         loss = final.sum() * 0
         if settings.contrast:
-            contrast = supervised_contrast(final, label, temperature=settings.temperature)
+            # On the deep vectors: joined with a good wide part they would be left little to learn.
+            contrast = supervised_contrast(deep, label, temperature=settings.temperature)
             loss = loss + settings.contrast * contrast
         if settings.classify:
             logits = self.module.head(deep)
@@ -418,7 +419,7 @@ class _Trainer:
         with torch.set_grad_enabled(self.config.graph.motif_learning_rate > 0):
             table = model.embed_motifs(*node_tensors(nodes, self.rows))
         deep = model.embed_networks(
-            table.index_select(0, row), macro.size, macro.multiplicity, macro.graph
+            table.index_select(0, row), macro.size, macro.multiplicity, macro.graph, wide
         )
         return deep, model.join(deep, wide)
 

@@ -17,7 +17,8 @@ class MacroEncoder(nn.Module):
     """Graph layers over motif vectors (with size and multiplicity beside them), then readouts.
 
     With ``node_scalars`` each macro node also carries log(1 + operators in it) and log(1 + how
-    often its motif occurs in the network).
+    often its motif occurs in the network). The readouts are merged by a linear map, or by two with
+    ``merge_dim`` between them.
     """
 
     def __init__(
@@ -31,6 +32,8 @@ class MacroEncoder(nn.Module):
         dropout: float,
         out_dim: int,
         node_scalars: bool,
+        merge_dim: int = 0,
+        extra_dim: int = 0,
     ) -> None:
         super().__init__()
         self.node_scalars = node_scalars
@@ -39,11 +42,26 @@ class MacroEncoder(nn.Module):
             make_layer(layer, a, b, dropout=dropout) for a, b in pairwise(widths)
         )
         self.readout = Readout(readouts)
-        merge = len(readouts) > 1 or out_dim != dim
-        self.merge = nn.Linear(dim * len(readouts), out_dim) if merge else nn.Identity()
+        read_dim = dim * len(readouts) + extra_dim
+        self.merge: nn.Module
+        if merge_dim:
+            self.merge = nn.Sequential(
+                nn.LayerNorm(read_dim),
+                nn.Linear(read_dim, merge_dim),
+                nn.GELU(),
+                nn.Linear(merge_dim, out_dim),
+            )
+        else:
+            plain = read_dim == out_dim and len(readouts) == 1
+            self.merge = nn.Identity() if plain else nn.Linear(read_dim, out_dim)
 
     def forward(
-        self, motif_vectors: Tensor, size: Tensor, multiplicity: Tensor, graph: GraphTensors
+        self,
+        motif_vectors: Tensor,
+        size: Tensor,
+        multiplicity: Tensor,
+        graph: GraphTensors,
+        extra: Tensor | None = None,
     ) -> Tensor:
         """Encode S networks.
 
@@ -52,6 +70,7 @@ class MacroEncoder(nn.Module):
             size: int64[n], operators in each macro node.
             multiplicity: int64[n], instances of the same motif in the same network.
             graph: Structure; one segment is one network.
+            extra: float[S, extra_dim], read beside the readouts, where the encoder was built so.
 
         Returns:
             float[S, out_dim], not normalised.
@@ -62,5 +81,6 @@ class MacroEncoder(nn.Module):
             x = torch.cat([x, scalars], dim=1)
         for layer in self.layers:
             x = layer(x, graph)
-        vectors: Tensor = self.merge(self.readout(x, graph.segment_ptr))
+        read = self.readout(x, graph.segment_ptr)
+        vectors: Tensor = self.merge(read if extra is None else torch.cat([read, extra], dim=-1))
         return vectors

@@ -40,6 +40,8 @@ class EncoderConfig:
         node_scalars: Whether macro nodes carry log size and log multiplicity.
         dropout: Probability, in training only.
         deep_dim: Width of the graph neural network's vector.
+        merge_dim: Hidden width between the readouts of a network and its vector; 0 for none.
+        deep_reads_wide: Whether the deep vector is made from the wide one too.
         wide_dim: Width of the Weisfeiler-Lehman part; 0 for none.
         wide_hops: Rounds of refinement of the wide part.
         wide_size: Labels in the vocabulary of the wide part.
@@ -61,6 +63,8 @@ class EncoderConfig:
     node_scalars: bool = True
     dropout: float = 0.1
     deep_dim: int = 128
+    merge_dim: int = 0
+    deep_reads_wide: bool = False
     wide_dim: int = 0
     wide_hops: int = 1
     wide_size: int = 0
@@ -71,6 +75,7 @@ class EncoderConfig:
             _check_range(name, getattr(self, name), 1, _MAX_WIDTH)
         for name in ("motif_layers", "macro_layers"):
             _check_range(name, getattr(self, name), 1, _MAX_LAYERS)
+        _check_range("merge_dim", self.merge_dim, 0, _MAX_WIDTH)
         _check_range("wide_dim", self.wide_dim, 0, _MAX_WIDTH)
         _check_range("wide_hops", self.wide_hops, 0, 8)
         _check_range("wide_size", self.wide_size, 0, 1 << 24)
@@ -91,6 +96,8 @@ class EncoderConfig:
             _check_range("attribute_fields bits", bits, 1, 8)
         if bool(self.wide_dim) != bool(self.wide_share):
             raise ValueError("wide_dim and wide_share must both be zero or both be above zero")
+        if self.deep_reads_wide and not self.wide_dim:
+            raise ValueError("deep_reads_wide needs a wide_dim above zero")
 
     @property
     def dim(self) -> int:
@@ -166,6 +173,8 @@ class ArchitectureModel(nn.Module):
             dropout=config.dropout,
             out_dim=config.deep_dim,
             node_scalars=config.node_scalars,
+            merge_dim=config.merge_dim,
+            extra_dim=config.wide_dim if config.deep_reads_wide else 0,
         )
         if config.wide_dim:
             size = config.wide_size
@@ -183,10 +192,22 @@ class ArchitectureModel(nn.Module):
         return vectors
 
     def embed_networks(
-        self, motif_vectors: Tensor, size: Tensor, multiplicity: Tensor, graph: GraphTensors
+        self,
+        motif_vectors: Tensor,
+        size: Tensor,
+        multiplicity: Tensor,
+        graph: GraphTensors,
+        wide: Tensor | None,
     ) -> Tensor:
-        """Deep vectors float[S, deep_dim] of S networks; see ``MacroEncoder.forward``."""
-        vectors: Tensor = self.macro(motif_vectors, size, multiplicity, graph)
+        """Deep vectors float[S, deep_dim] of S networks.
+
+        ``wide`` is the float[S, wide_dim] of ``project``, None where the encoder has no wide part.
+        See ``MacroEncoder.forward`` for the rest.
+        """
+        extra = None
+        if wide is not None and self.config.deep_reads_wide:
+            extra = nn.functional.normalize(wide, dim=-1) * math.sqrt(wide.shape[-1])
+        vectors: Tensor = self.macro(motif_vectors, size, multiplicity, graph, extra)
         return vectors
 
     def join(self, deep: Tensor, wide: Tensor | None) -> Tensor:
