@@ -19,7 +19,7 @@ from narfast.errors import CorruptFileError, NarfastError
 from narfast.graph import GraphBatch
 from narfast.nn.inputs import OperatorRows, store_vocabulary
 from narfast.nn.model import ArchitectureModel, EncoderConfig
-from narfast.wide import WideVocabulary, principal_axes
+from narfast.wide import WideVocabulary, fit_projection
 from networks import network, tiny_zoo
 
 GRAPHS, _ = tiny_zoo()
@@ -44,7 +44,7 @@ def make_encoder(*, wide: bool = True, **settings: Any) -> ArchitectureEncoder:
     )
     model = ArchitectureModel(config)
     if wide:
-        axes = principal_axes(vocabulary.count(batch), len(vocabulary.label), 8)
+        axes = fit_projection(vocabulary.count(batch), len(vocabulary.label), 8, axes=4, seed=0)
         store_vocabulary(model, vocabulary, axes)
     return ArchitectureEncoder(model, training={"note": "random"})
 

@@ -40,7 +40,7 @@ from narfast.nn.losses import ContextScorer, context_contrast, supervised_contra
 from narfast.nn.model import ArchitectureModel, EncoderConfig
 from narfast.pretrain_config import PretrainConfig
 from narfast.pretrain_state import Progress, load_checkpoint, restore, save_checkpoint
-from narfast.wide import WideVocabulary, principal_axes
+from narfast.wide import WideVocabulary, fit_projection
 
 __all__ = ["PretrainConfig", "family_quality", "run"]
 
@@ -212,16 +212,19 @@ class _Trainer:
 
     def _fit_wide(self, vocabulary: WideVocabulary) -> None:
         counts = vocabulary.count(self.graphs)
-        axes = principal_axes(
+        encoder = self.module.model.config
+        projection = fit_projection(
             counts,
             len(vocabulary.label),
-            self.module.model.config.wide_dim,
+            encoder.wide_dim,
+            axes=encoder.wide_axes,
+            seed=self.config.seed,
             labels=self.labels,
         )
-        store_vocabulary(self.module.model, vocabulary, axes)
+        store_vocabulary(self.module.model, vocabulary, projection)
         if self.module.wide_table is not None:
             with torch.no_grad():
-                self.module.wide_table.copy_(torch.from_numpy(axes))
+                self.module.wide_table.copy_(torch.from_numpy(projection))
 
     def _data_fingerprint(self) -> str:
         digest = hashlib.sha256()

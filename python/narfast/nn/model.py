@@ -43,6 +43,7 @@ class EncoderConfig:
         merge_dim: Hidden width between the readouts of a network and its vector; 0 for none.
         deep_reads_wide: Whether the deep vector is made from the wide one too.
         wide_dim: Width of the Weisfeiler-Lehman part; 0 for none.
+        wide_axes: Principal axes among the ``wide_dim`` columns; the others are random.
         wide_hops: Rounds of refinement of the wide part.
         wide_size: Labels in the vocabulary of the wide part.
         wide_share: Part of the cosine that the wide part decides, in [0, 1].
@@ -66,6 +67,7 @@ class EncoderConfig:
     merge_dim: int = 0
     deep_reads_wide: bool = False
     wide_dim: int = 0
+    wide_axes: int = 64
     wide_hops: int = 1
     wide_size: int = 0
     wide_share: float = 0.0
@@ -77,6 +79,7 @@ class EncoderConfig:
             _check_range(name, getattr(self, name), 1, _MAX_LAYERS)
         _check_range("merge_dim", self.merge_dim, 0, _MAX_WIDTH)
         _check_range("wide_dim", self.wide_dim, 0, _MAX_WIDTH)
+        _check_range("wide_axes", self.wide_axes, 0, _MAX_WIDTH)
         _check_range("wide_hops", self.wide_hops, 0, 8)
         _check_range("wide_size", self.wide_size, 0, 1 << 24)
         _check_range("dropout", self.dropout, 0.0, 1.0)
