@@ -1,0 +1,83 @@
+"""The zoo inside the package: whole, made by the frontends and the encoder that ship beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import narfast
+from narfast.zoo import DEFAULT_ZOO, Zoo
+
+
+@pytest.fixture(scope="module")
+def zoo():
+    return Zoo.open("default")
+
+
+def test_it_is_whole_and_small(zoo):
+    assert zoo.verify() == []
+    assert sum(path.stat().st_size for path in DEFAULT_ZOO.iterdir()) < 8e6
+    info = zoo.info()
+    assert info["distinct"] == len(zoo) > 1000
+    assert info["by_source"]["timm"] > 1300
+    assert info["by_source"]["torchvision"] >= 118
+
+
+def test_names_of_one_structure_are_together(zoo):
+    assert zoo["timm:resnet50"].row == zoo["torchvision:resnet50"].row
+    assert zoo["timm:mobilenetv2_100"].row == zoo["torchvision:mobilenet_v2"].row
+    assert zoo["timm:vit_base_patch16_224"].row == zoo["torchvision:vit_b_16"].row
+    assert zoo["timm:resnet50"].row != zoo["timm:resnet101"].row
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "timm:resnet18",
+        "timm:convnext_atto",
+        "timm:vit_tiny_patch16_224",
+        "timm:swin_tiny_patch4_window7_224",
+        "timm:efficientnet_b0",
+        "timm:mixer_s16_224",
+        "torchvision:mobilenet_v3_small",
+        "torchvision:squeezenet1_0",
+    ],
+)
+def test_it_is_what_the_frontends_read_today(zoo, name):
+    graph = narfast.load(name)
+    entry = zoo[name]
+    assert graph.structural_hash == entry.structural_hash, "make the shipped zoo again"
+    record = next(record for record in entry.records if record.id == name)
+    assert (record.params, record.family) == (graph.meta.params, graph.meta.family)
+
+
+def test_its_vectors_are_by_the_shipped_encoder(zoo):
+    encoder = narfast.ArchitectureEncoder.from_pretrained("default")
+    assert zoo.manifest.encoder["fingerprint"] == encoder.fingerprint, "run 'narfast zoo embed'"
+    rows = list(range(0, len(zoo), 97))
+    vectors = encoder.encode([zoo[row].graph for row in rows])
+    np.testing.assert_allclose(vectors, zoo.embeddings[rows], atol=1e-4)
+
+
+def test_a_search_in_a_process_of_its_own():
+    environment = {**os.environ, "PYTHONPATH": str(Path(narfast.__file__).parents[1])}
+    result = subprocess.run(
+        [sys.executable, "-m", "narfast", "search", "timm:resnet50", "-k", "5", "--json"],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=120,
+        check=True,
+    )
+    hits = json.loads(result.stdout)
+    assert len(hits) == 5
+    assert "resnet50" in hits[0]["names"]
+    assert hits[0]["score"] == pytest.approx(1.0, abs=1e-5)
+    assert hits[0]["shared_motifs"][0]["count"] == 12  # identity bottlenecks
+    assert sum(hit["family"] == "resnet" for hit in hits) >= 3
