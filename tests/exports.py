@@ -108,7 +108,7 @@ def strip(path: Path) -> bytes:
 def main(archive: str, *sources: str) -> None:
     """Adds every variant of `sources` to the zip file `archive`; failures are printed."""
     torch.set_num_threads(1)
-    with zipfile.ZipFile(archive, "a", zipfile.ZIP_DEFLATED, compresslevel=9) as fixture:
+    with zipfile.ZipFile(archive, "a", zipfile.ZIP_LZMA) as fixture:
         there = set(fixture.namelist())
         for source in sources:
             for variant in VARIANTS:
@@ -124,7 +124,7 @@ def main(archive: str, *sources: str) -> None:
                         continue
                     # A fixed date: the same exports give the same archive.
                     fixture.writestr(
-                        zipfile.ZipInfo(name), strip(path), zipfile.ZIP_DEFLATED, compresslevel=9
+                        zipfile.ZipInfo(name), strip(path), zipfile.ZIP_LZMA
                     )
                 print(source, variant, flush=True)
 
