@@ -123,9 +123,7 @@ def main(archive: str, *sources: str) -> None:
                         print(f"{source} {variant}: {type(error).__name__}: {error}"[:200])
                         continue
                     # A fixed date: the same exports give the same archive.
-                    fixture.writestr(
-                        zipfile.ZipInfo(name), strip(path), zipfile.ZIP_LZMA
-                    )
+                    fixture.writestr(zipfile.ZipInfo(name), strip(path), zipfile.ZIP_LZMA)
                 print(source, variant, flush=True)
 
 

@@ -62,7 +62,8 @@ py::tuple wrap(onnx::RawGraph raw) {
 void bind_onnx(py::module_& m) {
   m.def(
       "read_onnx",
-      [](const std::vector<std::string>& paths, int num_threads) {
+      [](const std::vector<py::bytes>& names, int num_threads) {
+        const std::vector<std::string> paths(names.begin(), names.end());
         std::vector<Outcome> outcomes(paths.size());
         {
           const py::gil_scoped_release unlocked;

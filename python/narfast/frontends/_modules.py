@@ -93,6 +93,10 @@ def copy_module(
                 if buffer is not None:
                     part._buffers[name] = place(buffer)
     module.eval()
+    for part in module.modules():
+        # Memory is no concern here, and written into a view an activation is hard to recognise.
+        if getattr(part, "inplace", False) is True:
+            part.inplace = False  # type: ignore[assignment]
     return module, {id(p): p.numel() for p in module.parameters()}
 
 

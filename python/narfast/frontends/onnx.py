@@ -1,5 +1,7 @@
-"""ONNX files as raw graphs. The file's structure is read by the C++ core: weight bytes are never
-read, external data files never opened, and the `onnx` package is not needed.
+"""ONNX files as raw graphs.
+
+A file's structure is read by the C++ core: weight bytes are never read, external data files never
+opened, and the `onnx` package is not needed.
 """
 
 from __future__ import annotations
@@ -56,7 +58,7 @@ def load_onnx_files(
             kind, message = outcome
             results.append(getattr(errors, kind)(message))
             continue
-        *arrays, facts = outcome
+        op, attr, in_ptr, in_src, facts = outcome
         meta = GraphMeta(
             name=Path(os.fsdecode(name)).stem,
             source="onnx",
@@ -65,5 +67,5 @@ def load_onnx_files(
             input_shape=facts["input_shape"],
             unknown_ops=facts["unknown_ops"],
         )
-        results.append(ArchGraph(*arrays, meta=meta))
+        results.append(ArchGraph(op, attr, in_ptr, in_src, meta))
     return results
