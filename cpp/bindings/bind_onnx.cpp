@@ -110,11 +110,12 @@ void bind_onnx(py::module_& m) {
         return result;
       },
       "path"_a,
-      "The top-level structure of an ONNX file as Python objects (copies), for tests and debugging.");
+      "The top-level structure of an ONNX file as Python objects (copies), for tests and "
+      "debugging.");
   py::register_exception_translator([](std::exception_ptr error) {
     const auto raise = [](const char* message) {
-      PyErr_SetString(
-          py::module_::import("narfast.errors").attr("UnsupportedSourceError").ptr(), message);
+      PyErr_SetString(py::module_::import("narfast.errors").attr("UnsupportedSourceError").ptr(),
+                      message);
     };
     try {
       if (error) std::rethrow_exception(error);

@@ -40,7 +40,8 @@ narfast::GraphBatch read_batch(Bytes bytes) {
   narfast::NodeId local = 0;
   while (!bytes.empty() && batch.op.size() < 4096) {
     const std::uint8_t head = bytes.byte();
-    batch.op.push_back(static_cast<narfast::OpId>(raw ? bytes.byte() * 2u : bytes.byte() % operators));
+    batch.op.push_back(
+        static_cast<narfast::OpId>(raw ? bytes.byte() * 2u : bytes.byte() % operators));
     batch.attr.push_back(head & 0x80 ? bytes.word() : 0);
     for (int i = 0; i < (head & 3); ++i) {
       const int back = bytes.byte();
@@ -71,7 +72,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   } catch (const narfast::InvalidGraph&) {
     return 0;
   }
-  const narfast::PassMask all = ~narfast::PassMask{0} >> (32 - narfast::canonicalization_passes().size());
+  const narfast::PassMask all =
+      ~narfast::PassMask{0} >> (32 - narfast::canonicalization_passes().size());
   const narfast::GraphBatch canonical = narfast::canonicalize(batch.view(), all, 1);
   narfast::validate(canonical.view());
   // Canonical means: doing it again changes nothing.

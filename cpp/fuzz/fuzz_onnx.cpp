@@ -24,7 +24,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::vector<narfast::Graph> graphs{raw.graph};
   const narfast::GraphBatch batch = narfast::concatenate(graphs);
   narfast::validate(batch.view());
-  const narfast::PassMask all = ~narfast::PassMask{0} >> (32 - narfast::canonicalization_passes().size());
+  const narfast::PassMask all =
+      ~narfast::PassMask{0} >> (32 - narfast::canonicalization_passes().size());
   narfast::validate(narfast::canonicalize(batch.view(), all, 1).view());
   return 0;
 }

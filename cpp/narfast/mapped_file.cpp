@@ -34,7 +34,7 @@ MappedFile::MappedFile(const std::string& path) {
   // O_NONBLOCK: a named pipe must be refused below, not waited for.
   const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (file.fd < 0) refuse(path, std::strerror(errno));
-  struct stat info {};
+  struct stat info{};
   if (::fstat(file.fd, &info) != 0) refuse(path, std::strerror(errno));
   if (S_ISDIR(info.st_mode)) refuse(path, "it is a directory");
   if (!S_ISREG(info.st_mode)) refuse(path, "it is not a regular file");

@@ -60,10 +60,11 @@ std::optional<double> arithmetic(std::string_view type, double a, double b) {
 template <typename T>
 std::optional<Tensor> binary(std::string_view type, const Tensor& a, const Tensor& b,
                              const std::vector<T>& av, const std::vector<T>& bv,
-                             std::vector<T> Tensor::*out) {
+                             std::vector<T> Tensor::* out) {
   if (av.empty() || bv.empty()) return std::nullopt;
   if (av.size() != bv.size() && av.size() != 1 && bv.size() != 1) return std::nullopt;
-  const bool like_a = av.size() > bv.size() || (av.size() == bv.size() && a.dims.size() >= b.dims.size());
+  const bool like_a =
+      av.size() > bv.size() || (av.size() == bv.size() && a.dims.size() >= b.dims.size());
   Tensor result;
   result.dims = like_a ? a.dims : b.dims;
   result.type = a.type;
@@ -123,8 +124,8 @@ std::optional<Tensor> cast(const Tensor& a, DataType to) {
   return result;
 }
 
-/// The elements of `a` at `starts + index * steps` for every index below `counts`, in row order, with
-/// `steps` as element strides: slices, reversals and transpositions of small tensors.
+/// The elements of `a` at `starts + index * steps` for every index below `counts`, in row order,
+/// with `steps` as element strides: slices, reversals and transpositions of small tensors.
 Tensor strided(const Tensor& a, std::int64_t start, const Integers& steps, const Integers& counts) {
   Tensor result;
   result.type = a.type;

@@ -94,8 +94,9 @@ void Flattener::define(Frame& frame, std::string_view name, ValueId id, std::str
   if (frame.names.emplace(name, id).second) return;
   std::string producer(what);
   if (by != nullptr) producer += describe(*by);
-  throw InvalidGraph("the value \"" + printable(name) + "\" is produced twice, the second time by " +
-                     producer + "; every value needs a name of its own");
+  throw InvalidGraph("the value \"" + printable(name) +
+                     "\" is produced twice, the second time by " + producer +
+                     "; every value needs a name of its own");
 }
 
 ValueId Flattener::resolve(const Frame& frame, std::string_view name, const Node* reader) const {

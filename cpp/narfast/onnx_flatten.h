@@ -20,18 +20,18 @@ inline constexpr ValueId kOmitted = -1;
 struct FlatValue {
   enum class Origin : std::uint8_t { kNode, kInput, kInitializer, kConstant };
   Origin origin = Origin::kNode;
-  std::int32_t producer = -1;             ///< index into FlatModel::nodes, for kNode
-  const Tensor* initializer = nullptr;    ///< for kInitializer
-  const ValueInfo* declared = nullptr;    ///< declared type and shape, if any
+  std::int32_t producer = -1;           ///< index into FlatModel::nodes, for kNode
+  const Tensor* initializer = nullptr;  ///< for kInitializer
+  const ValueInfo* declared = nullptr;  ///< declared type and shape, if any
 };
 
 /// A node of the flat list. kAlias hands its input on; kSelect merges the branches of an If.
 struct FlatNode {
   enum class Kind : std::uint8_t { kOperator, kAlias, kSelect };
   Kind kind = Kind::kOperator;
-  const Node* node = nullptr;   ///< the call or If for the synthetic kinds
-  std::int32_t scope = -1;      ///< index into FlatModel::scopes: where attribute references lead
-  std::uint32_t first = 0;      ///< operands[first, first + inputs + outputs)
+  const Node* node = nullptr;  ///< the call or If for the synthetic kinds
+  std::int32_t scope = -1;     ///< index into FlatModel::scopes: where attribute references lead
+  std::uint32_t first = 0;     ///< operands[first, first + inputs + outputs)
   std::uint32_t inputs = 0;
   std::uint32_t outputs = 0;
 };
@@ -49,7 +49,7 @@ struct FlatModel {
   std::vector<ValueId> operands;
   std::vector<FlatValue> values;
   std::vector<Scope> scopes;
-  std::vector<ValueId> inputs;   ///< graph inputs that are not initializers
+  std::vector<ValueId> inputs;  ///< graph inputs that are not initializers
   std::vector<ValueId> outputs;
 
   [[nodiscard]] std::span<const ValueId> inputs_of(const FlatNode& n) const {

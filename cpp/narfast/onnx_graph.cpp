@@ -202,13 +202,15 @@ Spelling Builder::lookup(const Node& node) {
 }
 
 /// Operands whose values reach the result. Weights, bounds and states usually are constants, and
-/// where they are not they are data; but what a cast or reshape takes its type or shape from is not.
+/// where they are not they are data; but what a cast or reshape takes its type or shape from is
+/// not.
 std::span<const ValueId> Builder::data_operands(const FlatNode& flat,
                                                 const Spelling& spelling) const {
   const auto all = flat_.inputs_of(flat);
   const bool cut = spelling.data_inputs == 0 ||
                    (spelling.data_inputs > 0 && has_trait(spelling.op, trait::kTransparent));
-  return cut ? all.first(std::min(all.size(), static_cast<std::size_t>(spelling.data_inputs))) : all;
+  return cut ? all.first(std::min(all.size(), static_cast<std::size_t>(spelling.data_inputs)))
+             : all;
 }
 
 std::vector<NodeId> Builder::edges(std::span<const ValueId> operands, bool weighted) const {
@@ -289,7 +291,8 @@ void Builder::visit(const FlatNode& flat) {
                     : weighted                 ? Kind::kData
                                                : Kind::kAuxiliary;
   // An auxiliary value keeps all its sources: it is looked at only where nothing else is left.
-  const NodeId added = add(op, attributes(flat, op), edges(operands, weighted || kind == Kind::kAuxiliary));
+  const NodeId added =
+      add(op, attributes(flat, op), edges(operands, weighted || kind == Kind::kAuxiliary));
   set_outputs(flat, {kind, added}, op == ids().max_pool || op == ids().topk);
 }
 
@@ -410,8 +413,7 @@ bool Builder::fused(const FlatNode& flat) {
   if (type == "SkipLayerNormalization" || type == "SkipSimplifiedLayerNormalization") {
     if (!data(0) || !data(1)) return false;
     const NodeId sum = add(ids().add, {}, {operand(flat, 0).node, operand(flat, 1).node});
-    const OpId norm =
-        type == "SkipLayerNormalization" ? ids().layer_norm : ids().rms_norm;
+    const OpId norm = type == "SkipLayerNormalization" ? ids().layer_norm : ids().rms_norm;
     set_outputs(flat, {Kind::kData, add(norm, {}, {sum})});
     const auto outputs = flat_.outputs_of(flat);
     if (outputs.size() > 3 && outputs[3] != kOmitted) {
@@ -469,7 +471,8 @@ Attributes Builder::convolution(const FlatNode& flat, OpId op) const {
     a.square = a.square && side == kernel.front();
   }
   a.spatial_rank = to_int(static_cast<std::int64_t>(kernel.size()));
-  for (const std::int64_t stride : numbers("strides")) a.stride = std::max(a.stride, to_int(stride));
+  for (const std::int64_t stride : numbers("strides"))
+    a.stride = std::max(a.stride, to_int(stride));
   for (const std::int64_t d : numbers("dilations")) a.dilation = std::max(a.dilation, to_int(d));
   const std::int64_t groups = std::max<std::int64_t>(facts_.integer(flat, "group", 1), 1);
   a.groups = to_int(groups);
@@ -495,7 +498,8 @@ Attributes Builder::axes(const FlatNode& flat, const std::vector<std::int64_t>& 
   Attributes a;
   using A = std::vector<std::int64_t>;
   a.last_axis = axes.size() == 1 && (axes[0] == -1 || (rank > 0 && axes[0] == rank - 1));
-  a.space_axes = (rank == 3 && axes == A{1}) || (rank == 4 && (axes == A{2, 3} || axes == A{1, 2})) ||
+  a.space_axes = (rank == 3 && axes == A{1}) ||
+                 (rank == 4 && (axes == A{2, 3} || axes == A{1, 2})) ||
                  (rank == 5 && (axes == A{2, 3, 4} || axes == A{1, 2, 3}));
   return a;
 }
@@ -506,9 +510,11 @@ Attributes Builder::constant_operand(const FlatNode& flat, OpId op, std::size_t 
   for (const std::size_t n : at) {
     if (!given(flat, n) || operand(flat, n).kind != Kind::kConstant) continue;
     const Fact& fact = facts_.input(flat, n);
-    const bool one = fact.tensor != nullptr ? fact.tensor->elements == 1 : fact.shape.elements() == 1;
+    const bool one =
+        fact.tensor != nullptr ? fact.tensor->elements == 1 : fact.shape.elements() == 1;
     (one ? a.scalar_operand : a.param_operand) = true;
-    const bool arithmetic = op == ids().add || op == ids().sub || op == ids().mul || op == ids().div;
+    const bool arithmetic =
+        op == ids().add || op == ids().sub || op == ids().mul || op == ids().div;
     if (!one && arithmetic && is_vector(fact.shape)) a.constant_class = 1;
     a.constant_first = n == 0 && (op == ids().sub || op == ids().div || op == ids().pow);
   }
@@ -539,7 +545,8 @@ Attributes Builder::attributes(const FlatNode& flat, OpId op) const {
     return axes(flat, {axis});
   }
   if (info.category == Category::kReduction) {
-    if (flat_.attribute(flat, "axis") != nullptr) return axes(flat, {facts_.integer(flat, "axis", 0)});
+    if (flat_.attribute(flat, "axis") != nullptr)
+      return axes(flat, {facts_.integer(flat, "axis", 0)});
     return axes(flat, facts_.reduced_axes(flat));
   }
   if (op == id.concat) {
@@ -567,7 +574,8 @@ Attributes Builder::attributes(const FlatNode& flat, OpId op) const {
   }
   if (op == id.attention) {
     Attributes a;
-    a.heads = to_int(facts_.integer(flat, flat.node->domain.empty() ? "q_num_heads" : "num_heads", 0));
+    a.heads =
+        to_int(facts_.integer(flat, flat.node->domain.empty() ? "q_num_heads" : "num_heads", 0));
     return a;
   }
   return {};

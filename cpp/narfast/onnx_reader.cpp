@@ -73,7 +73,9 @@ std::int64_t integer_of(const Field& field) {
   return static_cast<std::int64_t>(field.value);
 }
 
-float to_float(std::uint64_t bits) { return std::bit_cast<float>(static_cast<std::uint32_t>(bits)); }
+float to_float(std::uint64_t bits) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(bits));
+}
 
 double half_to_double(std::uint16_t bits) {
   const int exponent = (bits >> 10) & 0x1F;
@@ -156,8 +158,8 @@ void decode_raw(Tensor& tensor, const Field& raw) {
   const auto needed = static_cast<std::uint64_t>(tensor.elements) * width;
   if (raw.bytes.size() != needed) {
     Cursor::fail(raw.offset, "tensor \"" + printable(tensor.name) + "\" has " +
-                                 std::to_string(raw.bytes.size()) + " bytes of data, its shape needs " +
-                                 std::to_string(needed));
+                                 std::to_string(raw.bytes.size()) +
+                                 " bytes of data, its shape needs " + std::to_string(needed));
   }
   if (tensor.elements > kMaxDecoded) return;
   Cursor cursor(raw);
@@ -204,7 +206,8 @@ void append_dims(std::vector<std::int64_t>& dims, const Field& field) {
     }
   }
   if (dims.size() > kMaxRank) {
-    Cursor::fail(field.offset, "a tensor has more than " + std::to_string(kMaxRank) + " dimensions");
+    Cursor::fail(field.offset,
+                 "a tensor has more than " + std::to_string(kMaxRank) + " dimensions");
   }
 }
 
@@ -218,8 +221,8 @@ void count_elements(Tensor& tensor, std::size_t offset) {
     }
     empty = empty || dim == 0;
     if (dim > 0 && tensor.elements > kMaxElements / dim) {
-      Cursor::fail(offset, "tensor \"" + printable(tensor.name) +
-                               "\" claims more than 2^48 elements");
+      Cursor::fail(offset,
+                   "tensor \"" + printable(tensor.name) + "\" claims more than 2^48 elements");
     }
     tensor.elements *= std::max<std::int64_t>(dim, 1);
   }
@@ -519,7 +522,7 @@ void Parser::graph(const Field& message, Graph& graph, int depth) {
         expect(field, Type::kLength);
         ValueInfo value = parse_value(field);
         if (value.name.empty()) Cursor::fail(field.offset, "a graph input or output has no name");
-        auto& list = field.number == 11 ? graph.inputs
+        auto& list = field.number == 11   ? graph.inputs
                      : field.number == 12 ? graph.outputs
                                           : graph.values;
         list.push_back(std::move(value));
@@ -600,7 +603,9 @@ std::string other_format(wire::Bytes bytes) {
   if (starts("GGUF")) return "a GGUF file";
   if (starts("\x1F\x8B")) return "a gzip archive (decompress it first)";
   if (starts("PAR1")) return "a Parquet file";
-  if (starts("\x7F" "ELF")) return "a program";
+  if (starts("\x7F"
+             "ELF"))
+    return "a program";
   if (starts("\x93NUMPY")) return "a NumPy array";
   if (head.size() >= 8 && (head.substr(4, 4) == "TFL3" || head.substr(4, 4) == "ORTM")) {
     return "a FlatBuffers model (TFLite or ORT)";

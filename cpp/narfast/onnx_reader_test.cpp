@@ -77,8 +77,8 @@ TEST_CASE("small tensors are decoded in every encoding") {
     tensor.name = {};  // a view into `file`
     return tensor;
   };
-  const Tensor raw64 = decode(tensor("a", {2}, 7, std::string("\x05\0\0\0\0\0\0\0", 8) +
-                                                      std::string(8, '\xFF')));
+  const Tensor raw64 =
+      decode(tensor("a", {2}, 7, std::string("\x05\0\0\0\0\0\0\0", 8) + std::string(8, '\xFF')));
   CHECK(raw64.integers == std::vector<std::int64_t>{5, -1});
   const Tensor packed = decode(tensor("a", {2}, 7, {}) + message(7, varint(3) + varint(300)));
   CHECK(packed.integers == std::vector<std::int64_t>{3, 300});
@@ -88,7 +88,8 @@ TEST_CASE("small tensors are decoded in every encoding") {
   CHECK(half.reals == std::vector<double>{1.5});
   const Tensor brain = decode(tensor("a", {1}, 16, std::string("\x40\xC0", 2)));
   CHECK(brain.reals == std::vector<double>{-3.0});
-  const Tensor single = decode(tensor("a", {1}, 1, {}) + message(4, std::string("\0\0\x80\x3F", 4)));
+  const Tensor single =
+      decode(tensor("a", {1}, 1, {}) + message(4, std::string("\0\0\x80\x3F", 4)));
   CHECK(single.reals == std::vector<double>{1.0});
   // Data that is elsewhere or has been stripped is no error, it is just not decoded.
   CHECK_FALSE(decode(tensor("a", {2}, 7, {})).decoded);
@@ -114,8 +115,8 @@ TEST_CASE("damaged bytes are refused with the place") {
   CHECK(in_graph(number(1, 7)).find("wire type 0, expected 2") != std::string::npos);
   CHECK(in_graph(node("Re\xFFlu", {}, {})).find("UTF-8") != std::string::npos);
   CHECK(in_graph(message(1, "")).find("op_type") != std::string::npos);
-  CHECK(in_graph(message(5, tensor("w", {std::uint64_t{1} << 60}, 1, {})))
-            .find("2^48 elements") != std::string::npos);
+  CHECK(in_graph(message(5, tensor("w", {std::uint64_t{1} << 60}, 1, {}))).find("2^48 elements") !=
+        std::string::npos);
   CHECK(in_graph(message(5, tensor("w", {1U << 30, 1U << 30}, 1, {}))).find("2^48") !=
         std::string::npos);
   CHECK(in_graph(message(5, tensor("w", {~std::uint64_t{0}}, 1, {}))).find("negative") !=
@@ -150,7 +151,8 @@ TEST_CASE("other formats are recognised") {
 TEST_CASE("subgraphs nest, within limits") {
   const auto nested = [](int depth) {
     std::string graph = node("Relu", {"x"}, {"y"});
-    for (int i = 0; i < depth; ++i) graph = node("If", {"c"}, {"y"}, subgraph("then_branch", graph));
+    for (int i = 0; i < depth; ++i)
+      graph = node("If", {"c"}, {"y"}, subgraph("then_branch", graph));
     return model(graph);
   };
   CHECK(message_of(nested(32)) == "");
@@ -159,9 +161,8 @@ TEST_CASE("subgraphs nest, within limits") {
 }
 
 TEST_CASE("functions, opsets of other domains, and unknown fields") {
-  const std::string function = message(
-      25, message(1, "f") + message(10, "mine") + message(4, "a") + message(5, "b") +
-              node("Relu", {"a"}, {"b"}, {}, 7));
+  const std::string function = message(25, message(1, "f") + message(10, "mine") + message(4, "a") +
+                                               message(5, "b") + node("Relu", {"a"}, {"b"}, {}, 7));
   const std::string file = model(node("f", {"x"}, {"y"}, message(7, "mine")),
                                  message(8, message(1, "mine") + number(2, 1)) + function +
                                      message(1000, "later versions") + number(2000, 5));

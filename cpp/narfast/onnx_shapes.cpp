@@ -60,32 +60,91 @@ enum class Rule : std::uint8_t {
 const std::unordered_map<std::string_view, Rule>& rules() {
   using enum Rule;
   static const std::unordered_map<std::string_view, Rule> table = {
-      {"Add", kBroadcast}, {"Sub", kBroadcast}, {"Mul", kBroadcast}, {"Div", kBroadcast},
-      {"Pow", kBroadcast}, {"Mod", kBroadcast}, {"Max", kBroadcast}, {"Min", kBroadcast},
-      {"Sum", kBroadcast}, {"Mean", kBroadcast}, {"Where", kBroadcast}, {"Equal", kBroadcast},
-      {"Less", kBroadcast}, {"LessOrEqual", kBroadcast}, {"Greater", kBroadcast},
-      {"GreaterOrEqual", kBroadcast}, {"And", kBroadcast}, {"Or", kBroadcast},
-      {"Xor", kBroadcast}, {"PRelu", kSame}, {"BitShift", kBroadcast},
-      {"Conv", kConv}, {"FusedConv", kConv}, {"ConvInteger", kConv}, {"QLinearConv", kConv},
-      {"ConvTranspose", kConvTranspose}, {"MaxPool", kPool}, {"AveragePool", kPool},
-      {"LpPool", kPool}, {"GlobalAveragePool", kGlobalPool}, {"GlobalMaxPool", kGlobalPool},
-      {"GlobalLpPool", kGlobalPool}, {"MatMul", kMatMul}, {"MatMulInteger", kMatMul},
-      {"FusedMatMul", kMatMul}, {"QLinearMatMul", kMatMul}, {"Gemm", kGemm}, {"FusedGemm", kGemm},
-      {"ReduceMean", kReduce}, {"ReduceSum", kReduce}, {"ReduceMax", kReduce},
-      {"ReduceMin", kReduce}, {"ReduceProd", kReduce}, {"ReduceL1", kReduce},
-      {"ReduceL2", kReduce}, {"ReduceLogSum", kReduce}, {"ReduceLogSumExp", kReduce},
-      {"ReduceSumSquare", kReduce}, {"ArgMax", kArgReduce}, {"ArgMin", kArgReduce},
-      {"Reshape", kReshape}, {"Flatten", kFlatten}, {"Transpose", kTranspose},
-      {"Squeeze", kSqueeze}, {"Unsqueeze", kUnsqueeze}, {"Concat", kConcat}, {"Split", kSplit},
-      {"Slice", kSlice}, {"Gather", kGather}, {"GatherND", kGatherNd},
-      {"GatherElements", kLikeIndices}, {"Expand", kExpand}, {"Tile", kSameRank},
-      {"Resize", kSameRank}, {"Upsample", kSameRank}, {"TopK", kSameRank}, {"Pad", kPad},
-      {"CenterCropPad", kSameRank}, {"LSTM", kRecurrent}, {"GRU", kRecurrent},
-      {"RNN", kRecurrent}, {"Shape", kShapeOf}, {"ConstantOfShape", kFilled},
-      {"RandomNormal", kFilled}, {"RandomUniform", kFilled}, {"Range", kVector},
-      {"OneHot", kOneMore}, {"Einsum", kEinsum}, {"DepthToSpace", kSpatial4},
-      {"SpaceToDepth", kSpatial4}, {"GridSample", kSameRank}, {"RoiAlign", kSpatial4},
-      {"MaxRoiPool", kSpatial4}, {"DeformConv", kConv}, {"Size", kFilled},
+      {"Add", kBroadcast},
+      {"Sub", kBroadcast},
+      {"Mul", kBroadcast},
+      {"Div", kBroadcast},
+      {"Pow", kBroadcast},
+      {"Mod", kBroadcast},
+      {"Max", kBroadcast},
+      {"Min", kBroadcast},
+      {"Sum", kBroadcast},
+      {"Mean", kBroadcast},
+      {"Where", kBroadcast},
+      {"Equal", kBroadcast},
+      {"Less", kBroadcast},
+      {"LessOrEqual", kBroadcast},
+      {"Greater", kBroadcast},
+      {"GreaterOrEqual", kBroadcast},
+      {"And", kBroadcast},
+      {"Or", kBroadcast},
+      {"Xor", kBroadcast},
+      {"PRelu", kSame},
+      {"BitShift", kBroadcast},
+      {"Conv", kConv},
+      {"FusedConv", kConv},
+      {"ConvInteger", kConv},
+      {"QLinearConv", kConv},
+      {"ConvTranspose", kConvTranspose},
+      {"MaxPool", kPool},
+      {"AveragePool", kPool},
+      {"LpPool", kPool},
+      {"GlobalAveragePool", kGlobalPool},
+      {"GlobalMaxPool", kGlobalPool},
+      {"GlobalLpPool", kGlobalPool},
+      {"MatMul", kMatMul},
+      {"MatMulInteger", kMatMul},
+      {"FusedMatMul", kMatMul},
+      {"QLinearMatMul", kMatMul},
+      {"Gemm", kGemm},
+      {"FusedGemm", kGemm},
+      {"ReduceMean", kReduce},
+      {"ReduceSum", kReduce},
+      {"ReduceMax", kReduce},
+      {"ReduceMin", kReduce},
+      {"ReduceProd", kReduce},
+      {"ReduceL1", kReduce},
+      {"ReduceL2", kReduce},
+      {"ReduceLogSum", kReduce},
+      {"ReduceLogSumExp", kReduce},
+      {"ReduceSumSquare", kReduce},
+      {"ArgMax", kArgReduce},
+      {"ArgMin", kArgReduce},
+      {"Reshape", kReshape},
+      {"Flatten", kFlatten},
+      {"Transpose", kTranspose},
+      {"Squeeze", kSqueeze},
+      {"Unsqueeze", kUnsqueeze},
+      {"Concat", kConcat},
+      {"Split", kSplit},
+      {"Slice", kSlice},
+      {"Gather", kGather},
+      {"GatherND", kGatherNd},
+      {"GatherElements", kLikeIndices},
+      {"Expand", kExpand},
+      {"Tile", kSameRank},
+      {"Resize", kSameRank},
+      {"Upsample", kSameRank},
+      {"TopK", kSameRank},
+      {"Pad", kPad},
+      {"CenterCropPad", kSameRank},
+      {"LSTM", kRecurrent},
+      {"GRU", kRecurrent},
+      {"RNN", kRecurrent},
+      {"Shape", kShapeOf},
+      {"ConstantOfShape", kFilled},
+      {"RandomNormal", kFilled},
+      {"RandomUniform", kFilled},
+      {"Range", kVector},
+      {"OneHot", kOneMore},
+      {"Einsum", kEinsum},
+      {"DepthToSpace", kSpatial4},
+      {"SpaceToDepth", kSpatial4},
+      {"GridSample", kSameRank},
+      {"RoiAlign", kSpatial4},
+      {"MaxRoiPool", kSpatial4},
+      {"DeformConv", kConv},
+      {"Size", kFilled},
   };
   return table;
 }
@@ -249,8 +308,10 @@ Shape Inference::window(const FlatNode& node, std::span<const std::int64_t> kern
     }
     std::int64_t padding = 0;
     if (pads.size() == 2 * spatial) padding = clamped(pads[i]) + clamped(pads[i + spatial]);
-    const std::int64_t dilation = i < dilations.size() ? std::clamp(dilations[i], std::int64_t{1}, std::int64_t{1} << 20) : 1;
-    const std::int64_t reach = dilation * (std::clamp(kernel[i], std::int64_t{1}, std::int64_t{1} << 20) - 1) + 1;
+    const std::int64_t dilation =
+        i < dilations.size() ? std::clamp(dilations[i], std::int64_t{1}, std::int64_t{1} << 20) : 1;
+    const std::int64_t reach =
+        dilation * (std::clamp(kernel[i], std::int64_t{1}, std::int64_t{1} << 20) - 1) + 1;
     const std::int64_t room = size + padding - reach;
     in.set(axis, room < 0 ? kUnknownDim : (room + (ceil ? stride - 1 : 0)) / stride + 1);
   }
@@ -367,7 +428,8 @@ Shape Inference::infer(const FlatNode& node, std::size_t output) const {
       return output == 0 ? in : Shape{};
     case Rule::kBroadcast: {
       Shape result = in;
-      for (std::size_t i = 1; i < node.inputs; ++i) result = broadcast(result, input(node, i).shape);
+      for (std::size_t i = 1; i < node.inputs; ++i)
+        result = broadcast(result, input(node, i).shape);
       return result;
     }
     case Rule::kConv:
@@ -406,9 +468,9 @@ Shape Inference::infer(const FlatNode& node, std::size_t output) const {
       Shape result = Shape::of_rank(in.rank);
       for (int i = 0; i < in.rank; ++i) {
         const auto at = static_cast<std::size_t>(i);
-        result.set(i, perm && at < perm->size()
-                          ? in.dim(normal_axis((*perm)[at], in.rank))
-                          : perm ? kUnknownDim : in.dim(in.rank - 1 - i));
+        result.set(i, perm && at < perm->size() ? in.dim(normal_axis((*perm)[at], in.rank))
+                      : perm                    ? kUnknownDim
+                                                : in.dim(in.rank - 1 - i));
       }
       return result;
     }
@@ -483,8 +545,8 @@ Shape Inference::infer(const FlatNode& node, std::size_t output) const {
       const Shape& indices = input(node, 1).shape;
       const std::int64_t depth = indices.dim(indices.rank - 1);
       if (!in.known() || !indices.known() || depth < 0 || depth > in.rank) return {};
-      const std::int64_t rank = in.rank + indices.rank - 1 - depth -
-                                clamped(integer(node, "batch_dims", 0));
+      const std::int64_t rank =
+          in.rank + indices.rank - 1 - depth - clamped(integer(node, "batch_dims", 0));
       return rank < 0 || rank > kMaxRank ? Shape{} : Shape::of_rank(static_cast<int>(rank));
     }
     case Rule::kLikeIndices:
@@ -507,7 +569,8 @@ Shape Inference::infer(const FlatNode& node, std::size_t output) const {
       Shape result = in;
       const auto pads = list(node, "pads", 1);
       const auto axes = integers(node, 3);
-      const std::size_t count = axes ? axes->size() : static_cast<std::size_t>(std::max(in.rank, 0));
+      const std::size_t count =
+          axes ? axes->size() : static_cast<std::size_t>(std::max(in.rank, 0));
       if (!pads || pads->size() != 2 * count) {
         return in.known() ? Shape::of_rank(in.rank) : Shape{};
       }
@@ -533,7 +596,7 @@ Shape Inference::infer(const FlatNode& node, std::size_t output) const {
       if (const auto dims = integers(node, 0)) return Shape::of(*dims);
       const std::int64_t rank = in.dim(0);
       return in.rank == 1 && rank >= 0 && rank <= kMaxRank ? Shape::of_rank(static_cast<int>(rank))
-                                                     : Shape{};
+                                                           : Shape{};
     }
     case Rule::kVector:
       return Shape::of_rank(1);
@@ -547,8 +610,8 @@ Shape Inference::infer(const FlatNode& node, std::size_t output) const {
         return {};
       }
       const std::string_view right = equation->text.substr(arrow + 2);
-      const auto letters = std::count_if(right.begin(), right.end(),
-                                         [](char c) { return c != ' '; });
+      const auto letters =
+          std::count_if(right.begin(), right.end(), [](char c) { return c != ' '; });
       return letters > kMaxRank ? Shape{} : Shape::of_rank(static_cast<int>(letters));
     }
   }

@@ -157,7 +157,8 @@ def pack_attributes(
     """
 
 def read_onnx(
-    paths: collections.abc.Sequence[bytes], num_threads: typing.SupportsInt | typing.SupportsIndex = 1
+    paths: collections.abc.Sequence[bytes],
+    num_threads: typing.SupportsInt | typing.SupportsIndex = 1,
 ) -> list:
     """
     Raw graphs of ONNX files: per file (op, attr, in_ptr, in_src, facts), or (name of the error class, message). The result does not depend on num_threads.
