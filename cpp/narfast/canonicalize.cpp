@@ -276,6 +276,8 @@ constexpr auto kPasses = std::to_array<Pass>({
     {"fuse_roll", "two parts of a value, exchanged: roll", fuse_roll},
 });
 
+constexpr int kMaxRounds = 16;
+
 // The attributes that are compared: without bits that only help the passes, or that not every
 // frontend can know.
 Attr compared(OpId op, Attr attr) {
@@ -315,14 +317,27 @@ PassMask pass_mask(const std::vector<std::string_view>& names) {
 }
 
 Graph canonicalize(const GraphView& graph, PassMask passes) {
+  // A pass can uncover work for one before it, so the list is run until nothing changes: the result
+  // is a fixed point. Every change shrinks the graph or moves an operator up in a fixed order, so the
+  // loop ends; the bound is for graphs made to drag it out.
   Rewriter rewriter(graph);
-  for (std::size_t i = 0; i < kPasses.size(); ++i) {
-    if ((passes >> i & 1) == 0) continue;
-    kPasses[i].apply(rewriter);
+  bool cleared = false;
+  for (int round = 0; round < kMaxRounds; ++round) {
+    bool changed = false;
+    for (std::size_t i = 0; i < kPasses.size(); ++i) {
+      if ((passes >> i & 1) == 0) continue;
+      kPasses[i].apply(rewriter);
+      changed |= rewriter.changed();
+      rewriter.compact();
+    }
+    if (changed) continue;
+    if (cleared) break;
+    for (NodeId node = 0; node < rewriter.size(); ++node)
+      rewriter.set_attr(node, compared(rewriter.op(node), rewriter.attr(node)));
+    cleared = true;
+    if (!rewriter.changed()) break;
     rewriter.compact();
   }
-  for (NodeId node = 0; node < rewriter.size(); ++node)
-    rewriter.set_attr(node, compared(rewriter.op(node), rewriter.attr(node)));
   return rewriter.finish();
 }
 

@@ -28,7 +28,9 @@ using PassMask = std::uint32_t;
 /// The mask of passes by name. Throws std::invalid_argument for an unknown name, listing all.
 PassMask pass_mask(const std::vector<std::string_view>& names);
 
-/// Applies the chosen passes to one topologically ordered graph. O(nodes + edges) for each pass.
+/// Applies the chosen passes to one topologically ordered graph, again and again until none finds
+/// anything to do, so that the result is a fixed point. O(nodes + edges) for each pass and round; a
+/// second round, which changes nothing, is all that networks need.
 Graph canonicalize(const GraphView& graph, PassMask passes);
 
 /// The same for every graph of a batch; independent of `num_threads`.

@@ -10,35 +10,42 @@ Rewriter::Rewriter(const GraphView& graph)
       inputs_(graph.op.size()),
       alias_(graph.op.size()) {
   std::iota(alias_.begin(), alias_.end(), 0);
-  std::vector<bool> read(graph.op.size(), false);
   for (NodeId node = 0; node < size(); ++node) {
     const auto sources = graph.inputs(node);
     inputs_[index(node)].assign(sources.begin(), sources.end());
-    for (NodeId source : sources) read[index(source)] = true;
   }
-  for (NodeId node = 0; node < size(); ++node)
-    if (!read[index(node)]) outputs_.push_back(node);
-  count_uses();
+  find_outputs();
 }
 
 void Rewriter::become(NodeId node, OpId op, Attr attr, std::vector<NodeId> inputs) {
+  if (op_[index(node)] == op && attr_[index(node)] == attr && inputs_[index(node)] == inputs) return;
   op_[index(node)] = op;
   attr_[index(node)] = attr;
   inputs_[index(node)] = std::move(inputs);
+  changed_ = true;
 }
 
 void Rewriter::refresh(NodeId node) {
   for (NodeId& source : inputs_[index(node)]) source = resolve(source);
 }
 
-void Rewriter::count_uses() {
+void Rewriter::find_outputs() {
   uses_.assign(op_.size(), 0);
   for (const auto& sources : inputs_)
     for (NodeId source : sources) ++uses_[index(source)];
-  for (NodeId output : outputs_) ++uses_[index(output)];
+  // An output that was replaced by a node with readers is none any more: a graph does not say which
+  // of its inner values the network returns, and a second run must see what the first one saw.
+  outputs_.clear();
+  for (NodeId node = 0; node < size(); ++node) {
+    if (uses_[index(node)] != 0) continue;
+    outputs_.push_back(node);
+    uses_[index(node)] = 1;
+  }
 }
 
 void Rewriter::compact() {
+  if (!changed_) return;
+  changed_ = false;
   std::vector<bool> live(op_.size(), false);
   for (NodeId& output : outputs_) {
     output = resolve(output);
@@ -62,13 +69,12 @@ void Rewriter::compact() {
     }
     ++next;
   }
-  for (NodeId& output : outputs_) output = new_id[index(output)];
   op_.resize(index(next));
   attr_.resize(index(next));
   inputs_.resize(index(next));
   alias_.resize(index(next));
   std::iota(alias_.begin(), alias_.end(), 0);
-  count_uses();
+  find_outputs();
 }
 
 Graph Rewriter::finish() const {

@@ -25,17 +25,23 @@ class Rewriter {
   std::int32_t uses(NodeId node) const { return uses_[index(node)]; }
 
   /// From now on every reader of `node` reads `other`, an earlier node, instead.
-  void replace_by(NodeId node, NodeId other) { alias_[index(node)] = resolve(other); }
+  void replace_by(NodeId node, NodeId other) {
+    alias_[index(node)] = resolve(other);
+    changed_ = true;
+  }
   /// Turns `node` into another operator; its inputs must be earlier nodes.
   void become(NodeId node, OpId op, Attr attr, std::vector<NodeId> inputs);
-  void set_attr(NodeId node, Attr attr) { attr_[index(node)] = attr; }
+  void set_attr(NodeId node, Attr attr) { become(node, op(node), attr, inputs(node)); }
   void set_inputs(NodeId node, std::vector<NodeId> inputs) {
-    inputs_[index(node)] = std::move(inputs);
+    become(node, op(node), attr(node), std::move(inputs));
   }
 
   /// Resolves the inputs of `node` after replacements; a pass calls this before it looks at a node.
   void refresh(NodeId node);
-  /// Drops nodes that no output needs and renumbers the rest in the same order.
+  /// Whether anything has changed since the last `compact`.
+  bool changed() const { return changed_; }
+  /// Drops nodes that no output needs and renumbers the rest in the same order. O(1) if nothing has
+  /// changed.
   void compact();
   /// The graph in the deterministic order.
   Graph finish() const;
@@ -46,7 +52,8 @@ class Rewriter {
     while (alias_[index(node)] != node) node = alias_[index(node)];
     return node;
   }
-  void count_uses();
+  // Counts readers; what nothing reads is an output.
+  void find_outputs();
 
   std::vector<OpId> op_;
   std::vector<Attr> attr_;
@@ -54,6 +61,7 @@ class Rewriter {
   std::vector<NodeId> alias_;
   std::vector<std::int32_t> uses_;
   std::vector<NodeId> outputs_;
+  bool changed_ = false;
 };
 
 }  // namespace narfast

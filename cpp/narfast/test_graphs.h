@@ -1,0 +1,48 @@
+// Small graphs written by hand, for the unit tests.
+#pragma once
+
+#include <initializer_list>
+#include <string_view>
+#include <vector>
+
+#include "narfast/graph.h"
+#include "narfast/operators.h"
+
+namespace narfast::testing {
+
+/// Builds a graph node by node; every call returns the number of the node it added.
+class Net {
+ public:
+  NodeId add(std::string_view op, std::initializer_list<NodeId> inputs, Attr attr = 0) {
+    return add(op, std::vector<NodeId>(inputs), attr);
+  }
+  NodeId add(std::string_view op, const std::vector<NodeId>& inputs, Attr attr = 0) {
+    graph_.op.push_back(operator_id(op));
+    graph_.attr.push_back(attr);
+    graph_.in_src.insert(graph_.in_src.end(), inputs.begin(), inputs.end());
+    graph_.in_ptr.push_back(static_cast<Offset>(graph_.in_src.size()));
+    return static_cast<NodeId>(graph_.op.size()) - 1;
+  }
+  NodeId input() { return add("input", {}); }
+  /// Operators of one input each, one after the other.
+  NodeId chain(NodeId from, std::initializer_list<std::string_view> ops) {
+    for (std::string_view op : ops) from = add(op, {from});
+    return from;
+  }
+
+  const Graph& graph() const { return graph_; }
+  GraphView view() const { return graph_.view(); }
+
+ private:
+  Graph graph_;
+};
+
+inline std::vector<std::string_view> op_names(const GraphView& graph) {
+  std::vector<std::string_view> names;
+  for (OpId op : graph.op) names.push_back(operator_table()[op].name);
+  return names;
+}
+
+using Names = std::vector<std::string_view>;
+
+}  // namespace narfast::testing
