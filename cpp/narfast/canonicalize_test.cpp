@@ -253,19 +253,20 @@ TEST_CASE("drop_concat_ratio") {
 }
 
 TEST_CASE("drop_scalar_scale") {
-  SUBCASE("products and quotients with a number go") {
+  SUBCASE("products, quotients and sums with a number go") {
     Net net;
-    const NodeId x = net.add("relu", {net.input()});
-    net.add("tanh", {net.add("div", {net.add("mul", {x}, attr::kScalarOperand)},
-                             attr::kScalarOperand)});
+    NodeId x = net.add("relu", {net.input()});
+    for (std::string_view op : {"mul", "div", "add", "sub"})
+      x = net.add(op, {x}, attr::kScalarOperand);
+    net.add("tanh", {x});
     CHECK(op_names(after("drop_scalar_scale", net).view()) == Names{"input", "relu", "tanh"});
   }
-  SUBCASE("untouched: one over x, a learnt scale, a shift") {
+  SUBCASE("untouched: one over x, a learnt scale, one minus x") {
     Net net;
     NodeId x = net.input();
     x = net.add("div", {x}, attr::kScalarOperand | attr::kConstantFirst);
     x = net.add("mul", {x}, attr::kParamOperand);
-    net.add("add", {x}, attr::kScalarOperand);
+    net.add("sub", {x}, attr::kScalarOperand | attr::kConstantFirst);
     check_untouched("drop_scalar_scale", net);
   }
 }
