@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -151,6 +152,12 @@ def test_tf_idf_and_cosine_equal_dense_arithmetic():
 # ---- protocols
 
 
+class TaughtEncoder(FakeEncoder):
+    """Says which families it has not seen."""
+
+    training_notes: ClassVar = {"config": {"data": {"heldout_families": ["mixer", "unknown"]}}}
+
+
 @pytest.fixture(scope="module")
 def zoo(tmp_path_factory):
     networks = []
@@ -180,6 +187,18 @@ def test_paper_real_asks_what_it_says(zoo):
         assert query not in rows
         assert len(rows) == 7
         assert {zoo[int(row)].family for row in rows} == {family}
+
+
+def test_families_that_the_encoder_has_not_seen_are_scored_apart(zoo):
+    taught = Zoo.open(zoo.directory, encoder=TaughtEncoder())
+    timm, whole, unseen = PROTOCOLS["paper-real"](taught)
+    assert unseen.name == "unseen-families"
+    assert unseen.families == ("mixer",) * 8
+    assert len(unseen.database) == len(whole.database)
+    assert len(timm.queries) == 32
+    places = [whole.queries.tolist().index(query) for query in unseen.queries]
+    for place, rows in zip(places, unseen.relevant, strict=True):
+        np.testing.assert_array_equal(rows, whole.relevant[place])
 
 
 def one_hot(zoo, setting):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import narfast
+from narfast.graph import canonicalize, structural_hash
 from narfast.zoo import DEFAULT_ZOO, Zoo
 
 
@@ -27,6 +28,16 @@ def test_it_is_whole_and_small(zoo):
     assert info["distinct"] == len(zoo) > 1000
     assert info["by_source"]["timm"] > 1300
     assert info["by_source"]["torchvision"] >= 118
+
+
+def test_every_graph_is_in_todays_canonical_form(zoo):
+    again = structural_hash(canonicalize(zoo.graphs)).tolist()
+    stale = [
+        entry.id
+        for entry, (high, low) in zip(zoo, again, strict=True)
+        if f"{high:016x}{low:016x}" != entry.structural_hash
+    ]
+    assert stale == [], "make the shipped zoo again"
 
 
 def test_names_of_one_structure_are_together(zoo):
@@ -45,6 +56,7 @@ def test_names_of_one_structure_are_together(zoo):
         "timm:swin_tiny_patch4_window7_224",
         "timm:efficientnet_b0",
         "timm:mixer_s16_224",
+        "timm:coatnet_nano_rw_224",
         "torchvision:mobilenet_v3_small",
         "torchvision:squeezenet1_0",
     ],

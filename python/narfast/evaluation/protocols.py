@@ -133,9 +133,13 @@ def same_family(zoo: Zoo, rows: Sequence[int], *, name: str, description: str) -
 
 
 def paper_real(zoo: Zoo) -> list[Setting]:
-    """Each timm network among the other timm networks, and each network among the whole zoo."""
+    """Each timm network among the other timm networks, and each network among the whole zoo.
+
+    Where the encoder says which families it was not trained on, their queries are scored apart too:
+    only there is the comparison with training-free methods one of equals.
+    """
     timm = [entry.row for entry in zoo if "timm" in entry.sources]
-    return [
+    settings = [
         same_family(
             zoo, timm, name="timm", description="each timm network among the others, same family"
         ),
@@ -146,6 +150,40 @@ def paper_real(zoo: Zoo) -> list[Setting]:
             description="each network of the zoo among the others, same family",
         ),
     ]
+    unseen = of_families(
+        settings[1],
+        unseen_families(zoo),
+        name="unseen-families",
+        description="as above, queries of families that the encoder was not trained on",
+    )
+    return [*settings, unseen] if len(unseen.queries) else settings
+
+
+def of_families(
+    setting: Setting, families: frozenset[str], *, name: str, description: str
+) -> Setting:
+    """Keep only the queries of some families; the database stays as it is."""
+    kept = [place for place, family in enumerate(setting.families) if family in families]
+    return Setting(
+        name=name,
+        description=description,
+        queries=setting.queries[kept],
+        database=setting.database,
+        relevant=tuple(setting.relevant[place] for place in kept),
+        families=tuple(setting.families[place] for place in kept),
+    )
+
+
+def unseen_families(zoo: Zoo) -> frozenset[str]:
+    """Return the families that the zoo's encoder notes as held out of its training."""
+    if zoo.manifest.encoder is None:
+        return frozenset()
+    try:
+        notes = getattr(zoo.encoder, "training_notes", {})
+    except NarfastError:
+        return frozenset()  # the embeddings are there, the encoder that made them is not
+    data = notes.get("config", {}).get("data", {})
+    return frozenset(data.get("heldout_families", ()))
 
 
 PROTOCOLS: dict[str, Protocol] = {"paper-real": paper_real}
