@@ -19,8 +19,7 @@ import zoo_fakes
 from narfast import cli
 from narfast.bulk import encode_to_parquet
 from narfast.errors import CorruptFileError, NarfastError
-from narfast.explain import motifs_of, operator_label, shared_motifs, summarize
-from narfast.graph import GraphBatch
+from narfast.explain import operator_label, shared_motifs, summarize
 from narfast.operators import by_name, pack_attributes
 from narfast.zoo import Architecture, Zoo
 from narfast.zoo.store import ZooContents, write_zoo
@@ -160,7 +159,7 @@ def test_operator_labels():
 def test_shared_motifs_count_both_sides():
     query, hit, other = load("fake:plain_4"), load("fake:plain_3"), load("fake:mixer_4")
     near, far = shared_motifs(query, [hit, other])
-    own, theirs = (motifs_of(GraphBatch.from_graphs([g]))[0] for g in (query, hit))
+    own, theirs = ({m.motif_id: m for m in summarize(g).motifs} for g in (query, hit))
     assert {m.motif_id for m in near} == own.keys() & theirs.keys()
     for motif in near:
         assert motif.query_count == own[motif.motif_id].count
@@ -180,7 +179,7 @@ def test_motifs_that_differ_in_attributes_are_similar():
     (shared,) = shared_motifs(query, [widened(query)])
     similar = [motif for motif in shared if not motif.exact]
     largest = max(similar, key=lambda motif: motif.size * motif.count)
-    exact = next(iter(motifs_of(GraphBatch.from_graphs([query]))[0].values()))
+    exact = summarize(query).motifs[0]
     assert (largest.size, largest.count) == (exact.size, exact.count)
     assert largest.count == largest.query_count
     assert largest.operators == exact.operators.replace("conv3x3", "conv")

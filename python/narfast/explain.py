@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narfast import operators
-from narfast.graph import ArchGraph, GraphBatch
-from narfast.motifs import coarsen, mine
+from narfast.graph import ArchGraph, GraphBatch, hash_texts
+from narfast.motifs import MacroBatch, coarsen, mine
 
 __all__ = [
     "MotifCount",
@@ -115,37 +115,30 @@ def operator_label(op: int, attr: int) -> str:
     return label
 
 
-def motifs_of(batch: GraphBatch) -> list[dict[str, MotifCount]]:
-    """Mine every graph of a batch; return its motifs by id, largest ``size * count`` first."""
-    return [
-        {motif.motif_id: motif for motif, _ in sorted(found, key=lambda item: _weight(item[0]))}
-        for found in _mined(batch)
-    ]
-
-
 def _weight(motif: MotifCount | SharedMotif) -> tuple[int, int, str]:
+    """Sort key: largest ``size * count`` first, of shared motifs with the lower count."""
     count = motif.count
     if isinstance(motif, SharedMotif):
         count = min(count, motif.query_count)
     return -motif.size * count, -motif.size, motif.motif_id
 
 
-def _mined(batch: GraphBatch) -> list[list[tuple[MotifCount, ArchGraph]]]:
+def _motifs_in(batch: GraphBatch, macro: MacroBatch) -> list[list[tuple[MotifCount, ArchGraph]]]:
     """Return, for every graph, its motifs with the subgraph of one occurrence of each."""
-    macro = coarsen(batch, mine(batch))
+    identifiers = hash_texts(macro.motif_id)
+    sizes = macro.sizes
     result = []
     for number, graph in enumerate(batch):
         begin, end = int(macro.instance_ptr[number]), int(macro.instance_ptr[number + 1])
         counts: Counter[str] = Counter()
         first: dict[str, int] = {}
-        for place, (high, low) in enumerate(macro.motif_id[begin:end].tolist(), begin):
-            identifier = f"{high:016x}{low:016x}"
-            counts[identifier] += 1
-            first.setdefault(identifier, place)
+        for place in range(begin, end):
+            counts[identifiers[place]] += 1
+            first.setdefault(identifiers[place], place)
         found = []
         for identifier, count in counts.items():
             place = first[identifier]
-            block = _induced(graph, macro.member[macro.member_ptr[place] :][: macro.sizes[place]])
+            block = _induced(graph, macro.member[macro.member_ptr[place] :][: sizes[place]])
             labels = map(operator_label, block.op.tolist(), block.attr.tolist())
             found.append(
                 (MotifCount(identifier, block.num_nodes, count, _chain(list(labels))), block)
@@ -168,6 +161,7 @@ def summarize(graph: ArchGraph) -> NetworkSummary:
     """Describe one canonical graph: its operators, its motifs, the size of its macro graph."""
     batch = GraphBatch.from_graphs([graph])
     macro = coarsen(batch, mine(batch))
+    motifs = [motif for motif, _ in _motifs_in(batch, macro)[0]]
     names = Counter(graph.op_names())
     meta = graph.meta
     return NetworkSummary(
@@ -185,7 +179,7 @@ def summarize(graph: ArchGraph) -> NetworkSummary:
         unknown_ops=dict(meta.unknown_ops),
         untraced=meta.untraced,
         operators=dict(sorted(names.items(), key=lambda item: (-item[1], item[0]))),
-        motifs=tuple(motifs_of(batch)[0].values()),
+        motifs=tuple(sorted(motifs, key=_weight)),
         macro_nodes=int(macro.instance_ptr[-1]),
         macro_edges=len(macro.in_src),
     )
@@ -197,7 +191,8 @@ def shared_motifs(query: ArchGraph, hits: Sequence[ArchGraph]) -> list[list[Shar
     Exact ones come first, then those that differ in attributes only; within each kind the
     weightiest first.
     """
-    own, *others = _mined(GraphBatch.from_graphs([query, *hits]))
+    batch = GraphBatch.from_graphs([query, *hits])
+    own, *others = _motifs_in(batch, coarsen(batch, mine(batch)))
     own_ids = {motif.motif_id: motif for motif, _ in own}
     result = []
     for other in others:

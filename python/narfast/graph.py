@@ -23,6 +23,7 @@ __all__ = [
     "build_graph",
     "canonicalization_passes",
     "canonicalize",
+    "hash_texts",
     "structural_hash",
 ]
 
@@ -89,8 +90,7 @@ class ArchGraph:
     @cached_property
     def structural_hash(self) -> str:
         """The structural hash as 32 hexadecimal digits."""
-        high, low = structural_hash(GraphBatch.from_graphs([self]))[0].tolist()
-        return f"{high:016x}{low:016x}"
+        return hash_texts(structural_hash(GraphBatch.from_graphs([self])))[0]
 
     def same_structure(self, other: ArchGraph) -> bool:
         """Whether the arrays of both graphs are equal, metadata aside."""
@@ -280,3 +280,8 @@ def structural_hash(batch: GraphBatch, *, num_threads: int = 1) -> NDArray[np.ui
         InvalidGraphError: If a graph is not well formed.
     """
     return _core.structural_hash(*batch.arrays, num_threads=num_threads)
+
+
+def hash_texts(hashes: NDArray[np.uint64]) -> list[str]:
+    """Hashes uint64[n, 2] (of graphs or of motifs) as 32 hexadecimal digits each."""
+    return [f"{high:016x}{low:016x}" for high, low in hashes.tolist()]
