@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from narfast.zoo.entries import Hit, ZooEntry
 from narfast.zoo.records import Architecture
-from narfast.zoo.zoo import DEFAULT_ZOO, AddReport, Hit, Zoo, ZooEntry
+from narfast.zoo.zoo import DEFAULT_ZOO, AddReport, Zoo
 
 __all__ = ["DEFAULT_ZOO", "AddReport", "Architecture", "Hit", "Zoo", "ZooEntry"]

@@ -15,7 +15,7 @@ from narfast import operators
 from narfast.errors import NarfastError
 from narfast.frontends import library
 from narfast.graph import GraphBatch, canonicalize
-from narfast.zoo.format import MANIFEST
+from narfast.zoo.format import check_replaceable
 from narfast.zoo.journal import Failure, Journal
 from narfast.zoo.records import Architecture
 from narfast.zoo.store import Encoder, Progress, ZooContents, library_versions, write_zoo
@@ -92,10 +92,7 @@ def build_zoo(
         NarfastError: ``directory`` is something else, or no network at all could be read.
         OSError: the disk is full, read-only, ...
     """
-    if directory.exists() and not (
-        directory.is_dir() and ((directory / MANIFEST).exists() or not any(directory.iterdir()))
-    ):
-        raise NarfastError(f"{directory}: exists and is not a zoo; choose another folder")
+    check_replaceable(directory)
     wanted = sorted(set(identifiers))
     if not wanted:
         raise NarfastError("no networks to build a zoo from; name a source or networks")

@@ -32,6 +32,8 @@ __all__ = [
     "MANIFEST",
     "Manifest",
     "ZooFolder",
+    "check_replaceable",
+    "remedy",
     "replace_folder",
     "write_file",
 ]
@@ -237,6 +239,14 @@ def write_file(path: Path, data: bytes) -> None:
         os.fsync(stream.fileno())
 
 
+def check_replaceable(target: Path) -> None:
+    """Raise NarfastError where ``target`` exists and is neither a zoo nor an empty folder."""
+    if target.exists() and not (
+        target.is_dir() and ((target / MANIFEST).exists() or not any(target.iterdir()))
+    ):
+        raise NarfastError(f"{target}: exists and is not a zoo; choose another folder")
+
+
 def replace_folder(target: Path, files: Mapping[str, bytes], manifest: Manifest) -> Manifest:
     """Write a zoo folder beside ``target`` and put it in its place in one step.
 
@@ -256,10 +266,7 @@ def replace_folder(target: Path, files: Mapping[str, bytes], manifest: Manifest)
     """
     target = Path(target)
     _recover(target)
-    if target.exists() and not (
-        target.is_dir() and ((target / MANIFEST).exists() or not any(target.iterdir()))
-    ):
-        raise NarfastError(f"{target}: exists and is not a zoo; choose another folder")
+    check_replaceable(target)
     facts = {
         name: {"bytes": len(data), "sha256": _sha256(data)} for name, data in sorted(files.items())
     }

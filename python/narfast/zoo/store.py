@@ -24,7 +24,15 @@ from narfast.zoo.tables import (
     graphs_to_bytes,
 )
 
-__all__ = ["Encoder", "ZooContents", "encode_graphs", "operator_map", "write_zoo"]
+__all__ = [
+    "Encoder",
+    "Progress",
+    "ZooContents",
+    "encode_graphs",
+    "library_versions",
+    "operator_map",
+    "write_zoo",
+]
 
 _LIBRARIES = ("timm", "torch", "torchvision")
 _ENCODE_CHUNK = 256  # graphs per step of the progress bar
@@ -84,13 +92,12 @@ class ZooContents:
             groups=self.groups,
             graphs=self.graphs,
             embeddings=encode_graphs(encoder, list(self.graphs), progress=progress),
-            encoder=encoder_stamp(encoder, source),
+            encoder={
+                "fingerprint": encoder.fingerprint,
+                "dim": int(encoder.dim),
+                "source": source,
+            },
         )
-
-
-def encoder_stamp(encoder: Encoder, source: str) -> dict[str, Any]:
-    """Return what a manifest says of an encoder."""
-    return {"fingerprint": encoder.fingerprint, "dim": int(encoder.dim), "source": source}
 
 
 def encode_graphs(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from narfast.errors import CorruptFileError, InvalidGraphError
 from narfast.graph import GraphBatch
+from narfast.zoo.format import remedy
 from narfast.zoo.records import Architecture
 
 __all__ = [
@@ -26,8 +27,6 @@ __all__ = [
     "graphs_from_bytes",
     "graphs_to_bytes",
 ]
-
-REMEDY = "restore it from a copy, or make the zoo again with 'narfast zoo build'"
 
 _REQUIRED = ("id", "name", "source", "nodes", "edges", "structural_hash", "unknown_ops")
 _ROW_GROUP = 4096
@@ -107,7 +106,9 @@ def architectures_from_bytes(data: bytes, path: Path) -> list[Architecture]:
             for row in rows
         ]
     except (TypeError, ValueError) as error:
-        raise CorruptFileError(f"{path}: a row is not a network ({error}); {REMEDY}") from error
+        raise CorruptFileError(
+            f"{path}: a row is not a network ({error}); {remedy(path.name)}"
+        ) from error
 
 
 def graphs_to_bytes(hashes: Sequence[str], graphs: GraphBatch) -> bytes:
@@ -148,7 +149,7 @@ def graphs_from_bytes(data: bytes, path: Path) -> tuple[list[str], GraphBatch]:
         np.cumsum(degrees, out=in_ptr[1:], dtype=np.int64)
         fits = np.array_equal(in_ptr[op_ptr], edge_ptr)
     if not fits:
-        raise CorruptFileError(f"{path}: arrays of one graph differ in length; {REMEDY}")
+        raise CorruptFileError(f"{path}: arrays of one graph differ in length; {remedy(path.name)}")
     sources = np.repeat(_local_numbers(op_ptr), degrees) - distances
     batch = GraphBatch(
         op=np.ascontiguousarray(op),
@@ -160,7 +161,9 @@ def graphs_from_bytes(data: bytes, path: Path) -> tuple[list[str], GraphBatch]:
     try:
         batch.validate()
     except InvalidGraphError as error:
-        raise CorruptFileError(f"{path}: holds a graph that is none ({error}); {REMEDY}") from error
+        raise CorruptFileError(
+            f"{path}: holds a graph that is none ({error}); {remedy(path.name)}"
+        ) from error
     return table.column("structural_hash").to_pylist(), batch
 
 
@@ -190,17 +193,15 @@ def embeddings_from_bytes(data: bytes, path: Path, rows: int) -> NDArray[np.floa
         matrix = load(data)["embeddings"]
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
         raise CorruptFileError(
-            f"{path}: no embeddings inside ({error}); make them again with 'narfast zoo embed'"
+            f"{path}: no embeddings inside ({error}); {remedy(path.name)}"
         ) from error
     if matrix.dtype != np.float32 or matrix.ndim != 2 or len(matrix) != rows:
         raise CorruptFileError(
             f"{path}: expected float32 [{rows}, dim], found {matrix.dtype} {list(matrix.shape)}; "
-            "make them again with 'narfast zoo embed'"
+            f"{remedy(path.name)}"
         )
     if not np.isfinite(matrix).all():
-        raise CorruptFileError(
-            f"{path}: holds numbers that are not finite; make them again with 'narfast zoo embed'"
-        )
+        raise CorruptFileError(f"{path}: holds numbers that are not finite; {remedy(path.name)}")
     return np.asarray(matrix, dtype=np.float32)
 
 
@@ -244,16 +245,21 @@ def _read(data: bytes, schema: Any, path: Path, *, required: Sequence[str]) -> A
         table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise CorruptFileError(f"{path}: not a parquet table ({reason})") from error
+        raise CorruptFileError(
+            f"{path}: not a parquet table ({reason}); {remedy(path.name)}"
+        ) from error
     if table.schema.names != schema.names:
         raise CorruptFileError(
-            f"{path}: has columns {table.schema.names}, expected {schema.names}; {REMEDY}"
+            f"{path}: has columns {table.schema.names}, expected {schema.names}; "
+            f"{remedy(path.name)}"
         )
     try:
         table = table.cast(schema)
     except (pa.ArrowException, ValueError) as error:
-        raise CorruptFileError(f"{path}: a column has another type ({error})") from error
+        raise CorruptFileError(
+            f"{path}: a column has another type ({error}); {remedy(path.name)}"
+        ) from error
     for name in required:
         if table.column(name).null_count:
-            raise CorruptFileError(f"{path}: column {name} has empty cells; {REMEDY}")
+            raise CorruptFileError(f"{path}: column {name} has empty cells; {remedy(path.name)}")
     return table

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 
 import narfast
 from narfast.errors import CorruptFileError, NarfastError, UnsupportedSourceError
-from narfast.graph import ArchGraph, GraphBatch, structural_hash
+from narfast.graph import ArchGraph, GraphBatch, hash_texts, structural_hash
 from narfast.index import IndexSettings, VectorIndex
 from narfast.zoo import format as folder
+from narfast.zoo.entries import Hit, ZooEntry
 from narfast.zoo.records import Architecture, by_structure
 from narfast.zoo.store import (
     Encoder,
     Progress,
     ZooContents,
     encode_graphs,
-    encoder_stamp,
     operator_map,
     write_zoo,
 )
@@ -35,7 +35,7 @@ from narfast.zoo.tables import (
     graphs_from_bytes,
 )
 
-__all__ = ["DEFAULT_ZOO", "AddReport", "Hit", "Query", "Zoo", "ZooEntry"]
+__all__ = ["DEFAULT_ZOO", "AddReport", "Query", "Zoo"]
 
 DEFAULT_ZOO = Path(narfast.__file__).parent / "data" / "zoo"
 """The zoo that ships with the package."""
@@ -43,36 +43,6 @@ DEFAULT_ZOO = Path(narfast.__file__).parent / "data" / "zoo"
 Query = str | os.PathLike[str] | ArchGraph | NDArray[Any]
 
 _log = logging.getLogger("narfast")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Hit:
-    """One structure found by a search.
-
-    Attributes:
-        id: id of the first name that the search allows; `name`, `family`, `source`, `task` and
-            `params` are that name's.
-        names: all names that share the structure, `name` first.
-        ids: their ids, in the same order but not merged where libraries use one name.
-        score: cosine between query and network, at most 1.
-        nodes: operators of the canonical graph.
-    """
-
-    id: str
-    name: str
-    names: tuple[str, ...]
-    family: str | None
-    source: str
-    score: float
-    params: int | None
-    structural_hash: str
-    task: str | None
-    nodes: int
-    ids: tuple[str, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return {**asdict(self), "names": list(self.names), "ids": list(self.ids)}
 
 
 @dataclass(frozen=True)
@@ -88,73 +58,6 @@ class AddReport:
     added: tuple[str, ...]
     new_structures: int
     errors: tuple[tuple[str, str], ...]
-
-
-class ZooEntry:
-    """One distinct structure of a zoo: its representative's facts, all its names, its graph."""
-
-    __slots__ = ("_zoo", "records", "row")
-
-    def __init__(self, zoo: Zoo, row: int, records: tuple[Architecture, ...]) -> None:
-        self._zoo = zoo
-        self.row = row
-        self.records = records
-
-    def __getattr__(self, name: str) -> Any:
-        """Facts of the representative, such as ``id``, ``source``, ``task`` and ``params``."""
-        if name in Architecture.__slots__:
-            return getattr(self.records[0], name)
-        raise AttributeError(f"a zoo entry has no attribute {name!r}")
-
-    @property
-    def id(self) -> str:
-        """Id of the representative name."""
-        return self.records[0].id
-
-    @property
-    def name(self) -> str:
-        """The representative name."""
-        return self.records[0].name
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """All names of this structure, the representative first."""
-        return _names(self.records)
-
-    @property
-    def family(self) -> str | None:
-        """The family that most of its names belong to."""
-        return self._zoo.family_of(self.row)
-
-    @property
-    def families(self) -> frozenset[str]:
-        """Every family that one of its names belongs to."""
-        return frozenset(record.family for record in self.records if record.family)
-
-    @property
-    def sources(self) -> frozenset[str]:
-        """Every library that offers this structure."""
-        return frozenset(record.source for record in self.records)
-
-    @property
-    def structural_hash(self) -> str:
-        """Hash of the canonical graph."""
-        return self.records[0].structural_hash
-
-    @property
-    def graph(self) -> ArchGraph:
-        """The canonical graph, with the representative's metadata (arrays are shared views)."""
-        return replace(self._zoo.graphs[self.row], meta=self.records[0].graph_meta())
-
-    @property
-    def embedding(self) -> NDArray[np.float32]:
-        """Its vector, float32 [dim] (a shared view)."""
-        row: NDArray[np.float32] = self._zoo.embeddings[self.row]
-        return row
-
-    def __repr__(self) -> str:
-        others = len(self.records) - 1
-        return f"ZooEntry({self.id!r}" + (f" and {others} other names)" if others else ")")
 
 
 class Zoo:
@@ -299,15 +202,21 @@ class Zoo:
             NarfastError: no encoder has seen this zoo yet.
             CorruptFileError: the file is damaged.
         """
-        if self._folder.manifest.encoder is None:
-            raise NarfastError(
-                f"{self.directory}: this zoo has no embeddings yet; make them with "
-                f"'narfast zoo embed {self.directory}'"
-            )
+        self._stamp()
         path = self.directory / folder.EMBEDDINGS
         matrix = embeddings_from_bytes(self._folder.read(folder.EMBEDDINGS), path, len(self))
         matrix.flags.writeable = False
         return matrix
+
+    def _stamp(self) -> Mapping[str, Any]:
+        """Return what the manifest says of the encoder behind the embeddings, if there are any."""
+        stamp = self._folder.manifest.encoder
+        if stamp is None:
+            raise NarfastError(
+                f"{self.directory}: this zoo has no embeddings yet; make them with "
+                f"'narfast zoo embed {self.directory}'"
+            )
+        return stamp
 
     @cached_property
     def index(self) -> VectorIndex:
@@ -346,12 +255,9 @@ class Zoo:
         """The encoder behind the embeddings.
 
         Raises:
-            NarfastError: it is not the encoder that the manifest names.
+            NarfastError: no encoder has seen this zoo yet, or the manifest names another one.
         """
-        stamp = self._folder.manifest.encoder
-        if stamp is None:
-            _ = self.embeddings  # raises, with the remedy
-            raise AssertionError("unreachable")
+        stamp = self._stamp()
         if self._encoder is None:
             from narfast.encoder import ArchitectureEncoder
 
@@ -404,11 +310,7 @@ class Zoo:
             if not np.isfinite(query).all():
                 raise NarfastError("a query vector must be finite; found NaN or infinity")
             return query.astype(np.float32)
-        entry: ZooEntry | None = None
-        if isinstance(query, str):
-            entry = self.find(query)
-        elif isinstance(query, ArchGraph) and query.structural_hash in self:
-            entry = self[query.structural_hash]
+        entry = self.find(query) if isinstance(query, str) else None
         if entry is not None:
             return entry.embedding
         graph = self.load(query)
@@ -452,20 +354,7 @@ class Zoo:
     def _hit(self, row: int, score: float, where: Callable[[Architecture], bool] | None) -> Hit:
         group = self._group_list[row]
         first = group[0] if where is None else next(filter(where, group))
-        group = (first, *(record for record in group if record is not first))
-        return Hit(
-            id=first.id,
-            name=first.name,
-            names=_names(group),
-            family=first.family,
-            source=first.source,
-            score=min(score, 1.0),
-            params=first.params,
-            structural_hash=first.structural_hash,
-            task=first.task,
-            nodes=first.nodes,
-            ids=tuple(record.id for record in group),
-        )
+        return Hit.of((first, *(record for record in group if record is not first)), score)
 
     def info(self) -> dict[str, Any]:
         """Return counts, versions and the encoder's stamp, as plain JSON values."""
@@ -499,10 +388,9 @@ class Zoo:
             return [str(error)]
         edges = np.diff(graphs.in_ptr[graphs.node_ptr]).tolist()
         nodes = np.diff(graphs.node_ptr).tolist()
-        hashes = structural_hash(graphs).tolist()
+        hashes = hash_texts(structural_hash(graphs))
         for row, (structure, group) in enumerate(self._groups.items()):
-            high, low = hashes[row]
-            facts = (f"{high:016x}{low:016x}", nodes[row], edges[row])
+            facts = (hashes[row], nodes[row], edges[row])
             if any((structure, record.nodes, record.edges) != facts for record in group):
                 problems.append(
                     f"{self.directory / folder.GRAPHS}: the graph of {group[0].id} is not the one "
@@ -581,13 +469,8 @@ class Zoo:
             source: what `ArchitectureEncoder.from_pretrained` finds it by.
             progress: told how many graphs are done.
         """
-        vectors = encode_graphs(encoder, list(self.graphs), progress=progress)
-        contents = ZooContents(
-            groups=self._groups,
-            graphs=self.graphs,
-            embeddings=vectors,
-            encoder=encoder_stamp(encoder, source),
-        )
+        contents = ZooContents(groups=self._groups, graphs=self.graphs)
+        contents = contents.embedded(encoder, source=source, progress=progress)
         self._encoder = encoder
         self._write(contents)
 
@@ -599,10 +482,6 @@ class Zoo:
         self.__dict__.clear()  # every cached view belongs to the old files
         self._folder = folder.ZooFolder(directory)
         self._encoder = encoder
-
-
-def _names(records: Sequence[Architecture]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(record.name for record in records))
 
 
 def _identifier(

@@ -1,0 +1,137 @@
+"""What a zoo hands out: its entries, and the hits of a search."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narfast.graph import ArchGraph
+from narfast.zoo.records import Architecture
+
+if TYPE_CHECKING:
+    from narfast.zoo.zoo import Zoo
+
+__all__ = ["Hit", "ZooEntry"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hit:
+    """One structure found by a search.
+
+    Attributes:
+        id: id of the first name that the search allows; `name`, `family`, `source`, `task` and
+            `params` are that name's.
+        names: all names that share the structure, `name` first.
+        ids: their ids, in the same order but not merged where libraries use one name.
+        score: cosine between query and network, at most 1.
+        nodes: operators of the canonical graph.
+    """
+
+    id: str
+    name: str
+    names: tuple[str, ...]
+    family: str | None
+    source: str
+    score: float
+    params: int | None
+    structural_hash: str
+    task: str | None
+    nodes: int
+    ids: tuple[str, ...]
+
+    @classmethod
+    def of(cls, records: Sequence[Architecture], score: float) -> Hit:
+        """Describe a structure by its records, the one to show first."""
+        first = records[0]
+        return cls(
+            id=first.id,
+            name=first.name,
+            names=_names(records),
+            family=first.family,
+            source=first.source,
+            score=min(score, 1.0),
+            params=first.params,
+            structural_hash=first.structural_hash,
+            task=first.task,
+            nodes=first.nodes,
+            ids=tuple(record.id for record in records),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {**asdict(self), "names": list(self.names), "ids": list(self.ids)}
+
+
+class ZooEntry:
+    """One distinct structure of a zoo: its representative's facts, all its names, its graph."""
+
+    __slots__ = ("_zoo", "records", "row")
+
+    def __init__(self, zoo: Zoo, row: int, records: tuple[Architecture, ...]) -> None:
+        self._zoo = zoo
+        self.row = row
+        self.records = records
+
+    def __getattr__(self, name: str) -> Any:
+        """Facts of the representative, such as ``id``, ``source``, ``task`` and ``params``."""
+        if name in Architecture.__slots__:
+            return getattr(self.records[0], name)
+        raise AttributeError(f"a zoo entry has no attribute {name!r}")
+
+    @property
+    def id(self) -> str:
+        """Id of the representative name."""
+        return self.records[0].id
+
+    @property
+    def name(self) -> str:
+        """The representative name."""
+        return self.records[0].name
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names of this structure, the representative first."""
+        return _names(self.records)
+
+    @property
+    def family(self) -> str | None:
+        """The family that most of its names belong to."""
+        return self._zoo.family_of(self.row)
+
+    @property
+    def families(self) -> frozenset[str]:
+        """Every family that one of its names belongs to."""
+        return frozenset(record.family for record in self.records if record.family)
+
+    @property
+    def sources(self) -> frozenset[str]:
+        """Every library that offers this structure."""
+        return frozenset(record.source for record in self.records)
+
+    @property
+    def structural_hash(self) -> str:
+        """Hash of the canonical graph."""
+        return self.records[0].structural_hash
+
+    @property
+    def graph(self) -> ArchGraph:
+        """The canonical graph, with the representative's metadata (arrays are shared views)."""
+        return replace(self._zoo.graphs[self.row], meta=self.records[0].graph_meta())
+
+    @property
+    def embedding(self) -> NDArray[np.float32]:
+        """Its vector, float32 [dim] (a shared view)."""
+        row: NDArray[np.float32] = self._zoo.embeddings[self.row]
+        return row
+
+    def __repr__(self) -> str:
+        others = len(self.records) - 1
+        return f"ZooEntry({self.id!r}" + (f" and {others} other names)" if others else ")")
+
+
+def _names(records: Sequence[Architecture]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(record.name for record in records))
