@@ -79,7 +79,8 @@ _Source = Annotated[
     str,
     typer.Argument(
         metavar="SOURCE",
-        help="An ONNX file, timm:NAME, torchvision:NAME, or zoo:ID.",
+        help="timm:NAME, torchvision:NAME, zoo:ID, an ONNX file, an NNRetrieval record.json, "
+        "or my_model.py:build (which runs that file).",
     ),
 ]
 _ZooDir = Annotated[Path, typer.Argument(metavar="DIR", help="A zoo folder.")]
