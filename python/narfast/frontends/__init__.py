@@ -59,9 +59,10 @@ def _from_library(prefix: str, name: str) -> ArchGraph:
 
 
 def _from_zoo(identifier: str) -> ArchGraph:
-    zoo = importlib.import_module("narfast.zoo").Zoo.open("default")
+    from narfast.zoo import Zoo
+
     try:
-        return cast("ArchGraph", zoo[identifier].graph)
+        return Zoo.open("default")[identifier].graph
     except KeyError:
         raise UnsupportedSourceError(
             f"zoo:{identifier}: the shipped zoo has no such entry; its ids look like timm:resnet50"
@@ -80,8 +81,9 @@ def _from_file(path: Path) -> ArchGraph:
     if not path.exists():
         raise UnsupportedSourceError(f"{path}: no such file; check the path")
     if suffix == ".onnx":
-        onnx = importlib.import_module("narfast.frontends.onnx")
-        return cast("ArchGraph", onnx.load_onnx(path))
+        from narfast.frontends.onnx import load_onnx
+
+        return load_onnx(path)
     from narfast.frontends.nnretrieval import load_record
 
     return load_record(path)

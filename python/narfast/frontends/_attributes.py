@@ -6,7 +6,6 @@ arguments of its ATen operator, so one reader of named arguments (`Fields`) serv
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -14,7 +13,7 @@ from typing import Any, Protocol
 
 from narfast import operators
 
-__all__ = ["Described", "Fields", "Operand", "Shape", "describe"]
+__all__ = ["BINARY", "Described", "Fields", "Operand", "Shape", "describe"]
 
 Shape = tuple[int, ...]
 
@@ -47,7 +46,9 @@ class Described:
     order: tuple[int, ...] | None = None
 
 
-_BINARY = frozenset({"add", "sub", "mul", "div", "pow", "maximum", "minimum", "remainder"})
+BINARY = frozenset({"add", "sub", "mul", "div", "pow", "maximum", "minimum", "remainder"})
+"""Operators of two operands, of which one may be a constant."""
+
 _ORDERED = frozenset({"sub", "div", "pow"})
 # Channels first or last, and (rank 3) batch or sequence first.
 _LAYOUT_PERMUTES = frozenset(
@@ -66,8 +67,10 @@ def _largest(value: Any) -> int:
     return max(_sides(value), default=0)
 
 
-def _convolution(fields: Fields, weight: Shape | None, *, transposed: bool) -> Described:
+def _conv(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
+    transposed = bool(fields.value("transposed")) or "transpose" in spelling
     op = "conv_transpose" if transposed else "conv"
+    weight = fields.shape("weight")
     if weight is None or len(weight) < 3:
         return Described(op)
     groups = int(fields.value("groups") or 1)
@@ -88,11 +91,6 @@ def _convolution(fields: Fields, weight: Shape | None, *, transposed: bool) -> D
     )
 
 
-def _conv(fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
-    transposed = bool(fields.value("transposed")) or "transpose" in spelling
-    return _convolution(fields, fields.shape("weight"), transposed=transposed)
-
-
 def _matrix_shape(fields: Fields) -> Shape | None:
     for name in ("mat2", "batch2"):
         shape = fields.shape(name)
@@ -102,7 +100,7 @@ def _matrix_shape(fields: Fields) -> Shape | None:
     return None if weight is None or len(weight) < 2 else (weight[-1], weight[-2])
 
 
-def _matmul(fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
+def _matmul(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
     # addmm and baddbmm take the added term first; linear takes (input, weight, bias).
     first = 1 if spelling in ("Addmm", "Baddbmm", "addmm", "baddbmm") else 0
     pair = [i for i in (first, first + 1) if i < len(kinds)]
@@ -209,6 +207,10 @@ def _axes(fields: Fields) -> tuple[tuple[int, ...], int]:
     return tuple(sorted(a + rank if a < 0 else a for a in axes)), rank
 
 
+def _is_last(axes: tuple[int, ...], rank: int) -> bool:
+    return axes == ((rank - 1,) if rank else (-1,))
+
+
 def _reduction(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
     axes, rank = _axes(fields)
     space: set[tuple[int, ...]] = set()
@@ -217,17 +219,13 @@ def _reduction(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand])
         space = {tuple(range(2, rank)), tuple(range(1, 1 + inner))}
         if rank == 3:
             space = {(1,)}
-    attr = operators.pack_attributes(
-        last_axis=axes == ((rank - 1,) if rank else (-1,)), space_axes=axes in space
-    )
+    attr = operators.pack_attributes(last_axis=_is_last(axes, rank), space_axes=axes in space)
     return Described(op, attr)
 
 
 def _softmax(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
     axes, rank = _axes(fields)
-    return Described(
-        op, operators.pack_attributes(last_axis=axes == ((rank - 1,) if rank else (-1,)))
-    )
+    return Described(op, operators.pack_attributes(last_axis=_is_last(axes, rank)))
 
 
 def _permute(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
@@ -294,10 +292,10 @@ def _concat(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) ->
 
 _Rule = Callable[[str, Fields, str, Sequence[Operand]], Described]
 _RULES: dict[str, _Rule] = {
-    "conv": lambda op, fields, spelling, kinds: _conv(fields, spelling, kinds),
-    "conv_transpose": lambda op, fields, spelling, kinds: _conv(fields, spelling, kinds),
-    "matmul": lambda op, fields, spelling, kinds: _matmul(fields, spelling, kinds),
-    "linear": lambda op, fields, spelling, kinds: _matmul(fields, spelling, kinds),
+    "conv": _conv,
+    "conv_transpose": _conv,
+    "matmul": _matmul,
+    "linear": _matmul,
     "softmax": _softmax,
     "log_softmax": _softmax,
     "permute": _permute,
@@ -308,7 +306,7 @@ _RULES: dict[str, _Rule] = {
     "deform_conv": _deform_conv,
     "adaptive_avg_pool": _adaptive_pool,
     "adaptive_max_pool": _adaptive_pool,
-    **dict.fromkeys(_BINARY, _elementwise),
+    **dict.fromkeys(BINARY, _elementwise),
     **dict.fromkeys(_POOLS, _pool),
 }
 _AXIS_REDUCTIONS = frozenset(
@@ -331,8 +329,3 @@ def describe(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -
     """
     rule = _RULES.get(op) or (_reduction if op in _AXIS_REDUCTIONS else None)
     return Described(op) if rule is None else rule(op, fields, spelling, kinds)
-
-
-def numel(shape: Shape) -> int:
-    """Number of elements of a shape."""
-    return math.prod(shape)

@@ -5,6 +5,7 @@ The walk is iterative, so the depth of a network is no limit.
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -14,7 +15,7 @@ from typing import Any
 import torch
 
 from narfast import operators
-from narfast.frontends._attributes import Fields, Operand, Shape, describe
+from narfast.frontends._attributes import BINARY, Fields, Operand, Shape, describe
 from narfast.frontends._flops import flops
 
 __all__ = ["NodeList", "operator_of", "walk"]
@@ -22,7 +23,6 @@ __all__ = ["NodeList", "operator_of", "walk"]
 _WITH_PRODUCT = {"Addcmul": "mul", "Addcdiv": "div"}
 _SUFFIX = re.compile(r"Backward\d*$")
 _GENERATED = re.compile(r"^GeneratedBackwardFor_[A-Za-z0-9]+_(?P<op>\w+?)_default$")
-_BINARY = frozenset({"add", "sub", "mul", "div", "pow", "maximum", "minimum", "remainder"})
 # Argument order of the stand-ins in _torchvision_compat, whose nodes keep their arguments.
 _DEFORM_CONV = [
     "input",
@@ -167,7 +167,7 @@ def _operand_kinds(
     op: str, kinds: list[Operand], fields: _SavedFields, note: dict[str, Any]
 ) -> list[Operand]:
     """Fills in what arguments without gradient are, for operators where it matters."""
-    if op not in _BINARY or len(kinds) != 2:
+    if op not in BINARY or len(kinds) != 2:
         return kinds
     noted = note.get("operands", ())
     filled = list(kinds)
@@ -179,10 +179,7 @@ def _operand_kinds(
         else:
             # The derivative of a product saves the other factor: its shape tells what it is.
             shape = fields.shape("other" if i == 1 else "self")
-            elements = 1
-            for side in shape or ():
-                elements *= side
-            filled[i] = _constant_kind(elements)
+            filled[i] = _constant_kind(math.prod(shape or ()))
     return filled
 
 

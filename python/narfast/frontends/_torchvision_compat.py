@@ -94,7 +94,7 @@ def _no_gradient(*_: Any) -> Any:
     raise RuntimeError("narfast's stand-ins for torchvision's operators only give shapes")
 
 
-def _keep_stride(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+def _keep_arguments(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
     """Keep what an operator's attributes are read from on its autograd node."""
     ctx.narfast_arguments = tuple(
         tuple(value.shape) if isinstance(value, torch.Tensor) else value for value in inputs
@@ -119,7 +119,7 @@ def _register() -> None:
         if name not in ("nms", "qnms"):  # torchvision registers these two itself
             library.impl(name, meta, "Meta")  # type: ignore[no-untyped-call]
             torch.library.register_autograd(
-                f"torchvision::{name}", _no_gradient, setup_context=_keep_stride, lib=library
+                f"torchvision::{name}", _no_gradient, setup_context=_keep_arguments, lib=library
             )
 
 

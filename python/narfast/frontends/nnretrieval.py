@@ -11,6 +11,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -231,23 +232,17 @@ def from_nodes(
     inputs.append([])
     outputs = [node for node, used in enumerate(has_consumer) if not used]
     if not names:
-        raise InvalidGraphError("the record has no nodes after cleaning")
-    meta = meta or GraphMeta()
+        raise InvalidGraphError(
+            "no nodes are left after cleaning; give the edges of a whole network"
+        )
+    meta = replace(
+        meta or GraphMeta(),
+        source="nnretrieval",
+        trace_kind="record",
+        unknown_ops=dict(sorted(unknown.items())),
+    )
     graph = build_graph(
-        [op for op, _ in described],
-        [attr for _, attr in described],
-        inputs,
-        outputs,
-        GraphMeta(
-            name=meta.name,
-            source="nnretrieval",
-            trace_kind="record",
-            family=meta.family,
-            task=meta.task,
-            params=meta.params,
-            flops=meta.flops,
-            unknown_ops=dict(sorted(unknown.items())),
-        ),
+        [op for op, _ in described], [attr for _, attr in described], inputs, outputs, meta
     )
     # What leads to no output can only lead into a cycle.
     if graph.num_nodes < len(names):
