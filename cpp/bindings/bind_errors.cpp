@@ -1,32 +1,35 @@
 // Turns the exceptions of the core into those of narfast.errors, and Ctrl-C into KeyboardInterrupt.
 #include "bindings.h"
 #include "narfast/errors.h"
+#include "narfast/mapped_file.h"
+#include "narfast/onnx_reader.h"
 #include "narfast/parallel.h"
 
 namespace narfast::bindings {
 
 namespace py = pybind11;
 
-namespace {
-
-void raise(const char* class_name, const char* message) {
-  const py::object type = py::module_::import("narfast.errors").attr(class_name);
-  PyErr_SetString(type.ptr(), message);
+const char* error_class(const std::exception& error) {
+  // NotOnnx is a CorruptFile too: what is no ONNX file at all is an unsupported source.
+  if (dynamic_cast<const onnx::NotOnnx*>(&error) != nullptr ||
+      dynamic_cast<const FileNotReadable*>(&error) != nullptr)
+    return "UnsupportedSourceError";
+  if (dynamic_cast<const CorruptFile*>(&error) != nullptr) return "CorruptFileError";
+  if (dynamic_cast<const InvalidGraph*>(&error) != nullptr) return "InvalidGraphError";
+  return nullptr;
 }
-
-}  // namespace
 
 void bind_errors(py::module_&) {
   py::register_exception_translator([](std::exception_ptr error) {
     try {
       if (error) std::rethrow_exception(error);
-    } catch (const InvalidGraph& e) {
-      raise("InvalidGraphError", e.what());
-    } catch (const CorruptFile& e) {
-      raise("CorruptFileError", e.what());
     } catch (const Interrupted&) {
       // The signal handler has set KeyboardInterrupt already.
       if (!PyErr_Occurred()) PyErr_SetNone(PyExc_KeyboardInterrupt);
+    } catch (const std::exception& e) {
+      const char* name = error_class(e);
+      if (name == nullptr) throw;
+      PyErr_SetString(py::module_::import("narfast.errors").attr(name).ptr(), e.what());
     }
   });
   set_interrupt_check([] {

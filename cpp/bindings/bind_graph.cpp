@@ -1,3 +1,4 @@
+// Validation, node order, canonicalization and structural hash as functions of arrays.
 #include <pybind11/stl.h>
 
 #include "arrays.h"

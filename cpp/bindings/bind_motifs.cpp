@@ -1,3 +1,4 @@
+// Miners and macro graphs as functions of arrays.
 #include "arrays.h"
 #include "bindings.h"
 #include "narfast/coarsen.h"

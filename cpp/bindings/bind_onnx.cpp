@@ -1,3 +1,4 @@
+// The ONNX reader: many files to raw graphs, and one file's structure for tests.
 #include <pybind11/stl.h>
 
 #include <variant>
@@ -24,16 +25,13 @@ using Outcome = std::variant<onnx::RawGraph, Failure>;
 Outcome read_one(const std::string& path) {
   try {
     return onnx::read_raw_graph(path);
-  } catch (const onnx::NotOnnx& e) {
-    return Failure{"UnsupportedSourceError", e.what()};
-  } catch (const FileNotReadable& e) {
-    return Failure{"UnsupportedSourceError", e.what()};
-  } catch (const CorruptFile& e) {
-    return Failure{"CorruptFileError", e.what()};
-  } catch (const InvalidGraph& e) {
-    return Failure{"InvalidGraphError", e.what()};
   } catch (const std::bad_alloc&) {
-    return Failure{"InvalidGraphError", path + ": not enough memory to read it"};
+    return Failure{"InvalidGraphError",
+                   path + ": not enough memory to read it; read fewer files at a time"};
+  } catch (const std::exception& e) {
+    const char* name = error_class(e);
+    if (name == nullptr) throw;
+    return Failure{name, e.what()};
   }
 }
 
@@ -112,19 +110,6 @@ void bind_onnx(py::module_& m) {
       "path"_a,
       "The top-level structure of an ONNX file as Python objects (copies), for tests and "
       "debugging.");
-  py::register_exception_translator([](std::exception_ptr error) {
-    const auto raise = [](const char* message) {
-      PyErr_SetString(py::module_::import("narfast.errors").attr("UnsupportedSourceError").ptr(),
-                      message);
-    };
-    try {
-      if (error) std::rethrow_exception(error);
-    } catch (const onnx::NotOnnx& e) {
-      raise(e.what());
-    } catch (const FileNotReadable& e) {
-      raise(e.what());
-    }
-  });
 }
 
 }  // namespace narfast::bindings

@@ -1,3 +1,4 @@
+// The operator table, its spellings, and the packing of attributes.
 #include <pybind11/stl.h>
 #include <pybind11/typing.h>
 

@@ -3,7 +3,12 @@
 
 #include <pybind11/pybind11.h>
 
+#include <exception>
+
 namespace narfast::bindings {
+
+/// Name of the class of narfast.errors that an exception of the core becomes; null for all others.
+const char* error_class(const std::exception& error);
 
 void bind_errors(pybind11::module_& m);
 void bind_operators(pybind11::module_& m);
