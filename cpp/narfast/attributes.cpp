@@ -1,3 +1,4 @@
+// The bins of every attribute.
 #include "narfast/attributes.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// The passes in one table, and those that are one rule each; the fusing ones are in fuse_*.cpp.
 #include "narfast/canonicalize.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Every graph on its own, by count, prefix sum and fill; then all results in a row.
 #include "narfast/coarsen.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Validation, the deterministic node order, concatenation and the transpose of graphs.
 #include "narfast/graph.h"
 
 #include <string>

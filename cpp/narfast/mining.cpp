@@ -1,3 +1,4 @@
+// The simple ways to divide a graph, and what all miners share: numbering and naming of motifs.
 #include "narfast/mining.h"
 
 #include <algorithm>

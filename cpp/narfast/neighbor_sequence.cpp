@@ -1,3 +1,4 @@
+// The released splitter in two steps: codes of the nodes, then cuts of their sequence.
 #include "narfast/neighbor_sequence.h"
 
 #include <algorithm>

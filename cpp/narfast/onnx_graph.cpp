@@ -458,8 +458,7 @@ Attributes Builder::convolution(const FlatNode& flat, OpId op) const {
   const std::string_view type = flat.node->type;
   const Shape& weight = facts_.input(flat, type == "QLinearConv" ? 3 : 1).shape;
   const auto numbers = [&](std::string_view name) {
-    return facts_.list(flat, name, std::numeric_limits<std::size_t>::max())
-        .value_or(std::vector<std::int64_t>{});
+    return facts_.list(flat, name, kAttributeOnly).value_or(std::vector<std::int64_t>{});
   };
   std::vector<std::int64_t> kernel = numbers("kernel_shape");
   if (kernel.empty()) {

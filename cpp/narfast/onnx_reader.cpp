@@ -15,7 +15,7 @@ using wire::Cursor;
 using wire::Field;
 using wire::Type;
 
-constexpr std::size_t kMaxNodes = 4'000'000;
+constexpr std::size_t kMaxFileNodes = 4'000'000;
 constexpr int kMaxNesting = 32;
 constexpr std::int64_t kMaxElements = std::int64_t{1} << 48;
 constexpr std::size_t kMaxRank = 64;
@@ -455,8 +455,8 @@ Attribute Parser::attribute(const Field& message, int depth) {
 
 Node Parser::node(const Field& message, int depth) {
   expect(message, Type::kLength);
-  if (++nodes_ > kMaxNodes) {
-    throw InvalidGraph("more than " + std::to_string(kMaxNodes) +
+  if (++nodes_ > kMaxFileNodes) {
+    throw InvalidGraph("more than " + std::to_string(kMaxFileNodes) +
                        " nodes; split the model or export it without unrolling loops");
   }
   Node node;

@@ -290,9 +290,10 @@ Shape Inference::window(const FlatNode& node, std::span<const std::int64_t> kern
                         Shape in) const {
   const auto spatial = static_cast<std::size_t>(std::max(in.rank - 2, 0));
   if (kernel.size() != spatial) return Shape::of_rank(in.rank);
-  const auto strides = list(node, "strides", 99).value_or(std::vector<std::int64_t>{});
-  const auto pads = list(node, "pads", 99).value_or(std::vector<std::int64_t>{});
-  const auto dilations = list(node, "dilations", 99).value_or(std::vector<std::int64_t>{});
+  const auto strides = list(node, "strides", kAttributeOnly).value_or(std::vector<std::int64_t>{});
+  const auto pads = list(node, "pads", kAttributeOnly).value_or(std::vector<std::int64_t>{});
+  const auto dilations =
+      list(node, "dilations", kAttributeOnly).value_or(std::vector<std::int64_t>{});
   const bool ceil = integer(node, "ceil_mode", 0) != 0;
   const Attribute* auto_pad = model_.attribute(node, "auto_pad");
   const bool same = auto_pad != nullptr && auto_pad->text.substr(0, 4) == "SAME";
@@ -331,7 +332,7 @@ Shape Inference::convolution(const FlatNode& node, bool transposed) const {
     return result;
   }
   std::vector<std::int64_t> kernel =
-      list(node, "kernel_shape", 99).value_or(std::vector<std::int64_t>{});
+      list(node, "kernel_shape", kAttributeOnly).value_or(std::vector<std::int64_t>{});
   if (kernel.empty()) {
     for (int i = 2; i < weight.rank; ++i) kernel.push_back(weight.dim(i));
   }
@@ -423,9 +424,9 @@ Shape Inference::infer(const FlatNode& node, std::size_t output) const {
   const Rule rule = found == rules().end() ? Rule::kSame : found->second;
   switch (rule) {
     case Rule::kSame:
-    case Rule::kSpatial4:
-      if (rule == Rule::kSpatial4) return Shape::of_rank(4);
       return output == 0 ? in : Shape{};
+    case Rule::kSpatial4:
+      return Shape::of_rank(4);
     case Rule::kBroadcast: {
       Shape result = in;
       for (std::size_t i = 1; i < node.inputs; ++i)
@@ -438,7 +439,9 @@ Shape Inference::infer(const FlatNode& node, std::size_t output) const {
       return convolution(node, true);
     case Rule::kPool:
       if (!in.known() || output > 0) return output > 0 ? Shape{} : in;
-      return window(node, list(node, "kernel_shape", 99).value_or(std::vector<std::int64_t>{}), in);
+      return window(
+          node, list(node, "kernel_shape", kAttributeOnly).value_or(std::vector<std::int64_t>{}),
+          in);
     case Rule::kGlobalPool: {
       Shape result = in;
       for (int i = 2; i < result.rank; ++i) result.set(i, 1);
@@ -464,7 +467,7 @@ Shape Inference::infer(const FlatNode& node, std::size_t output) const {
       return Shape::of_rank(2);
     case Rule::kTranspose: {
       if (!in.known()) return {};
-      const auto perm = list(node, "perm", 99);
+      const auto perm = list(node, "perm", kAttributeOnly);
       Shape result = Shape::of_rank(in.rank);
       for (int i = 0; i < in.rank; ++i) {
         const auto at = static_cast<std::size_t>(i);

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -34,6 +35,9 @@ struct Shape {
   [[nodiscard]] std::int64_t elements() const;
   bool operator==(const Shape&) const = default;
 };
+
+/// For `Inference::list`: no input takes the attribute's place.
+inline constexpr std::size_t kAttributeOnly = std::numeric_limits<std::size_t>::max();
 
 /// What is known of a value before anything is computed.
 struct Fact {

@@ -1,3 +1,4 @@
+// The operator table, and look-ups by name and by spelling that are built from it once.
 #include "narfast/operators.h"
 
 #include <array>

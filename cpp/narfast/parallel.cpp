@@ -1,3 +1,4 @@
+// Threads take items off a counter; the calling thread polls for interrupts between its own.
 #include "narfast/parallel.h"
 
 #include <algorithm>

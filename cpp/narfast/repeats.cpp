@@ -1,3 +1,4 @@
+// Rounds of candidates from a suffix array over what is still uncovered; see repeats.h.
 #include "narfast/repeats.h"
 
 #include <algorithm>
@@ -6,7 +7,6 @@
 #include <numeric>
 #include <optional>
 #include <queue>
-#include <unordered_map>
 
 #include "narfast/hash128.h"
 #include "narfast/operators.h"

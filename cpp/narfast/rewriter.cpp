@@ -1,3 +1,4 @@
+// Edits are made in place; `compact` alone moves nodes.
 #include "narfast/rewriter.h"
 
 #include <numeric>

@@ -1,3 +1,4 @@
+// Colour refinement in sweeps over the topological order, and the hash of the final colours.
 #include "narfast/structural_hash.h"
 
 #include <algorithm>

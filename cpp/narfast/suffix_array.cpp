@@ -1,3 +1,4 @@
+// Induced sorting, Kasai's common prefixes, and the walk over intervals of equal prefixes.
 #include "narfast/suffix_array.h"
 
 #include <algorithm>
