@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import astuple
+from pathlib import Path
 from typing import Any
 
 import hypothesis.strategies as st
@@ -10,8 +14,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+import narfast
 from narfast import batching
-from narfast.graph import ArchGraph, GraphBatch
+from narfast.errors import InvalidGraphError
+from narfast.graph import ArchGraph, GraphBatch, build_graph
+from narfast.motifs import Motifs, coarsen
 from oracles import batching as oracle
 
 # Numba compiles on first use, which no deadline should count.
@@ -170,3 +177,28 @@ def test_bad_rows_are_refused() -> None:
         batching.ragged_gather(np.array([0, 1]), np.array([1]))
     with pytest.raises(ValueError, match="radius"):
         batching.collate_contexts(graphs, macros, np.array([0]), radius=0)
+
+
+@pytest.mark.parametrize("ptr", [[5, 6], [-(2**63), 1], [-(2**63) + 3, 2**63 - 1]])
+def test_instance_offsets_must_start_at_zero(ptr: list[int]) -> None:
+    batch = GraphBatch.from_graphs([build_graph([1], [0], [[]], [0])])
+    motifs = Motifs(np.zeros(1, np.int32), np.array(ptr), np.zeros((1, 2), np.uint64))
+    with pytest.raises(InvalidGraphError, match="start at 0"):
+        coarsen(batch, motifs)
+
+
+def test_more_threads_than_the_system_gives() -> None:
+    program = (
+        "import resource\n"
+        "from narfast.graph import GraphBatch, build_graph, structural_hash\n"
+        "batch = GraphBatch.from_graphs([build_graph([1], [0], [[]], [0])] * 20_000)\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))\n"
+        "assert len(structural_hash(batch, num_threads=20_000)) == 20_000\n"
+    )
+    python_path = str(Path(narfast.__file__).parents[1])
+    subprocess.run(
+        [sys.executable, "-c", program],
+        check=True,
+        env={**os.environ, "PYTHONPATH": python_path, "OMP_NUM_THREADS": "1"},
+        timeout=120,
+    )

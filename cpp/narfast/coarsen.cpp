@@ -67,6 +67,7 @@ MacroGraphs coarsen(const GraphBatchView& batch, std::span<const std::int32_t> n
   if (node_instance.size() != batch.op.size() || instance_ptr.size() != batch.size() + 1)
     throw InvalidGraph("node_instance needs one entry per node and instance_ptr one per graph and "
                        "one more; were the motifs mined from another batch?");
+  if (instance_ptr.front() != 0) throw InvalidGraph("instance_ptr must start at 0");
   for (std::size_t g = 0; g < batch.size(); ++g)
     if (instance_ptr[g + 1] < instance_ptr[g] ||
         instance_ptr[g + 1] - instance_ptr[g] > batch.node_ptr[g + 1] - batch.node_ptr[g])

@@ -68,7 +68,11 @@ void parallel_for(std::size_t count, int num_threads,
   const std::size_t threads = std::min(wanted, std::max<std::size_t>(1, count));
   std::vector<std::thread> pool;
   pool.reserve(threads - 1);
-  for (std::size_t t = 1; t < threads; ++t) pool.emplace_back(loop, false);
+  try {
+    for (std::size_t t = 1; t < threads; ++t) pool.emplace_back(loop, false);
+  } catch (const std::exception&) {
+    // The system gives no more threads: those there are, and this one, do the work.
+  }
   loop(true);
   for (std::thread& thread : pool) thread.join();
   if (error) std::rethrow_exception(error);
