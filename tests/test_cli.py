@@ -216,6 +216,18 @@ def test_encode(run, tmp_path):
     ]
 
 
+@pytest.mark.parametrize("place", [".", "/", "..", "folder", "pipe"])
+def test_encode_never_replaces_a_folder_or_a_device(run, tmp_path, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    result = run("encode", "fake:plain_1", "-o", place)
+    assert result.exit_code == 2
+    assert "name the parquet file" in result.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "pipe"]
+    assert (tmp_path / "pipe").is_fifo()
+
+
 def test_encode_of_nothing_but_errors(run, tmp_path):
     result = run("encode", "fake:bad_1", "-o", tmp_path / "out.parquet")
     assert result.exit_code == 2

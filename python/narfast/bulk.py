@@ -65,9 +65,12 @@ def encode_to_parquet(
         progress: told how many sources are done.
 
     Raises:
-        NarfastError: an earlier run used another encoder.
+        NarfastError: an earlier run used another encoder, or ``output`` is a folder or a device.
         OSError: the disk is full, read-only, ...
     """
+    if output.name in ("", "..") or (output.exists() and not output.is_file()):
+        # A device or a folder must never be replaced by a table.
+        raise NarfastError(f"{output}: not a file; name the parquet file to write")
     wanted = list(dict.fromkeys(sources))
     parts = output.with_name(output.name + ".parts")
     output.parent.mkdir(parents=True, exist_ok=True)
