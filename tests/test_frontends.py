@@ -172,6 +172,25 @@ def test_python_files_that_exit_do_not_end_the_program(tmp_path: Path) -> None:
         load_raw(f"{path}:build")
 
 
+def test_python_files_may_change_the_search_path(tmp_path: Path) -> None:
+    path = tmp_path / "model.py"
+    path.write_text(MODEL_FILE + "\nimport sys\nsys.path.pop(0)\n")
+    before = list(sys.path)
+    assert load_raw(f"{path}:build").num_nodes == 3
+    assert sys.path == before
+
+
+@pytest.mark.parametrize("ending", ["", ".onnx", ".json", ".py:build"])
+def test_names_longer_than_a_file_can_have(ending: str) -> None:
+    with pytest.raises(UnsupportedSourceError, match="longer than"):
+        load("x" * 5000 + ending)
+
+
+def test_an_unknown_pretrained_tag() -> None:
+    with pytest.raises(UnsupportedSourceError, match=r"called 'resnet18\.bogus'; did you mean"):
+        load("timm:resnet18.bogus")
+
+
 def test_pretrained_tags_name_the_same_architecture() -> None:
     tagged, plain = load("timm:resnet18.a1_in1k"), load("timm:resnet18")
     assert tagged.structural_hash == plain.structural_hash

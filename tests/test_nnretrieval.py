@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import gzip
 import itertools
 import json
@@ -132,6 +133,19 @@ def test_both_spellings_of_the_edges_and_the_raw_form_agree(tmp_path: Path) -> N
     assert all(graph.same_structure(graphs[0]) for graph in graphs)
     assert graphs[0].meta.name == "a"
     assert graphs[0].meta.source == "nnretrieval"
+
+
+@pytest.mark.parametrize("side", ["9" * 20, "9" * 5000])
+def test_absurd_sides_are_cut_not_fatal(tmp_path: Path, side: str) -> None:
+    names = [f"ConvolutionBackward0+w ({side}, 3, 3, 3)", f"conv_{side[:400]}x3"]
+    path = write(tmp_path / "a.json", {"unique_nodes": names, "edge_index": [[0], [1]]})
+    assert load_record(path).num_nodes == 3
+
+
+def test_a_pipe_is_refused_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    with pytest.raises(UnsupportedSourceError, match="not a regular file"):
+        load_record(tmp_path / "pipe.json")
 
 
 @pytest.mark.parametrize(

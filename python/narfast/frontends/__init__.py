@@ -6,6 +6,7 @@ Readers are imported when a source of their kind is first loaded.
 from __future__ import annotations
 
 import difflib
+import errno
 import importlib
 import os
 from collections.abc import Sequence
@@ -138,7 +139,12 @@ def load_raw(source: str | os.PathLike[str] | ArchGraph | tuple[nn.Module, Any])
             raise _unsupported(repr(source), "paths must be text")
         if "\0" in text:
             raise _unsupported(repr(source), "a path cannot hold a null character")
-        return _from_text(text) if isinstance(source, str) else _from_file(Path(text))
+        try:
+            return _from_text(text) if isinstance(source, str) else _from_file(Path(text))
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            raise _unsupported(f"{text[:80]}...", "longer than any file's name") from None
     if isinstance(source, tuple) and len(source) == 2:
         from narfast.frontends.torch_module import trace as trace_raw
 

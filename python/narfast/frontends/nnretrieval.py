@@ -26,6 +26,7 @@ Edge = tuple[str, str]
 _SKIPPED = ("AccumulateGrad", "TBackward")
 _EDGE_LIMIT = 20_000_000  # joining the inputs and outputs of a skipped node can multiply edges
 _NAME_LIMIT = 500  # characters; longer ones are no operator, and slow to match
+_LARGEST_SIDE = 2**31 - 1
 _AUTOGRAD = re.compile(r"^(?:.*::)?(?P<op>\w+?)Backward\d*(?:-\d+)?$")
 _WEIGHT = re.compile(r"\((?P<shape>\d+(?:, ?\d+)*),?\)")
 _DARTS = re.compile(r"^(?:.*\.)?(?P<op>[A-Za-z_]+?)(?:_(?P<side>\d+)x\d+)?(?:-\d+)?$")
@@ -140,10 +141,15 @@ def _checked(raw_edges: Sequence[Sequence[str]]) -> Iterable[Edge]:
         yield edge[0], edge[1]
 
 
+def _number(digits: str) -> int:
+    """A side of a shape; attributes are binned, so that absurd ones may be cut."""
+    return min(int(digits.strip()[:20]), _LARGEST_SIDE)
+
+
 def _weight_shape(parameters: str, rank: int) -> tuple[int, ...] | None:
     """The first shape of at least `rank` sides in the names that were folded into a node."""
     for match in _WEIGHT.finditer(parameters):
-        shape = tuple(int(side) for side in match["shape"].split(","))
+        shape = tuple(_number(side) for side in match["shape"].split(","))
         if len(shape) >= rank:
             return shape
     return None
@@ -188,7 +194,7 @@ def _describe(name: str, unknown: Counter[str]) -> tuple[int, int]:
     if cell is None or operation not in _CELL_OPERATIONS:
         unknown[own[:80]] += 1
         return operators.unknown().id, 0
-    side = int(cell["side"] or 0)
+    side = _number(cell["side"] or "0")
     attr = 0
     if operation in ("conv", "max_pool", "avg_pool", "sep_conv", "dil_conv"):
         attr = operators.pack_attributes(
@@ -275,6 +281,8 @@ def load_record(path: str | os.PathLike[str]) -> ArchGraph:
         UnsupportedSourceError: A pickle; the message says how to convert it.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():  # a pipe would be waited for, a device never ends
+        raise UnsupportedSourceError(f"{path}: cannot be read: not a regular file")
     try:
         data = path.read_bytes()
     except OSError as error:

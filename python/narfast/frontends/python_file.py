@@ -48,6 +48,7 @@ def load_python(path: Path, function: str) -> ArchGraph:
 
 
 def _build(path: Path, function: str, where: str) -> Any:
+    before = list(sys.path)
     sys.path.insert(0, str(path.parent))  # as for a script: it may import its neighbours
     try:
         scope = runpy.run_path(str(path))
@@ -64,4 +65,4 @@ def _build(path: Path, function: str, where: str) -> Any:
         line = next(iter(str(error).splitlines()), "")
         raise TraceError(f"{where}: running it failed: {type(error).__name__}: {line}") from error
     finally:
-        sys.path.remove(str(path.parent))
+        sys.path[:] = before

@@ -35,6 +35,11 @@ def build(name: str) -> tuple[nn.Module, torch.Tensor]:
     timm = _timm()
     if not timm.is_model(name):
         check_name("timm", name, list_names())
+    try:
+        timm.models.get_pretrained_cfg(name)
+    except RuntimeError:  # the architecture is there, its tag is not
+        architecture = name.partition(".")[0]
+        check_name("timm", name, [architecture, *timm.list_pretrained(f"{architecture}.*")])
     module = build_without_weights(lambda: timm.create_model(name, pretrained=False))
     size = getattr(module, "default_cfg", {}).get("input_size") or (3, 224, 224)
     return module, torch.empty(1, *size, device="meta")
