@@ -373,6 +373,12 @@ def put(zoo_path, name, data):
     edited_manifest(zoo_path, files=files)
 
 
+def test_a_pipe_as_manifest_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "manifest.json")
+    with pytest.raises(CorruptFileError, match="not a zoo manifest"):
+        open_zoo(tmp_path)
+
+
 def test_a_newer_format_asks_for_an_upgrade(zoo_path):
     edited_manifest(zoo_path, format_version=2)
     with pytest.raises(CorruptFileError, match="upgrade narfast"):
@@ -387,6 +393,8 @@ def test_a_newer_format_asks_for_an_upgrade(zoo_path):
         b"\xff\xfe",
         b'{"format": "narfast-zoo"}',
         b'{"format": "narfast-zoo", "format_version": 1, "counts": 3}',
+        b'{"format": "narfast-zoo", "format_version": 1, "counts": {"names": Infinity}}',
+        b"[" * 100_000,
     ],
 )
 def test_other_manifests_are_refused(zoo_path, data):

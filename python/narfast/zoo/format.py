@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -109,7 +110,7 @@ class Manifest:
         """
         try:
             document = json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
             document = None
         if not isinstance(document, dict) or document.get("format") != "narfast-zoo":
             raise CorruptFileError(f"{path}: not a zoo manifest; {_DEFAULT_REMEDY}")
@@ -132,7 +133,7 @@ class Manifest:
                 },
                 format_version=int(document["format_version"]),
             )
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             raise CorruptFileError(
                 f"{path}: a field is missing or of the wrong kind; {_DEFAULT_REMEDY}"
             ) from None
@@ -158,7 +159,8 @@ class ZooFolder:
         _recover(self.path)
         manifest_path = self.path / MANIFEST
         try:
-            if manifest_path.stat().st_size > _MAX_MANIFEST_BYTES:
+            facts = manifest_path.stat()
+            if not stat.S_ISREG(facts.st_mode) or facts.st_size > _MAX_MANIFEST_BYTES:
                 raise CorruptFileError(f"{manifest_path}: not a zoo manifest; {_DEFAULT_REMEDY}")
             data = manifest_path.read_bytes()
         except (FileNotFoundError, NotADirectoryError):
