@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import json
 import threading
 from pathlib import Path
@@ -204,6 +205,15 @@ def test_damaged_files(folder: Path, name: str, damage: str) -> None:
         noise = np.random.default_rng(0).bytes(1000)
         path.write_bytes({"empty": b"", "truncated": data[: len(data) // 2]}.get(damage, noise))
     refuse(folder, name)
+
+
+def test_a_configuration_that_nests_without_end_or_is_a_pipe(folder: Path) -> None:
+    path = folder / "config.json"
+    path.write_bytes(b"[" * 100_000)
+    refuse(folder, "not valid JSON")
+    path.unlink()
+    os.mkfifo(path)
+    refuse(folder, "not a regular file")
 
 
 @pytest.mark.parametrize("position", [8, 200, -40, -1])

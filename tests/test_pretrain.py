@@ -291,6 +291,10 @@ def test_shipped_configurations(name: str) -> None:
         ("[encoder]\nmotif_dim = 0", "motif_dim must lie in"),
         ("[augment]\ndrop_node = 2", "augment.drop_node must be a probability"),
         ("[graph", "default.toml"),
+        ("[graph]\nlearning_rate = nan", "graph.learning_rate must be finite"),
+        ("[graph]\nlearning_rate = 1" + "0" * 400, "graph.learning_rate is too large"),
+        ("seed = 1" + "0" * 30, "seed must be at most"),
+        ("seed = " + "[" * 10_000, "default.toml"),
     ],
 )
 def test_bad_settings(tmp_path: Path, text: str, message: str) -> None:

@@ -103,6 +103,9 @@ def load_model(folder: Path) -> tuple[ArchitectureModel, dict[str, Any]]:
             have the shapes that the configuration promises.
     """
     config_path, weights_path = folder / _CONFIG, folder / _WEIGHTS
+    for path in (config_path, weights_path):
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise CorruptFileError(f"{path}: not a regular file; {_REMEDY}")
     try:
         document = json.loads(config_path.read_bytes())
         weights = weights_path.read_bytes()
@@ -111,7 +114,7 @@ def load_model(folder: Path) -> tuple[ArchitectureModel, dict[str, Any]]:
             f"{folder}: not an encoder folder ({error.strerror}: {error.filename}); it needs "
             f"{_CONFIG} and {_WEIGHTS}"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CorruptFileError(f"{config_path}: not valid JSON ({error}); {_REMEDY}") from error
     config = _read_config(config_path, document)
     if hashlib.sha256(weights).hexdigest() != document.get("weights_sha256"):

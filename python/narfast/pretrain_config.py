@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import tomllib
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -14,6 +15,8 @@ from narfast.errors import CorruptFileError
 from narfast.nn.model import EncoderConfig
 
 __all__ = ["DataConfig", "GraphStage", "MotifStage", "PretrainConfig"]
+
+_LARGEST = 2**63 - 1  # what random generators take as a seed
 
 
 @dataclass(frozen=True)
@@ -121,11 +124,15 @@ class PretrainConfig:
                 fit; the message names file and setting.
         """
         path = Path(path)
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise CorruptFileError(f"{path}: not a regular file; see configs/default.toml")
         try:
             document = tomllib.loads(path.read_text(encoding="utf-8"))
             return cls.from_dict(document)
         except OSError as error:
             raise CorruptFileError(f"{path}: cannot be read ({error.strerror})") from error
+        except RecursionError:
+            raise CorruptFileError(f"{path}: nested too deeply; see configs/default.toml") from None
         except ValueError as error:  # TOML and Unicode errors are ValueErrors too
             raise CorruptFileError(f"{path}: {error}; see configs/default.toml") from error
 
@@ -162,6 +169,13 @@ def _at_least_one(section: str, stage: Any, *names: str) -> None:
             raise ValueError(f"{section}.{name} must be at least 1, not {getattr(stage, name)!r}")
 
 
+def _float(name: str, value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{name} is too large") from None
+
+
 def _read_section(kind: Any, section: str, values: dict[str, Any]) -> Any:
     prefix = f"{section}." if section else ""
     known = {f.name: f for f in fields(kind)}
@@ -175,9 +189,13 @@ def _read_section(kind: Any, section: str, values: dict[str, Any]) -> Any:
                 raise ValueError(f"{prefix}{name} must be a list of strings, not {value!r}")
             value = tuple(value)
         elif isinstance(default, float) and type(value) is int:
-            value = float(value)
+            value = _float(prefix + name, value)
         elif type(value) is not type(default):
             raise ValueError(f"{prefix}{name} must be {type(default).__name__}, not {value!r}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{prefix}{name} must be finite, not {value!r}")
+        if isinstance(value, int) and value > _LARGEST:
+            raise ValueError(f"{prefix}{name} must be at most {_LARGEST}")
         if isinstance(value, (int, float)) and value < 0:
             raise ValueError(f"{prefix}{name} must not be negative, not {value!r}")
         converted[name] = value
