@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-import os
 import gzip
 import itertools
 import json
+import os
 import pickle
 from collections import Counter
 from pathlib import Path
