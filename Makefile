@@ -8,7 +8,7 @@ SOURCES := $(shell git ls-files 'cpp/*.h' 'cpp/*.cpp')
 export HF_HUB_OFFLINE = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test lint format stubs bench bench-quick scatter tidy fuzz ext clean
+.PHONY: help demo test lint format stubs bench scatter tidy fuzz ext clean
 .DEFAULT_GOAL := help
 
 help:  ## list the commands

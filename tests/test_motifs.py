@@ -206,7 +206,10 @@ def test_errors_name_the_remedy() -> None:
     with pytest.raises(InvalidGraphError, match="instance number"):
         coarsen(batch, wrong)
     with pytest.raises(TypeError, match="node_instance must be a C-contiguous int32"):
-        coarsen(batch, Motifs(motifs.node_instance.astype(np.int64), motifs.instance_ptr, wrong.motif_id))
+        coarsen(
+            batch,
+            Motifs(motifs.node_instance.astype(np.int64), motifs.instance_ptr, wrong.motif_id),
+        )
 
 
 def test_a_cyclic_motif_is_refused() -> None:

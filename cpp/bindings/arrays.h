@@ -26,12 +26,11 @@ template <typename T>
 std::span<const T> share(const py::array& array, const char* name, py::ssize_t rank = 1) {
   if (!py::isinstance<py::array_t<T>>(array) || array.ndim() != rank ||
       !(array.flags() & py::array::c_style))
-    throw py::type_error(std::string(name) + " must be a C-contiguous " +
-                         std::string(py::str(py::dtype::of<T>())) + " array with " +
-                         std::to_string(rank) + " dimension(s), got " +
-                         std::string(py::str(array.dtype())) + " with " +
-                         std::to_string(array.ndim()) +
-                         "; convert it with numpy.ascontiguousarray(x, dtype)");
+    throw py::type_error(
+        std::string(name) + " must be a C-contiguous " + std::string(py::str(py::dtype::of<T>())) +
+        " array with " + std::to_string(rank) + " dimension(s), got " +
+        std::string(py::str(array.dtype())) + " with " + std::to_string(array.ndim()) +
+        "; convert it with numpy.ascontiguousarray(x, dtype)");
   return {static_cast<const T*>(array.data()), static_cast<std::size_t>(array.size())};
 }
 
@@ -54,8 +53,8 @@ inline py::array_t<std::uint64_t> give(std::vector<Hash128> hashes) {
   const auto size = static_cast<py::ssize_t>(owned->size());
   py::capsule owner(owned.get(), [](void* p) { delete static_cast<std::vector<Hash128>*>(p); });
   owned.release();  // NOLINT: the capsule owns it now
-  return py::array_t<std::uint64_t>({size, py::ssize_t{2}}, {py::ssize_t{16}, py::ssize_t{8}},
-                                    data, owner);
+  return py::array_t<std::uint64_t>({size, py::ssize_t{2}}, {py::ssize_t{16}, py::ssize_t{8}}, data,
+                                    owner);
 }
 
 /// Shares the five arrays of a graph batch, in the order op, attr, node_ptr, in_ptr, in_src.

@@ -8,15 +8,15 @@ namespace narfast {
 
 /// Unpacked attributes; zero means "does not apply" or "not known" in every field.
 struct Attributes {
-  int kernel = 0;            // largest side of the window, in elements
-  int stride = 0;            // largest stride
-  int groups = 0;            // number of groups of a convolution
-  int in_channels = 0;       // with groups: to tell depthwise; with out_channels: the ratio
+  int kernel = 0;       // largest side of the window, in elements
+  int stride = 0;       // largest stride
+  int groups = 0;       // number of groups of a convolution
+  int in_channels = 0;  // with groups: to tell depthwise; with out_channels: the ratio
   int out_channels = 0;
-  int dilation = 0;          // largest dilation
-  int heads = 0;             // attention heads
-  int spatial_rank = 0;      // 1, 2 or 3
-  bool square = true;        // all sides of the window equal
+  int dilation = 0;             // largest dilation
+  int heads = 0;                // attention heads
+  int spatial_rank = 0;         // 1, 2 or 3
+  bool square = true;           // all sides of the window equal
   bool param_operand = false;   // one operand is a weight tensor of more than one element
   bool scalar_operand = false;  // one operand is a scalar constant
   bool constant_first = false;  // the constant is the first operand
@@ -49,9 +49,9 @@ inline constexpr std::uint32_t kConstantClassShift = 23;
 inline constexpr std::uint32_t kConstantClassMask = 3u << kConstantClassShift;
 }  // namespace attr
 
-/// Packs `a` into 32 bits: kernel class 0-2, stride > 1 3, groups 4-5, dilation > 1 6, channel ratio
-/// 7-10, heads 11-13, spatial rank 14-15, then the flags in the order of the fields.
-/// Values out of range are clamped into the outermost bin.
+/// Packs `a` into 32 bits: kernel class 0-2, stride > 1 3, groups 4-5, dilation > 1 6, channel
+/// ratio 7-10, heads 11-13, spatial rank 14-15, then the flags in the order of the fields. Values
+/// out of range are clamped into the outermost bin.
 std::uint32_t pack_attributes(const Attributes& a);
 
 }  // namespace narfast

@@ -46,10 +46,12 @@ void fold_parameters(Rewriter& graph) {
     any_source |= has_trait(graph.op(node), trait::kSource);
   for (NodeId node = 0; node < graph.size(); ++node) {
     const auto& inputs = graph.inputs(node);
-    const auto is_reached = [&](NodeId source) { return reached[static_cast<std::size_t>(source)]; };
-    reached[static_cast<std::size_t>(node)] =
-        has_trait(graph.op(node), trait::kSource) || (!any_source && inputs.empty()) ||
-        std::any_of(inputs.begin(), inputs.end(), is_reached);
+    const auto is_reached = [&](NodeId source) {
+      return reached[static_cast<std::size_t>(source)];
+    };
+    reached[static_cast<std::size_t>(node)] = has_trait(graph.op(node), trait::kSource) ||
+                                              (!any_source && inputs.empty()) ||
+                                              std::any_of(inputs.begin(), inputs.end(), is_reached);
     if (!is_reached(node) || std::all_of(inputs.begin(), inputs.end(), is_reached)) continue;
     // An operand computed from parameters alone is itself a parameter of the operator.
     std::vector<NodeId> kept;
@@ -206,24 +208,25 @@ void global_pool(Rewriter& graph) {
 
 void pointwise_to_linear(Rewriter& graph) {
   constexpr Attr plain = attr::kKernelOne | attr::kGroupsDense;
-  constexpr Attr looked_at = attr::kKernelMask | attr::kStrided | attr::kGroupsMask |
-                             attr::kDilated;
+  constexpr Attr looked_at =
+      attr::kKernelMask | attr::kStrided | attr::kGroupsMask | attr::kDilated;
   for (NodeId node = 0; node < graph.size(); ++node)
     if (graph.op(node) == ops().conv && (graph.attr(node) & looked_at) == plain)
       graph.become(node, ops().linear, graph.attr(node) & attr::kRatioMask, graph.inputs(node));
 }
 
 void drop_concat_ratio(Rewriter& graph) {
-  // The value that each node computes from, through normalizations and activations; and which values
-  // are, or will be, concatenated.
+  // The value that each node computes from, through normalizations and activations; and which
+  // values are, or will be, concatenated.
   const auto index = [](NodeId node) { return static_cast<std::size_t>(node); };
   std::vector<NodeId> origin(index(graph.size()));
   std::vector<bool> concatenated(index(graph.size()), false);
   for (NodeId node = 0; node < graph.size(); ++node) {
     const auto& inputs = graph.inputs(node);
     const Category category = operator_table()[graph.op(node)].category;
-    const bool passes_on = (category == Category::kNormalization ||
-                            category == Category::kActivation) && inputs.size() == 1;
+    const bool passes_on =
+        (category == Category::kNormalization || category == Category::kActivation) &&
+        inputs.size() == 1;
     origin[index(node)] = passes_on ? origin[index(inputs.front())] : node;
     if (graph.op(node) != ops().concat) continue;
     concatenated[index(node)] = true;
@@ -308,7 +311,8 @@ PassMask pass_mask(const std::vector<std::string_view>& names) {
                                  [&](const Pass& pass) { return pass.name == name; });
     if (it == kPasses.end()) {
       std::string known;
-      for (const Pass& pass : kPasses) known += (known.empty() ? "" : ", ") + std::string(pass.name);
+      for (const Pass& pass : kPasses)
+        known += (known.empty() ? "" : ", ") + std::string(pass.name);
       throw std::invalid_argument("no canonicalization pass is called '" + std::string(name) +
                                   "'; there are " + known);
     }
@@ -319,8 +323,8 @@ PassMask pass_mask(const std::vector<std::string_view>& names) {
 
 Graph canonicalize(const GraphView& graph, PassMask passes) {
   // A pass can uncover work for one before it, so the list is run until nothing changes: the result
-  // is a fixed point. Every change shrinks the graph or moves an operator up in a fixed order, so the
-  // loop ends; the bound is for graphs made to drag it out.
+  // is a fixed point. Every change shrinks the graph or moves an operator up in a fixed order, so
+  // the loop ends; the bound is for graphs made to drag it out.
   Rewriter rewriter(graph);
   bool cleared = false;
   for (int round = 0; round < kMaxRounds; ++round) {

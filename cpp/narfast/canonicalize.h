@@ -36,8 +36,9 @@ Graph canonicalize(const GraphView& graph, PassMask passes);
 /// The same for every graph of a batch; independent of `num_threads`.
 GraphBatch canonicalize(const GraphBatchView& batch, PassMask passes, int num_threads);
 
-// The fusing passes, each in a file of its kind (fuse_activations.cpp, ...). They find what exporters
-// and code bases write out in primitive operators, and put the operator back that people name.
+// The fusing passes, each in a file of its kind (fuse_activations.cpp, ...). They find what
+// exporters and code bases write out in primitive operators, and put the operator back that people
+// name.
 void fuse_activations(Rewriter& graph);
 void fuse_norms(Rewriter& graph);
 void fuse_attention(Rewriter& graph);

@@ -273,11 +273,16 @@ TEST_CASE("drop_scalar_scale") {
 
 TEST_CASE("canonical graphs are fixed points") {
   // Operators and attributes that passes look at, joined at random.
-  const Names ops{"conv", "linear", "batch_norm", "add", "mul", "div", "sub", "sigmoid", "split",
-                  "slice", "permute", "softmax", "matmul", "attention", "mean", "pow", "sqrt",
-                  "layer_norm", "pad", "relu6", "concat", "tanh", "identity", "constant"};
-  const std::vector<Attr> bits{attr::kKernelOne | attr::kGroupsDense, attr::kParamOperand,
-                               attr::kScalarOperand, attr::kSpaceAxes, attr::kLayoutPermute, kVector};
+  const Names ops{"conv",   "linear",    "batch_norm", "add",   "mul",      "div",
+                  "sub",    "sigmoid",   "split",      "slice", "permute",  "softmax",
+                  "matmul", "attention", "mean",       "pow",   "sqrt",     "layer_norm",
+                  "pad",    "relu6",     "concat",     "tanh",  "identity", "constant"};
+  const std::vector<Attr> bits{attr::kKernelOne | attr::kGroupsDense,
+                               attr::kParamOperand,
+                               attr::kScalarOperand,
+                               attr::kSpaceAxes,
+                               attr::kLayoutPermute,
+                               kVector};
   PassMask all = 0;
   for (const Pass& pass : canonicalization_passes()) all |= pass_mask({pass.name});
   std::mt19937 random(11);

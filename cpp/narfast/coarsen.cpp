@@ -65,8 +65,9 @@ void append_offsets(std::vector<Offset>& to, const std::vector<Offset>& from) {
 MacroGraphs coarsen(const GraphBatchView& batch, std::span<const std::int32_t> node_instance,
                     std::span<const Offset> instance_ptr, int num_threads) {
   if (node_instance.size() != batch.op.size() || instance_ptr.size() != batch.size() + 1)
-    throw InvalidGraph("node_instance needs one entry per node and instance_ptr one per graph and "
-                       "one more; were the motifs mined from another batch?");
+    throw InvalidGraph(
+        "node_instance needs one entry per node and instance_ptr one per graph and "
+        "one more; were the motifs mined from another batch?");
   if (instance_ptr.front() != 0) throw InvalidGraph("instance_ptr must start at 0");
   for (std::size_t g = 0; g < batch.size(); ++g)
     if (instance_ptr[g + 1] < instance_ptr[g] ||
@@ -77,9 +78,9 @@ MacroGraphs coarsen(const GraphBatchView& batch, std::span<const std::int32_t> n
   std::vector<MacroGraphs> parts(batch.size());
   parallel_for(batch.size(), num_threads, [&](std::size_t g) {
     const auto begin = index(batch.node_ptr[g]);
-    parts[g] = coarsen_one(batch[g],
-                           node_instance.subspan(begin, index(batch.node_ptr[g + 1]) - begin),
-                           static_cast<std::int32_t>(instance_ptr[g + 1] - instance_ptr[g]));
+    parts[g] =
+        coarsen_one(batch[g], node_instance.subspan(begin, index(batch.node_ptr[g + 1]) - begin),
+                    static_cast<std::int32_t>(instance_ptr[g + 1] - instance_ptr[g]));
   });
 
   MacroGraphs macro;

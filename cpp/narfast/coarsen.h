@@ -7,15 +7,15 @@
 
 namespace narfast {
 
-/// Macro graphs of a batch, with both maps. Instances are those of `Motifs`; a macro edge stands for
-/// all operator edges between two instances. Macro graphs may have cycles (two motifs can feed each
-/// other); they have no self-loops.
+/// Macro graphs of a batch, with both maps. Instances are those of `Motifs`; a macro edge stands
+/// for all operator edges between two instances. Macro graphs may have cycles (two motifs can feed
+/// each other); they have no self-loops.
 struct MacroGraphs {
-  std::vector<Offset> in_ptr{0};        // per instance, one entry more
-  std::vector<std::int32_t> in_src;     // in-neighbours, ascending, local to their graph
-  std::vector<std::int32_t> in_count;   // operator edges behind each macro edge
-  std::vector<Offset> member_ptr{0};    // per instance, one entry more
-  std::vector<NodeId> member;           // nodes of each instance, ascending, local to their graph
+  std::vector<Offset> in_ptr{0};       // per instance, one entry more
+  std::vector<std::int32_t> in_src;    // in-neighbours, ascending, local to their graph
+  std::vector<std::int32_t> in_count;  // operator edges behind each macro edge
+  std::vector<Offset> member_ptr{0};   // per instance, one entry more
+  std::vector<NodeId> member;          // nodes of each instance, ascending, local to their graph
 
   bool operator==(const MacroGraphs&) const = default;
 };

@@ -98,8 +98,8 @@ class ActivationFuser {
       open.pop_back();
       if (current == x) continue;
       const OpId op = graph_.op(current);
-      const bool polynomial = op == ops_.add || op == ops_.mul || op == ops_.div ||
-                              op == ops_.sub || op == ops_.pow;
+      const bool polynomial =
+          op == ops_.add || op == ops_.mul || op == ops_.div || op == ops_.sub || op == ops_.pow;
       if (!polynomial || --budget < 0 || graph_.inputs(current).empty()) return false;
       for (NodeId source : graph_.inputs(current)) open.push_back(source);
     }

@@ -52,8 +52,8 @@ class AttentionFuser {
   NodeId find_scores(NodeId node, int& budget) const {
     if (graph_.op(node) == ops_.matmul) {
       // The queries may be learnt (attention pooling): then the keys are the only operand.
-      const bool learnt_queries = graph_.inputs(node).size() == 1 &&
-                                  graph_.has_attr(node, attr::kConstantFirst);
+      const bool learnt_queries =
+          graph_.inputs(node).size() == 1 && graph_.has_attr(node, attr::kConstantFirst);
       return graph_.inputs(node).size() == 2 || learnt_queries ? node : kNone;
     }
     const OpId op = graph_.op(node);

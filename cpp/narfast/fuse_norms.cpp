@@ -28,8 +28,7 @@ class NormFuser {
       const OpId op = graph_.op(node);
       const auto& inputs = graph_.inputs(node);
       if (op == ops_.div && inputs.size() == 2) {
-        if (!try_quotient(node, inputs[0], root(inputs[1])))
-          try_l2(node, inputs[0], inputs[1]);
+        if (!try_quotient(node, inputs[0], root(inputs[1]))) try_l2(node, inputs[0], inputs[1]);
       } else if (op == ops_.mul && inputs.size() == 2) {
         const NodeId a = inputs[0], b = inputs[1];
         if (!try_quotient(node, a, inverse_root(b))) try_quotient(node, b, inverse_root(a));

@@ -29,9 +29,7 @@ struct AfterLinear : Net {
   NodeId x = chain(input(), {"linear"});
 
   NodeId centred() { return add("sub", {x, add("mean", {x}, attr::kLastAxis)}); }
-  NodeId variance_of(NodeId y) {
-    return add("mean", {add("pow", {y}, kSquare)}, attr::kLastAxis);
-  }
+  NodeId variance_of(NodeId y) { return add("mean", {add("pow", {y}, kSquare)}, attr::kLastAxis); }
   NodeId with_epsilon(NodeId y) { return add("add", {y}, kScalar); }
 };
 

@@ -77,9 +77,9 @@ OrderedGraph order_nodes(const LooseGraph& loose) {
   check_size(count, static_cast<Offset>(loose.in_src.size()), "the graph");
   require(loose.attr.size() == loose.op.size() && loose.in_ptr.size() == loose.op.size() + 1,
           "attr and in_ptr must match op in length");
-  require(loose.in_ptr.front() == 0 &&
-              loose.in_ptr.back() == static_cast<Offset>(loose.in_src.size()),
-          "in_ptr must run from 0 to the number of edges");
+  require(
+      loose.in_ptr.front() == 0 && loose.in_ptr.back() == static_cast<Offset>(loose.in_src.size()),
+      "in_ptr must run from 0 to the number of edges");
   for (std::size_t i = 0; i + 1 < loose.in_ptr.size(); ++i)
     require(loose.in_ptr[i] <= loose.in_ptr[i + 1], "in_ptr falls at node " + std::to_string(i));
 

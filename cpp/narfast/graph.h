@@ -39,8 +39,8 @@ struct GraphView {
   }
 };
 
-/// Many graphs, concatenated. `node_ptr` has one entry more than there are graphs; `in_ptr` one more
-/// than there are nodes; `in_src` holds node numbers local to their graph.
+/// Many graphs, concatenated. `node_ptr` has one entry more than there are graphs; `in_ptr` one
+/// more than there are nodes; `in_src` holds node numbers local to their graph.
 struct GraphBatchView {
   std::span<const OpId> op;
   std::span<const Attr> attr;
@@ -52,8 +52,8 @@ struct GraphBatchView {
   GraphView operator[](std::size_t graph) const {
     auto begin = static_cast<std::size_t>(node_ptr[graph]);
     auto count = static_cast<std::size_t>(node_ptr[graph + 1]) - begin;
-    return {op.subspan(begin, count), attr.subspan(begin, count),
-            in_ptr.subspan(begin, count + 1), in_src};
+    return {op.subspan(begin, count), attr.subspan(begin, count), in_ptr.subspan(begin, count + 1),
+            in_src};
   }
 };
 
@@ -80,10 +80,10 @@ struct GraphBatch {
   bool operator==(const GraphBatch&) const = default;
 };
 
-/// Checks that `batch` is well formed: offsets start at 0 and never fall, array lengths agree, every
-/// operator is in the table, every in-neighbour stands before its node (so the graph is acyclic), and
-/// no graph is larger than kMaxNodes or kMaxEdges. O(nodes + edges).
-/// Throws InvalidGraph naming the graph, the node and the remedy.
+/// Checks that `batch` is well formed: offsets start at 0 and never fall, array lengths agree,
+/// every operator is in the table, every in-neighbour stands before its node (so the graph is
+/// acyclic), and no graph is larger than kMaxNodes or kMaxEdges. O(nodes + edges). Throws
+/// InvalidGraph naming the graph, the node and the remedy.
 void validate(const GraphBatchView& batch);
 
 /// As `validate`, but nodes may stand in any order and cycles are not looked for: enough for the

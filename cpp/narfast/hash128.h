@@ -1,5 +1,5 @@
-// 128-bit mixing for structural hashes: two 64-bit lanes, each a full-avalanche mix (the finalizer of
-// splitmix64) keyed differently, so that the lanes fail independently. Not cryptographic.
+// 128-bit mixing for structural hashes: two 64-bit lanes, each a full-avalanche mix (the finalizer
+// of splitmix64) keyed differently, so that the lanes fail independently. Not cryptographic.
 #pragma once
 
 #include <compare>

@@ -39,8 +39,8 @@ std::vector<std::int32_t> random_sizes(NodeId nodes, const MiningOptions& option
   for (NodeId i = 0; i < nodes; ++number) {
     state = mix64(state);
     const NodeId size = options.min_size + static_cast<NodeId>(state % width);
-    for (const NodeId end = static_cast<NodeId>(std::min<std::int64_t>(
-             static_cast<std::int64_t>(i) + size, nodes));
+    for (const NodeId end = static_cast<NodeId>(
+             std::min<std::int64_t>(static_cast<std::int64_t>(i) + size, nodes));
          i < end; ++i)
       segment[index(i)] = number;
   }
@@ -50,11 +50,16 @@ std::vector<std::int32_t> random_sizes(NodeId nodes, const MiningOptions& option
 std::vector<std::int32_t> divide(const GraphView& graph, const MiningOptions& options,
                                  std::size_t number) {
   switch (options.method) {
-    case MiningMethod::kRepeats: return find_repeats(graph);
-    case MiningMethod::kNeighborSequence: return neighbor_sequence(graph);
-    case MiningMethod::kFixedSize: return fixed_size(graph.num_nodes(), options.size);
-    case MiningMethod::kFixedCount: return fixed_count(graph.num_nodes(), options.count);
-    case MiningMethod::kRandom: return random_sizes(graph.num_nodes(), options, number);
+    case MiningMethod::kRepeats:
+      return find_repeats(graph);
+    case MiningMethod::kNeighborSequence:
+      return neighbor_sequence(graph);
+    case MiningMethod::kFixedSize:
+      return fixed_size(graph.num_nodes(), options.size);
+    case MiningMethod::kFixedCount:
+      return fixed_count(graph.num_nodes(), options.count);
+    case MiningMethod::kRandom:
+      return random_sizes(graph.num_nodes(), options, number);
   }
   throw std::invalid_argument("unknown mining method");
 }
@@ -81,8 +86,7 @@ std::vector<Hash128> motif_ids(const GraphView& graph, const std::vector<std::in
   std::vector<Offset> next(ptr.begin(), ptr.end() - 1);
   for (NodeId node = 0; node < graph.num_nodes(); ++node) {
     Offset& slot = next[index(instance[index(node)])];
-    position[index(node)] =
-        static_cast<NodeId>(slot - ptr[index(instance[index(node)])]);
+    position[index(node)] = static_cast<NodeId>(slot - ptr[index(instance[index(node)])]);
     member[index(slot++)] = node;
   }
 

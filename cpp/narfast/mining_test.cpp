@@ -36,7 +36,8 @@ TEST_CASE("methods have names") {
 }
 
 TEST_CASE("every method numbers instances by their first node, without gaps") {
-  for (const char* method : {"repeats", "neighbor_sequence", "fixed_size", "fixed_count", "random"}) {
+  for (const char* method :
+       {"repeats", "neighbor_sequence", "fixed_size", "fixed_count", "random"}) {
     CAPTURE(method);
     const Motifs motifs = mined({layers(4), Graph{}, layers(1)}, {.method = mining_method(method)});
     REQUIRE(motifs.instance_ptr.size() == 4);
@@ -61,7 +62,8 @@ TEST_CASE("the methods that cut by number") {
   CHECK(instances({.method = MiningMethod::kFixedCount, .count = 3}) ==
         std::vector<std::int32_t>{0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2});
   CHECK(instances({.method = MiningMethod::kFixedCount, .count = 100}).back() == 10);
-  const MiningOptions random{.method = MiningMethod::kRandom, .min_size = 2, .max_size = 3, .seed = 5};
+  const MiningOptions random{
+      .method = MiningMethod::kRandom, .min_size = 2, .max_size = 3, .seed = 5};
   std::map<std::int32_t, int> sizes;
   for (std::int32_t number : instances(random)) ++sizes[number];
   sizes.erase(std::prev(sizes.end()));  // the last may be cut short

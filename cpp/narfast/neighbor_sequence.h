@@ -1,6 +1,6 @@
-// The motif splitter of Neural Architecture Retrieval (Pei et al., ICLR 2024) as its released script
-// computes it: nodes are encoded by the relative positions of their in-neighbours, and the sequence
-// of codes is cut where the frequency of adjacent pairs jumps. Operators play no part.
+// The motif splitter of Neural Architecture Retrieval (Pei et al., ICLR 2024) as its released
+// script computes it: nodes are encoded by the relative positions of their in-neighbours, and the
+// sequence of codes is cut where the frequency of adjacent pairs jumps. Operators play no part.
 #pragma once
 
 #include <cstdint>

@@ -14,13 +14,13 @@ using testing::Net;
 
 TEST_CASE("codes are sets of distances, numbered by first appearance") {
   Net net;
-  net.input();                        // {}
-  net.add("conv", {0});               // {1}
-  net.add("gelu", {1});               // {1}, whatever the operator
-  net.add("add", {2, 1});             // {1, 2}
-  net.add("add", {2, 3});             // {1, 2}, in any order
-  net.add("mul", {4, 4});             // {1}, counted once
-  net.add("sub", {2});                // {4}
+  net.input();             // {}
+  net.add("conv", {0});    // {1}
+  net.add("gelu", {1});    // {1}, whatever the operator
+  net.add("add", {2, 1});  // {1, 2}
+  net.add("add", {2, 3});  // {1, 2}, in any order
+  net.add("mul", {4, 4});  // {1}, counted once
+  net.add("sub", {2});     // {4}
   CHECK(neighbor_codes(net.view()) == std::vector<std::int32_t>{0, 1, 1, 2, 2, 1, 3});
 }
 

@@ -22,10 +22,10 @@ enum class Category : std::uint8_t {
   kElementwise,  // arithmetic, element by element
   kReduction,
   kPooling,
-  kLayout,       // moves data without computing
-  kIndexing,     // picks or places data
+  kLayout,    // moves data without computing
+  kIndexing,  // picks or places data
   kRecurrent,
-  kSpatial,      // resizing, sampling, regions
+  kSpatial,  // resizing, sampling, regions
   kOther,
 };
 std::string_view category_name(Category category);

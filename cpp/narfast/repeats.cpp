@@ -27,9 +27,7 @@ constexpr std::int32_t kFree = -1;
 std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 // How much shorter a sequence becomes when `count` copies of a block are written once and named.
-std::int64_t gain(std::int64_t length, std::int64_t count) {
-  return (length - 1) * count - length;
-}
+std::int64_t gain(std::int64_t length, std::int64_t count) { return (length - 1) * count - length; }
 
 // The order in which blocks are taken: twice the gain, less the block's length once more, so that
 // many copies of one layer come before few copies of two layers in a row.
@@ -79,7 +77,8 @@ class RepeatFinder {
           std::lower_bound(distinct.begin(), distinct.end(), key) - distinct.begin()));
   }
 
-  // The uncovered nodes as a text; where covered ones were cut out stands a sign that never repeats.
+  // The uncovered nodes as a text; where covered ones were cut out stands a sign that never
+  // repeats.
   void write_text() {
     text_.clear();
     node_at_.clear();
@@ -140,8 +139,8 @@ class RepeatFinder {
 
   // The length of a repeat, or the distance of two of its occurrences if they overlap: then it is
   // periodic, and its period is the block. Occurrences that overlap are neighbours in the suffix
-  // array, so a few at either end of the range tell. When it fits in twice, a shorter repeat has the
-  // same block with more occurrences.
+  // array, so a few at either end of the range tell. When it fits in twice, a shorter repeat has
+  // the same block with more occurrences.
   std::int32_t overlap_period(const Repeat& repeat) const {
     std::int32_t period = repeat.length;
     for (std::int32_t k = 0; k < std::min(kLooked, repeat.last - repeat.first); ++k)
@@ -291,8 +290,8 @@ class RepeatFinder {
                               [&](NodeId reader) { return reader < first || reader >= end; });
     }
     std::sort(outside.begin(), outside.end());
-    crossing += static_cast<std::int32_t>(std::unique(outside.begin(), outside.end()) -
-                                          outside.begin());
+    crossing +=
+        static_cast<std::int32_t>(std::unique(outside.begin(), outside.end()) - outside.begin());
     return {crossing, !has_trait(graph_.op[index(first)], trait::kWeights)};
   }
 
@@ -370,8 +369,6 @@ class RepeatFinder {
 
 }  // namespace
 
-std::vector<std::int32_t> find_repeats(const GraphView& graph) {
-  return RepeatFinder(graph).run();
-}
+std::vector<std::int32_t> find_repeats(const GraphView& graph) { return RepeatFinder(graph).run(); }
 
 }  // namespace narfast

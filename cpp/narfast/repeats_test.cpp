@@ -122,8 +122,10 @@ TEST_CASE("every block is connected and every node is in one") {
     net.input();
     const NodeId nodes = 2 + static_cast<NodeId>(random() % 60);
     for (NodeId i = 1; i < nodes; ++i) {
-      const std::string_view op = std::vector<std::string_view>{"conv", "relu", "add"}[random() % 3];
-      const NodeId near = i - 1 - static_cast<NodeId>(random() % static_cast<unsigned>(std::min(i, 3)));
+      const std::string_view op =
+          std::vector<std::string_view>{"conv", "relu", "add"}[random() % 3];
+      const NodeId near =
+          i - 1 - static_cast<NodeId>(random() % static_cast<unsigned>(std::min(i, 3)));
       op == "add" ? net.add(op, {i - 1, near}) : net.add(op, {near});
     }
     const Graph& graph = net.graph();

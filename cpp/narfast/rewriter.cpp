@@ -19,7 +19,8 @@ Rewriter::Rewriter(const GraphView& graph)
 }
 
 void Rewriter::become(NodeId node, OpId op, Attr attr, std::vector<NodeId> inputs) {
-  if (op_[index(node)] == op && attr_[index(node)] == attr && inputs_[index(node)] == inputs) return;
+  if (op_[index(node)] == op && attr_[index(node)] == attr && inputs_[index(node)] == inputs)
+    return;
   op_[index(node)] = op;
   attr_[index(node)] = attr;
   inputs_[index(node)] = std::move(inputs);

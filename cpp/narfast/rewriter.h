@@ -1,5 +1,6 @@
-// A graph that is being rewritten. Passes go over its nodes in topological order and replace nodes by
-// earlier ones or turn them, in place, into other operators; `compact` then drops what nothing reads.
+// A graph that is being rewritten. Passes go over its nodes in topological order and replace nodes
+// by earlier ones or turn them, in place, into other operators; `compact` then drops what nothing
+// reads.
 #pragma once
 
 #include <cstdint>

@@ -54,9 +54,7 @@ class InducedSort {
                           (text_[index(i)] == text_[index(i) + 1] && s_type_[index(i) + 1]);
   }
 
-  bool is_lms(std::int32_t i) const {
-    return i > 0 && s_type_[index(i)] && !s_type_[index(i) - 1];
-  }
+  bool is_lms(std::int32_t i) const { return i > 0 && s_type_[index(i)] && !s_type_[index(i) - 1]; }
 
   void induce(const std::vector<std::int32_t>& lms) {
     std::fill(sa_.begin(), sa_.end(), kEmpty);

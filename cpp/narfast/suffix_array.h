@@ -12,8 +12,8 @@ namespace narfast {
 /// Construction, 2011). O(length + alphabet); recursion depth at most log2(length).
 std::vector<std::int32_t> suffix_array(std::span<const std::int32_t> text, std::int32_t alphabet);
 
-/// `lcp[i]` is the length of the longest common prefix of suffixes `sa[i - 1]` and `sa[i]`; `lcp[0]`
-/// is 0 (Kasai et al., 2001). O(length).
+/// `lcp[i]` is the length of the longest common prefix of suffixes `sa[i - 1]` and `sa[i]`;
+/// `lcp[0]` is 0 (Kasai et al., 2001). O(length).
 std::vector<std::int32_t> common_prefixes(std::span<const std::int32_t> text,
                                           std::span<const std::int32_t> sa);
 

@@ -41,7 +41,8 @@ std::vector<Text> texts() {
   std::vector<Text> all{{}, {0}, {0, 0}, {1, 0}, {0, 1}};
   std::mt19937 random(1);
   for (std::size_t length = 2; length < 60; ++length)
-    for (std::int32_t alphabet : {1, 2, 3, 50}) all.push_back(random_text(random, length, alphabet));
+    for (std::int32_t alphabet : {1, 2, 3, 50})
+      all.push_back(random_text(random, length, alphabet));
   for (std::size_t period : {1u, 2u, 3u, 7u, 12u}) {
     const Text block = random_text(random, period, 3);
     Text text;

@@ -4,6 +4,7 @@ and Python loops. Slow on purpose; `narfast.motifs` must give the same."""
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 
@@ -27,9 +28,9 @@ def segment_lengths(codes: list[int]) -> list[int]:
     """Cuts where the number of occurrences of neighbouring pairs of codes jumps."""
     if not codes:
         return []
-    pairs = list(zip(codes[:-1], codes[1:], strict=True))
+    pairs = list(pairwise(codes))
     frequency = [sum(other == pair for other in pairs) for pair in pairs]
-    jumps = [abs(b - a) for a, b in zip(frequency[:-1], frequency[1:], strict=True)]
+    jumps = [abs(b - a) for a, b in pairwise(frequency)]
     common = Counter(jump for jump in jumps if jump)
     threshold = min(common, key=lambda jump: (-common[jump], jump), default=0)
     # `first` says where a new segment begins: after the pair's second node when frequency falls
