@@ -25,8 +25,8 @@ __all__ = ["WideCounts", "WideVocabulary", "fit_projection", "name_hash", "wl_la
 
 UInt64 = NDArray[np.uint64]
 
-# Length of the blocks without neighbours against those with: they say less about a design. Chosen on
-# the validation families.
+# Length of the blocks without neighbours against those with: they say less about a design.
+# Chosen on the validation families.
 _SINGLE_NODE_WEIGHT = 0.4
 
 
