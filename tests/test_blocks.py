@@ -7,8 +7,6 @@ import pytest
 import narfast
 from narfast.explain import summarize
 
-pytest.importorskip("timm")
-
 # Network, occurrences of the largest repeated motif, and where the number comes from.
 BLOCKS = [
     ("timm:vit_base_patch16_224", 12, "ViT-B has 12 encoder layers"),
@@ -26,7 +24,7 @@ BLOCKS = [
     (
         "timm:swin_tiny_patch4_window7_224",
         5,
-        "2+2+6 layers are 5 shifted pairs; at 7x7 no shift is",
+        "2+2+6 layers are 5 shifted pairs: none at 7x7",
     ),
     ("timm:regnety_004", 12, "1+3+6+6 blocks, the first of each stage with a projection"),
     ("torchvision:shufflenet_v2_x1_0", 13, "4+8+4 units, the first of each stage downsampling"),
