@@ -13,7 +13,6 @@ BLOCKS = [
     ("timm:vit_large_patch16_224", 24, "ViT-L has 24 encoder layers"),
     ("torchvision:vit_b_16", 12, "the same ViT-B, by another code base"),
     ("timm:deit3_small_patch16_224", 12, "DeiT III-S has 12 layers"),
-    ("timm:beit_base_patch16_224", 12, "BEiT-B has 12 layers"),
     ("timm:resnet50", 12, "3+4+6+3 bottlenecks, the first of each stage with a projection"),
     ("timm:resnet101", 29, "3+4+23+3 bottlenecks, four with a projection"),
     ("timm:convnext_tiny", 18, "3+3+9+3 blocks"),
