@@ -1,191 +1,62 @@
 """
 The C++ core of narfast. Private: use the functions of the narfast package.
 """
-
 from __future__ import annotations
 import collections.abc
 import numpy
 import numpy.typing
 import typing
-
-__all__: list[str] = [
-    "MAX_NODES",
-    "canonicalization_passes",
-    "canonicalize",
-    "coarsen",
-    "find_spelling",
-    "inspect_onnx",
-    "mine",
-    "neighbor_codes",
-    "operator_table",
-    "order_nodes",
-    "pack_attributes",
-    "read_onnx",
-    "structural_hash",
-    "validate",
-]
-
+__all__: list[str] = ['MAX_NODES', 'canonicalization_passes', 'canonicalize', 'coarsen', 'find_spelling', 'inspect_onnx', 'mine', 'neighbor_codes', 'operator_table', 'order_nodes', 'pack_attributes', 'read_onnx', 'structural_hash', 'validate']
 def canonicalization_passes() -> list[tuple[str, str]]:
     """
     All passes in the order they run: (name, summary).
     """
-
-def canonicalize(
-    op: numpy.ndarray,
-    attr: numpy.ndarray,
-    node_ptr: numpy.ndarray,
-    in_ptr: numpy.ndarray,
-    in_src: numpy.ndarray,
-    *,
-    passes: collections.abc.Sequence[str],
-    num_threads: typing.SupportsInt | typing.SupportsIndex,
-) -> tuple[
-    numpy.typing.NDArray[numpy.uint16],
-    numpy.typing.NDArray[numpy.uint32],
-    numpy.typing.NDArray[numpy.int64],
-    numpy.typing.NDArray[numpy.int64],
-    numpy.typing.NDArray[numpy.int32],
-]:
+def canonicalize(op: numpy.ndarray, attr: numpy.ndarray, node_ptr: numpy.ndarray, in_ptr: numpy.ndarray, in_src: numpy.ndarray, *, passes: collections.abc.Sequence[str], num_threads: typing.SupportsInt | typing.SupportsIndex) -> tuple[numpy.typing.NDArray[numpy.uint16], numpy.typing.NDArray[numpy.uint32], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int32]]:
     """
     The five arrays of the canonical batch. Shares its arguments.
     """
-
-def coarsen(
-    op: numpy.ndarray,
-    attr: numpy.ndarray,
-    node_ptr: numpy.ndarray,
-    in_ptr: numpy.ndarray,
-    in_src: numpy.ndarray,
-    node_instance: numpy.ndarray,
-    instance_ptr: numpy.ndarray,
-    *,
-    num_threads: typing.SupportsInt | typing.SupportsIndex,
-) -> tuple[
-    numpy.typing.NDArray[numpy.int64],
-    numpy.typing.NDArray[numpy.int32],
-    numpy.typing.NDArray[numpy.int32],
-    numpy.typing.NDArray[numpy.int64],
-    numpy.typing.NDArray[numpy.int32],
-]:
+def coarsen(op: numpy.ndarray, attr: numpy.ndarray, node_ptr: numpy.ndarray, in_ptr: numpy.ndarray, in_src: numpy.ndarray, node_instance: numpy.ndarray, instance_ptr: numpy.ndarray, *, num_threads: typing.SupportsInt | typing.SupportsIndex) -> tuple[numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int32], numpy.typing.NDArray[numpy.int32], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int32]]:
     """
     (in_ptr, in_src, in_count, member_ptr, member); see narfast.motifs.coarsen. Shares its arguments.
     """
-
 def find_spelling(frontend: str, spelling: str) -> typing.Any:
     """
     (operator id, data inputs or -1), or None.
     """
-
 def inspect_onnx(path: str) -> typing.Any:
     """
     The top-level structure of an ONNX file as Python objects (copies), for tests and debugging.
     """
-
-def mine(
-    op: numpy.ndarray,
-    attr: numpy.ndarray,
-    node_ptr: numpy.ndarray,
-    in_ptr: numpy.ndarray,
-    in_src: numpy.ndarray,
-    *,
-    method: str,
-    size: typing.SupportsInt | typing.SupportsIndex,
-    count: typing.SupportsInt | typing.SupportsIndex,
-    min_size: typing.SupportsInt | typing.SupportsIndex,
-    max_size: typing.SupportsInt | typing.SupportsIndex,
-    seed: typing.SupportsInt | typing.SupportsIndex,
-    num_threads: typing.SupportsInt | typing.SupportsIndex,
-) -> tuple[
-    numpy.typing.NDArray[numpy.int32],
-    numpy.typing.NDArray[numpy.int64],
-    numpy.typing.NDArray[numpy.uint64],
-]:
+def mine(op: numpy.ndarray, attr: numpy.ndarray, node_ptr: numpy.ndarray, in_ptr: numpy.ndarray, in_src: numpy.ndarray, *, method: str, size: typing.SupportsInt | typing.SupportsIndex, count: typing.SupportsInt | typing.SupportsIndex, min_size: typing.SupportsInt | typing.SupportsIndex, max_size: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, num_threads: typing.SupportsInt | typing.SupportsIndex) -> tuple[numpy.typing.NDArray[numpy.int32], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.uint64]]:
     """
     (node_instance, instance_ptr, motif_id); see narfast.motifs.mine. Shares its arguments.
     """
-
-def neighbor_codes(
-    op: numpy.ndarray, attr: numpy.ndarray, in_ptr: numpy.ndarray, in_src: numpy.ndarray
-) -> numpy.typing.NDArray[numpy.int32]:
+def neighbor_codes(op: numpy.ndarray, attr: numpy.ndarray, in_ptr: numpy.ndarray, in_src: numpy.ndarray) -> numpy.typing.NDArray[numpy.int32]:
     """
     The codes of the paper's released splitter, one per node of one graph.
     """
-
 def operator_table() -> list[tuple[str, str, int]]:
     """
     The operator table in id order: (name, category, trait bits).
     """
-
-def order_nodes(
-    op: numpy.ndarray,
-    attr: numpy.ndarray,
-    in_ptr: numpy.ndarray,
-    in_src: numpy.ndarray,
-    outputs: numpy.ndarray,
-) -> tuple[
-    numpy.typing.NDArray[numpy.uint16],
-    numpy.typing.NDArray[numpy.uint32],
-    numpy.typing.NDArray[numpy.int64],
-    numpy.typing.NDArray[numpy.int32],
-    numpy.typing.NDArray[numpy.int32],
-]:
+def order_nodes(op: numpy.ndarray, attr: numpy.ndarray, in_ptr: numpy.ndarray, in_src: numpy.ndarray, outputs: numpy.ndarray) -> tuple[numpy.typing.NDArray[numpy.uint16], numpy.typing.NDArray[numpy.uint32], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int32], numpy.typing.NDArray[numpy.int32]]:
     """
     Ancestors of `outputs` in the deterministic order: (op, attr, in_ptr, in_src, old ids). Copies.
     """
-
-def pack_attributes(
-    *,
-    kernel: typing.SupportsInt | typing.SupportsIndex = 0,
-    stride: typing.SupportsInt | typing.SupportsIndex = 0,
-    groups: typing.SupportsInt | typing.SupportsIndex = 0,
-    in_channels: typing.SupportsInt | typing.SupportsIndex = 0,
-    out_channels: typing.SupportsInt | typing.SupportsIndex = 0,
-    dilation: typing.SupportsInt | typing.SupportsIndex = 0,
-    heads: typing.SupportsInt | typing.SupportsIndex = 0,
-    spatial_rank: typing.SupportsInt | typing.SupportsIndex = 0,
-    square: bool = True,
-    param_operand: bool = False,
-    scalar_operand: bool = False,
-    constant_first: bool = False,
-    last_axis: bool = False,
-    space_axes: bool = False,
-    layout_permute: bool = False,
-    constant_class: typing.SupportsInt | typing.SupportsIndex = 0,
-) -> int:
+def pack_attributes(*, kernel: typing.SupportsInt | typing.SupportsIndex = 0, stride: typing.SupportsInt | typing.SupportsIndex = 0, groups: typing.SupportsInt | typing.SupportsIndex = 0, in_channels: typing.SupportsInt | typing.SupportsIndex = 0, out_channels: typing.SupportsInt | typing.SupportsIndex = 0, dilation: typing.SupportsInt | typing.SupportsIndex = 0, heads: typing.SupportsInt | typing.SupportsIndex = 0, spatial_rank: typing.SupportsInt | typing.SupportsIndex = 0, square: bool = True, param_operand: bool = False, scalar_operand: bool = False, constant_first: bool = False, last_axis: bool = False, space_axes: bool = False, layout_permute: bool = False, constant_class: typing.SupportsInt | typing.SupportsIndex = 0) -> int:
     """
     Attributes binned and packed into 32 bits; see cpp/narfast/attributes.h.
     """
-
-def read_onnx(
-    paths: collections.abc.Sequence[bytes],
-    num_threads: typing.SupportsInt | typing.SupportsIndex = 1,
-) -> list:
+def read_onnx(paths: collections.abc.Sequence[bytes], num_threads: typing.SupportsInt | typing.SupportsIndex = 1) -> list:
     """
     Raw graphs of ONNX files: per file (op, attr, in_ptr, in_src, facts), or (name of the error class, message). The result does not depend on num_threads.
     """
-
-def structural_hash(
-    op: numpy.ndarray,
-    attr: numpy.ndarray,
-    node_ptr: numpy.ndarray,
-    in_ptr: numpy.ndarray,
-    in_src: numpy.ndarray,
-    *,
-    num_threads: typing.SupportsInt | typing.SupportsIndex,
-) -> numpy.typing.NDArray[numpy.uint64]:
+def structural_hash(op: numpy.ndarray, attr: numpy.ndarray, node_ptr: numpy.ndarray, in_ptr: numpy.ndarray, in_src: numpy.ndarray, *, num_threads: typing.SupportsInt | typing.SupportsIndex) -> numpy.typing.NDArray[numpy.uint64]:
     """
     uint64[graphs, 2]: the structural hash of each graph, high word first. Shares its arguments.
     """
-
-def validate(
-    op: numpy.ndarray,
-    attr: numpy.ndarray,
-    node_ptr: numpy.ndarray,
-    in_ptr: numpy.ndarray,
-    in_src: numpy.ndarray,
-) -> None:
+def validate(op: numpy.ndarray, attr: numpy.ndarray, node_ptr: numpy.ndarray, in_ptr: numpy.ndarray, in_src: numpy.ndarray) -> None:
     """
     Raises InvalidGraphError unless the batch is well formed. Shares its arguments.
     """
-
 MAX_NODES: int = 2000000
