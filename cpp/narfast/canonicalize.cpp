@@ -281,6 +281,8 @@ constexpr auto kPasses = std::to_array<Pass>({
 });
 
 constexpr int kMaxRounds = 16;
+// Scales in a row that are looked through; without a bound a long row of them costs its square.
+constexpr int kMaxScales = 8;
 
 // The attributes that are compared: without bits that only help the passes, or that not every
 // frontend can know.
@@ -295,9 +297,10 @@ Attr compared(OpId op, Attr attr) {
 
 NodeId strip_scale(const Rewriter& graph, NodeId node) {
   static const OpId mul = operator_id("mul"), div = operator_id("div");
-  while ((graph.op(node) == mul || graph.op(node) == div) && graph.inputs(node).size() == 1 &&
-         graph.has_attr(node, attr::kScalarOperand) &&
-         !(graph.op(node) == div && graph.has_attr(node, attr::kConstantFirst)))
+  for (int step = 0; step < kMaxScales && (graph.op(node) == mul || graph.op(node) == div) &&
+                     graph.inputs(node).size() == 1 && graph.has_attr(node, attr::kScalarOperand) &&
+                     !(graph.op(node) == div && graph.has_attr(node, attr::kConstantFirst));
+       ++step)
     node = graph.inputs(node).front();
   return node;
 }

@@ -43,8 +43,8 @@ void fuse_activations(Rewriter& graph);
 void fuse_norms(Rewriter& graph);
 void fuse_attention(Rewriter& graph);
 
-/// The input of a multiplication or division by a scalar constant, through any number of them; the
-/// node itself if it is none.
+/// The input of a multiplication or division by a scalar constant, through a few of them in a row;
+/// the node itself if it is none.
 NodeId strip_scale(const Rewriter& graph, NodeId node);
 
 }  // namespace narfast

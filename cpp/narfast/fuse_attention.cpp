@@ -19,11 +19,14 @@ struct Ops {
 
 class AttentionFuser {
  public:
-  explicit AttentionFuser(Rewriter& graph) : graph_(graph) {}
+  explicit AttentionFuser(Rewriter& graph)
+      : graph_(graph), origin_(static_cast<std::size_t>(graph.size())) {}
 
   void run() {
     for (NodeId node = 0; node < graph_.size(); ++node) {
       graph_.refresh(node);
+      origin_[static_cast<std::size_t>(node)] =
+          is_layout(node) ? origin_[static_cast<std::size_t>(graph_.inputs(node).front())] : node;
       if (graph_.op(node) == ops_.matmul && graph_.inputs(node).size() == 2)
         try_decomposed(node);
       else if (graph_.op(node) == ops_.attention)
@@ -37,7 +40,9 @@ class AttentionFuser {
   void try_decomposed(NodeId node) {
     NodeId weights = graph_.inputs(node)[0];
     const NodeId value = graph_.inputs(node)[1];
-    while (graph_.op(weights) == ops_.permute && graph_.inputs(weights).size() == 1)
+    for (int step = 0; step < kMaxScoreOperators && graph_.op(weights) == ops_.permute &&
+                       graph_.inputs(weights).size() == 1;
+         ++step)
       weights = graph_.inputs(weights).front();  // einsum arranges its operands
     if (graph_.op(weights) != ops_.softmax || graph_.inputs(weights).size() != 1) return;
     int budget = kMaxScoreOperators;
@@ -68,22 +73,16 @@ class AttentionFuser {
   // Turns `node` into attention on the values that its query, key and value were arranged from.
   void join(NodeId node, std::vector<NodeId> inputs) {
     if (inputs.size() > 3) inputs.resize(3);
-    for (NodeId& source : inputs) source = without_layout(source);
+    for (NodeId& source : inputs) source = origin_[static_cast<std::size_t>(source)];
     graph_.become(node, ops_.attention, 0, std::move(inputs));
   }
 
-  NodeId without_layout(NodeId node) const {
-    for (;;) {
-      const OpId op = graph_.op(node);
-      const NodeId unscaled = strip_scale(graph_, node);
-      if (unscaled != node)
-        node = unscaled;
-      else if ((op == ops_.permute || op == ops_.split || op == ops_.slice) &&
-               graph_.inputs(node).size() == 1)
-        node = graph_.inputs(node).front();
-      else
-        return node;
-    }
+  // Whether `node` only arranges or scales its input.
+  bool is_layout(NodeId node) const {
+    const OpId op = graph_.op(node);
+    return graph_.inputs(node).size() == 1 &&
+           (op == ops_.permute || op == ops_.split || op == ops_.slice ||
+            strip_scale(graph_, node) != node);
   }
 
   // Heads are moved back beside their channels after attention.
@@ -94,6 +93,7 @@ class AttentionFuser {
   }
 
   Rewriter& graph_;
+  std::vector<NodeId> origin_;  // per node: the value it arranges, through any number of steps
   Ops ops_;
 };
 
