@@ -1,0 +1,58 @@
+"""How the code is laid out: what may know what."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import narfast
+from narfast import _core, operators
+from narfast.graph import canonicalization_passes
+
+ROOT = Path(__file__).parents[1]
+CORE = sorted((ROOT / "cpp" / "narfast").glob("*.*"))
+
+
+def test_the_core_is_where_it_is_looked_for() -> None:
+    assert {"graph.h", "repeats.cpp"} <= {path.name for path in CORE}
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: path.name)
+def test_the_core_has_never_heard_of_python(path: Path) -> None:
+    assert not re.search(r"pybind11|Python\.h|PyObject", path.read_text(encoding="utf-8"))
+
+
+def test_the_core_includes_only_itself_and_the_standard_library() -> None:
+    for path in CORE:
+        for included in re.findall(r'^#include [<"](.*)[>"]', path.read_text("utf-8"), re.M):
+            inside = included.startswith("narfast/")
+            test_only = included.startswith("doctest/") and path.stem.endswith("_test")
+            standard = "/" not in included and not included.endswith(".h")
+            system = included in {"fcntl.h", "unistd.h"} or included.startswith("sys/")
+            assert inside or test_only or standard or system, f"{path.name} includes {included}"
+
+
+def test_import_narfast_loads_no_framework() -> None:
+    heavy = ("torch", "timm", "torchvision", "transformers", "numba", "onnx", "usearch", "pyarrow")
+    program = f"import sys, narfast; print([m for m in {heavy!r} if m in sys.modules])"
+    path = str(Path(narfast.__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={"PYTHONPATH": path}, capture_output=True, text=True
+    )
+    assert done.stderr == ""
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_public_name_can_be_imported() -> None:
+    for name in narfast.__all__:
+        assert getattr(narfast, name) is not None
+
+
+def test_tables_cross_whole() -> None:
+    assert len(operators.table()) == len(_core.operator_table())
+    assert all(canonicalization_passes().values())
+    assert operators.by_name("relu") == operators.lookup("aten", "relu_")
