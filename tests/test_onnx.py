@@ -377,8 +377,8 @@ def test_absurd_claims(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sorted(FUZZ.iterdir()), ids=lambda path: path.name)
-def test_findings_of_the_fuzzer(path: Path) -> None:
-    """Inputs that once crashed, hung or misled the reader, and hostile ones written by hand."""
+def test_fuzzer_inputs(path: Path) -> None:
+    """The fuzzer's seeds; an input that it finds to crash or hang the reader is to be added."""
     (result,) = load_onnx_files([path])
     if isinstance(result, NarfastError):
         assert path.name in str(result)
