@@ -1,9 +1,10 @@
 """One network, one structure: what the torch frontend traces and what both ONNX exporters write,
 batch norms folded or not.
 
-`data/onnx_exports.zip` holds exports with the options of `exports.VARIANTS`, stripped of weights and
-comments by `exports.strip`: the reader never looks at them. Most were exported with fresh weights, some
-with random ones; `exports.py` adds to the file. Three small networks are exported anew, whole.
+`data/onnx_exports.zip` holds exports with the options of `exports.VARIANTS`, stripped of weights
+and comments by `exports.strip`: the reader never looks at them. Most were exported with fresh
+weights, some with random ones; `exports.py` adds to the file. Three small networks are exported
+anew, whole.
 """
 
 from __future__ import annotations
