@@ -2,6 +2,7 @@
 #include "narfast/structural_hash.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "narfast/operators.h"
 #include "narfast/parallel.h"
@@ -42,10 +43,20 @@ class Refinement {
     }
   }
 
+  // Distinct labels, by open addressing: the labels are hashes already. Sorting them would cost
+  // more than both passes of a sweep.
   std::size_t count_classes() {
-    sum_ = label_;
-    std::sort(sum_.begin(), sum_.end());
-    return static_cast<std::size_t>(std::unique(sum_.begin(), sum_.end()) - sum_.begin());
+    const std::size_t mask = std::bit_ceil(2 * label_.size() + 1) - 1;
+    constexpr Hash128 kVacant{};
+    table_.assign(mask + 1, kVacant);
+    std::size_t count = 0;
+    for (const Hash128 label : label_) {
+      std::size_t slot = static_cast<std::size_t>(label.low) & mask;
+      while (table_[slot] != label && table_[slot] != kVacant) slot = (slot + 1) & mask;
+      count += table_[slot] != label;
+      table_[slot] = label;
+    }
+    return count;
   }
 
   Hash128 total() const {
@@ -70,6 +81,7 @@ class Refinement {
   GraphView graph_;
   std::vector<Hash128> label_;
   std::vector<Hash128> sum_;
+  std::vector<Hash128> table_;
 };
 
 }  // namespace

@@ -16,7 +16,7 @@ namespace narfast {
 /// operators with the commutative trait. Graphs that colour refinement cannot tell apart share a
 /// hash; among the labelled DAGs of NAS-Bench-101 there are none.
 ///
-/// Needs topological order (`validate`). Cost: O(nodes log nodes + edges) for each sweep.
+/// Needs topological order (`validate`). Cost: expected O(nodes + edges) for each sweep.
 Hash128 structural_hash(const GraphView& graph);
 
 /// One hash for each graph; independent of `num_threads`.
