@@ -17,6 +17,7 @@ BLOCKS = [
     ("torchvision:resnet50", 12, "the same ResNet-50, by another code base"),
     ("timm:resnet152", 46, "3+8+36+3 bottlenecks, four with a projection"),
     ("timm:resnet101", 29, "3+4+23+3 bottlenecks, four with a projection"),
+    ("timm:beit_base_patch16_224", 12, "BEiT-B has 12 layers"),
     ("timm:convnext_tiny", 18, "3+3+9+3 blocks"),
     ("timm:convnext_base", 36, "3+3+27+3 blocks"),
     ("timm:densenet121", 58, "6+12+24+16 dense layers"),

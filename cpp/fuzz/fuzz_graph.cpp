@@ -7,8 +7,10 @@
 #include <vector>
 
 #include "narfast/canonicalize.h"
+#include "narfast/coarsen.h"
 #include "narfast/errors.h"
 #include "narfast/graph.h"
+#include "narfast/mining.h"
 #include "narfast/operators.h"
 #include "narfast/structural_hash.h"
 
@@ -77,8 +79,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const narfast::GraphBatch canonical = narfast::canonicalize(batch.view(), all, 1);
   narfast::validate(canonical.view());
   // Canonical means: doing it again changes nothing.
-  const narfast::GraphBatch again = narfast::canonicalize(canonical.view(), all, 1);
-  narfast::validate(again.view());
+  if (narfast::canonicalize(canonical.view(), all, 1) != canonical) std::abort();
   (void)narfast::structural_hash(canonical.view(), 1);
+  for (const auto method :
+       {narfast::MiningMethod::kRepeats, narfast::MiningMethod::kNeighborSequence}) {
+    const narfast::Motifs motifs = narfast::mine(canonical.view(), {.method = method}, 1);
+    const narfast::MacroGraphs macro =
+        narfast::coarsen(canonical.view(), motifs.node_instance, motifs.instance_ptr, 1);
+    // Every node belongs to exactly one instance, and every instance has a node.
+    if (macro.member.size() != canonical.op.size()) std::abort();
+    if (macro.member_ptr.size() != motifs.motif_id.size() + 1) std::abort();
+  }
   return 0;
 }

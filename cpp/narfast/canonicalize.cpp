@@ -228,7 +228,8 @@ void drop_concat_ratio(Rewriter& graph) {
         (category == Category::kNormalization || category == Category::kActivation) &&
         inputs.size() == 1;
     origin[index(node)] = passes_on ? origin[index(inputs.front())] : node;
-    if (graph.op(node) != ops().concat) continue;
+    // One value beside a learnt one, such as a class token, is longer, not wider.
+    if (graph.op(node) != ops().concat || inputs.size() < 2) continue;
     concatenated[index(node)] = true;
     for (NodeId source : inputs) concatenated[index(origin[index(source)])] = true;
   }
