@@ -98,7 +98,12 @@ def test_agrees_with_torch_scatter() -> None:
             getattr(scatter, f"segment_{reduce}")(x, PTR),
             library.segment_csr(x, PTR, reduce=reduce),
         )
-    torch.testing.assert_close(scatter.scatter_sum(x, INDEX, 5), library.scatter_sum(x, INDEX, 0))
+        torch.testing.assert_close(
+            getattr(scatter, f"scatter_{reduce}")(x, INDEX, 5),
+            library.scatter(x, INDEX, dim=0, dim_size=5, reduce=reduce),
+        )
+    rows = scatter.segment_sum(x, PTR)
+    torch.testing.assert_close(scatter.gather_csr(rows, PTR), library.gather_csr(rows, PTR))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="the CUDA branch needs a GPU")
