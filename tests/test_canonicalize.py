@@ -1,3 +1,5 @@
+"""Canonicalization from Python: passes by name, and a result that is a fixed point."""
+
 from __future__ import annotations
 
 import pytest

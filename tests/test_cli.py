@@ -1,3 +1,5 @@
+"""The command line: what each command prints, and how it ends on bad input."""
+
 from __future__ import annotations
 
 import json

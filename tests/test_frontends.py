@@ -1,3 +1,5 @@
+"""One entry for every kind of source: names, files, and what is refused."""
+
 from __future__ import annotations
 
 import os

@@ -1,3 +1,5 @@
+"""Graphs and batches as arrays: order, lifetime, validation."""
+
 from __future__ import annotations
 
 import gc

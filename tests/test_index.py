@@ -1,3 +1,5 @@
+"""Exact and approximate search over vectors, and damaged index files."""
+
 from __future__ import annotations
 
 import numpy as np

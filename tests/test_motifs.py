@@ -1,3 +1,5 @@
+"""Miners and macro graphs, against the released results and slow twins."""
+
 from __future__ import annotations
 
 import gzip

@@ -1,3 +1,5 @@
+"""NNRetrieval records: cleaning as released, and malformed files."""
+
 from __future__ import annotations
 
 import gzip

@@ -1,3 +1,5 @@
+"""The structural hash, against renumbering and brute-force isomorphism."""
+
 from __future__ import annotations
 
 from collections import defaultdict

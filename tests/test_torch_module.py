@@ -1,3 +1,5 @@
+"""Tracing of torch modules: operators, attributes, fallbacks, and a module left as it was."""
+
 from __future__ import annotations
 
 import copy

@@ -1,3 +1,5 @@
+"""Zoo folders: building, resuming, adding, searching, and every kind of damage."""
+
 from __future__ import annotations
 
 import json

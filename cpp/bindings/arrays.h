@@ -34,27 +34,28 @@ std::span<const T> share(const py::array& array, const char* name, py::ssize_t r
   return {static_cast<const T*>(array.data()), static_cast<std::size_t>(array.size())};
 }
 
-/// Moves a vector into a NumPy array that owns it.
-template <typename T>
-py::array_t<T> give(std::vector<T> values) {
+/// An array of `Element` over the buffer of a vector, which it owns from now on.
+template <typename Element, typename T>
+py::array_t<Element> own(std::vector<T> values, const std::vector<py::ssize_t>& shape) {
   auto owned = std::make_unique<std::vector<T>>(std::move(values));
-  T* data = owned->data();
-  const auto size = static_cast<py::ssize_t>(owned->size());
+  auto* data = reinterpret_cast<Element*>(owned->data());
   py::capsule owner(owned.get(), [](void* p) { delete static_cast<std::vector<T>*>(p); });
   owned.release();  // NOLINT: the capsule owns it now
-  return py::array_t<T>({size}, {static_cast<py::ssize_t>(sizeof(T))}, data, owner);
+  return py::array_t<Element>(shape, data, owner);
+}
+
+/// Moves a vector into a NumPy array.
+template <typename T>
+py::array_t<T> give(std::vector<T> values) {
+  const auto size = static_cast<py::ssize_t>(values.size());
+  return own<T>(std::move(values), {size});
 }
 
 /// Moves 128-bit hashes into a uint64 array of shape (n, 2): high word, low word.
 inline py::array_t<std::uint64_t> give(std::vector<Hash128> hashes) {
   static_assert(sizeof(Hash128) == 16);
-  auto owned = std::make_unique<std::vector<Hash128>>(std::move(hashes));
-  auto* data = reinterpret_cast<std::uint64_t*>(owned->data());
-  const auto size = static_cast<py::ssize_t>(owned->size());
-  py::capsule owner(owned.get(), [](void* p) { delete static_cast<std::vector<Hash128>*>(p); });
-  owned.release();  // NOLINT: the capsule owns it now
-  return py::array_t<std::uint64_t>({size, py::ssize_t{2}}, {py::ssize_t{16}, py::ssize_t{8}}, data,
-                                    owner);
+  const auto size = static_cast<py::ssize_t>(hashes.size());
+  return own<std::uint64_t>(std::move(hashes), {size, 2});
 }
 
 /// Shares the five arrays of a graph batch, in the order op, attr, node_ptr, in_ptr, in_src.

@@ -1,3 +1,4 @@
+// Raw graphs from hand-assembled ONNX models.
 #include "narfast/onnx_graph.h"
 
 #include <doctest/doctest.h>

@@ -1,3 +1,4 @@
+// The ONNX reader on hand-assembled bytes, well formed and hostile.
 #include "narfast/onnx_reader.h"
 
 #include <doctest/doctest.h>

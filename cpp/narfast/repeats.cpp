@@ -19,7 +19,9 @@ constexpr int kMaxRounds = 64;
 constexpr std::int32_t kMinLength = 2;
 // Work of one round spent on trying candidates, in node visits for each node still uncovered.
 constexpr std::int64_t kWorkPerNode = 32;
-constexpr std::int32_t kLooked = 4;
+// Neighbours in the suffix array that are looked at, from either end of a repeat's range, for
+// overlap.
+constexpr std::int32_t kNeighborsLookedAt = 4;
 // Rotations are tried for blocks up to this size: the search is quadratic in it.
 constexpr std::int32_t kMaxRotatedLength = 512;
 constexpr std::int32_t kFree = -1;
@@ -143,7 +145,7 @@ class RepeatFinder {
   // the same block with more occurrences.
   std::int32_t overlap_period(const Repeat& repeat) const {
     std::int32_t period = repeat.length;
-    for (std::int32_t k = 0; k < std::min(kLooked, repeat.last - repeat.first); ++k)
+    for (std::int32_t k = 0; k < std::min(kNeighborsLookedAt, repeat.last - repeat.first); ++k)
       for (const std::int32_t i : {repeat.first + k, repeat.last - 1 - k})
         period = std::min(period, std::abs(sa_[index(i + 1)] - sa_[index(i)]));
     return period;

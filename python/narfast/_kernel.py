@@ -1,18 +1,31 @@
-"""The one way Numba is used here: compiled on first call, cached on disk, without the GIL."""
+"""The one way Numba is used here, and the mixing function that kernels share."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import numpy as np
 from numba import njit
 
-__all__ = ["kernel"]
+__all__ = ["kernel", "splitmix64"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def kernel(function: Function) -> Function:
-    """Compile a function of NumPy arrays and scalars; its declared types stay visible."""
+    """Compile a function of NumPy arrays and scalars; its declared types stay visible.
+
+    It is compiled on first call, cached on disk, and runs without the GIL.
+    """
     compiled: Function = njit(cache=True, nogil=True)(function)
     return compiled
+
+
+@kernel
+def splitmix64(state: Any) -> Any:
+    """Spread a uint64 over all 64 bits, one to one (Steele, Lea, Flood: SplitMix, 2014)."""
+    z = state + np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))

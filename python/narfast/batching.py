@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from narfast._kernel import kernel
+from narfast._kernel import kernel, splitmix64
 
 if TYPE_CHECKING:
     from narfast.graph import GraphBatch
@@ -543,14 +543,6 @@ def _collate_macros(
 
 
 @kernel
-def _splitmix64(state: Any) -> Any:
-    z = state + np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
-
-
-@kernel
 def _sample_negatives(motif: Any, order: Any, seed: Any, per_anchor: int) -> Any:
     size = len(motif)
     start = np.empty(size, dtype=np.int64)
@@ -571,7 +563,7 @@ def _sample_negatives(motif: Any, order: Any, seed: Any, per_anchor: int) -> Any
         if others == 0:
             continue
         for k in range(per_anchor):
-            bits = _splitmix64(seed + np.uint64(b * per_anchor + k) * np.uint64(0xD1342543DE82EF95))
+            bits = splitmix64(seed + np.uint64(b * per_anchor + k) * np.uint64(0xD1342543DE82EF95))
             offset = np.int64(bits % np.uint64(others))
             drawn[b, k] = order[offset if offset < start[b] else offset + own]
     return drawn

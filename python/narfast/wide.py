@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narfast import operators
-from narfast._kernel import kernel
+from narfast._kernel import kernel, splitmix64
 from narfast.batching import transpose_csr
 
 if TYPE_CHECKING:
@@ -176,14 +176,6 @@ def fit_projection(
 
 
 @kernel
-def _mix(value: Any) -> Any:
-    z = value + np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
-
-
-@kernel
 def _wl_labels(
     op_hash: Any, attr: Any, in_ptr: Any, in_src: Any, out_ptr: Any, out_dst: Any, hops: int
 ) -> Any:
@@ -193,18 +185,20 @@ def _wl_labels(
         first = kind * (hops + 1)
         for v in range(num_nodes):
             detail = np.uint64(attr[v]) + np.uint64(1) if kind == 1 else np.uint64(0)
-            labels[first, v] = _mix(op_hash[v] ^ _mix(detail))
+            labels[first, v] = splitmix64(op_hash[v] ^ splitmix64(detail))
         for hop in range(1, hops + 1):
             before = labels[first + hop - 1]
             for v in range(num_nodes):
                 # Sums of mixed labels are hashes of multisets: the order of operands is ignored.
                 incoming = np.uint64(0)
                 for e in range(in_ptr[v], in_ptr[v + 1]):
-                    incoming += _mix(before[in_src[e]] ^ np.uint64(0xA5A5A5A5))
+                    incoming += splitmix64(before[in_src[e]] ^ np.uint64(0xA5A5A5A5))
                 outgoing = np.uint64(0)
                 for e in range(out_ptr[v], out_ptr[v + 1]):
-                    outgoing += _mix(before[out_dst[e]] ^ np.uint64(0x5A5A5A5A))
-                labels[first + hop, v] = _mix(before[v] ^ _mix(incoming) ^ _mix(_mix(outgoing)))
+                    outgoing += splitmix64(before[out_dst[e]] ^ np.uint64(0x5A5A5A5A))
+                labels[first + hop, v] = splitmix64(
+                    before[v] ^ splitmix64(incoming) ^ splitmix64(splitmix64(outgoing))
+                )
     return labels
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from narfast._kernel import kernel
 from narfast.graph import GraphBatch
+from narfast.wide import wl_labels
 
 __all__ = [
     "SparseRows",
@@ -20,14 +21,7 @@ __all__ = [
     "operator_histogram",
     "tf_idf",
     "wl_counts",
-    "wl_labels",
 ]
-
-_IN, _OUT, _OWN = (
-    np.uint64(0x9E3779B97F4A7C15),
-    np.uint64(0xC2B2AE3D27D4EB4F),
-    np.uint64(0x165667B19E3779F9),
-)
 
 
 @dataclass(frozen=True)
@@ -68,39 +62,13 @@ def operator_histogram(batch: GraphBatch) -> SparseRows:
     return _count(graph, batch.op.astype(np.uint64), len(batch))
 
 
-def wl_labels(batch: GraphBatch, hops: int) -> list[NDArray[np.uint64]]:
-    """Label every node by its operator, attributes and neighbourhood up to ``hops`` away.
-
-    Weisfeiler-Lehman refinement: a node's next label hashes its own label with the multisets of
-    its in-neighbours' and of its out-neighbours' labels. Linear in nodes and edges per hop.
-
-    Returns:
-        Labels uint64[N] after 0, 1, ..., ``hops`` rounds.
-    """
-    degrees = np.diff(batch.in_ptr)
-    target = np.repeat(np.arange(len(batch.op), dtype=np.int64), degrees)
-    base = np.repeat(batch.node_ptr[:-1], np.diff(batch.node_ptr))
-    source = batch.in_src.astype(np.int64) + base[target]
-    by_source = np.argsort(source, kind="stable")
-    out_ptr = np.zeros(len(batch.op) + 1, dtype=np.int64)
-    np.cumsum(np.bincount(source, minlength=len(batch.op)), out=out_ptr[1:])
-    label = _mix(batch.op.astype(np.uint64) << np.uint64(32) | batch.attr.astype(np.uint64))
-    labels = [label]
-    for _ in range(hops):
-        incoming = _segment_sums(_mix(label ^ _IN)[source], batch.in_ptr)
-        outgoing = _segment_sums(_mix(label ^ _OUT)[target[by_source]], out_ptr)
-        label = _mix(label * _OWN + _mix(incoming ^ _IN) + _mix(outgoing ^ _OUT))
-        labels.append(label)
-    return labels
-
-
 def wl_counts(batch: GraphBatch, hops: int) -> SparseRows:
-    """Count each graph's WL labels of 0 to ``hops`` rounds: rows are graphs, columns labels."""
-    graph = _graph_of_node(batch)
-    labels = wl_labels(batch, hops)
-    # A label of one round must not be taken for one of another: each round has its own salt.
-    keys = [_mix(label + np.uint64(round_)) for round_, label in enumerate(labels)]
-    return _count(np.tile(graph, len(keys)), np.concatenate(keys), len(batch))
+    """Count each graph's WL labels of 0 to ``hops`` rounds: rows are graphs, columns labels.
+
+    Labels are of operators with their attributes; those of different rounds never meet.
+    """
+    labels = wl_labels(batch, hops)[hops + 1 :]
+    return _count(np.tile(_graph_of_node(batch), hops + 1), labels.reshape(-1), len(batch))
 
 
 def tf_idf(counts: SparseRows, database: NDArray[np.int64] | None = None) -> SparseRows:
@@ -143,7 +111,7 @@ def cosine_similarities(
     return result
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@kernel
 def _dot(
     ptr: Any, column: Any, value: Any, column_ptr: Any, row: Any, weight: Any, width: int
 ) -> Any:
@@ -167,17 +135,3 @@ def _count(row: NDArray[np.int64], key: NDArray[np.uint64], rows: int) -> Sparse
     pair, count = np.unique(row * max(1, len(distinct)) + column, return_counts=True)
     ptr = np.searchsorted(pair, np.arange(rows + 1) * max(1, len(distinct))).astype(np.int64)
     return SparseRows(ptr, pair % max(1, len(distinct)), count.astype(np.float32), len(distinct))
-
-
-def _mix(value: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Spread 64 bits over 64 bits one to one (the finaliser of SplitMix64)."""
-    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return value ^ (value >> np.uint64(31))
-
-
-def _segment_sums(values: NDArray[np.uint64], ptr: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """Sum ``values`` between consecutive offsets, modulo 2^64, where differences stay exact."""
-    total = np.zeros(len(values) + 1, dtype=np.uint64)
-    np.cumsum(values, out=total[1:])
-    return total[ptr[1:]] - total[ptr[:-1]]

@@ -64,8 +64,9 @@ class Zoo:
     """A folder of distinct networks, opened for reading; files are checked when first used.
 
     Example:
-        >>> zoo = Zoo.open("default")  # doctest: +SKIP
-        >>> [hit.name for hit in zoo.search("timm:resnet50", k=3)]  # doctest: +SKIP
+        >>> zoo = Zoo.open("default")
+        >>> zoo.search("zoo:timm:resnet50", k=1)[0].name
+        'resnet50'
     """
 
     def __init__(
