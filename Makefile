@@ -18,7 +18,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q 'pip>=25.1'
 	$(PIP) --group build
-	$(PIP) --no-build-isolation -e '.[timm,torchvision,evaluation]' --group demo
+	$(PIP) --no-build-isolation -e '.[all,evaluation]' --group demo
 	touch $@
 
 $(VENV)/.test-installed: $(VENV)/.installed

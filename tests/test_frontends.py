@@ -254,7 +254,7 @@ def test_paths_that_are_no_files(tmp_path: Path) -> None:
 
 def test_absent_library_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(MissingDependencyError, match="pip install timm"):
+    with pytest.raises(MissingDependencyError, match=r"narfast\[timm\]"):
         load("timm:resnet50")
 
 

@@ -10,10 +10,12 @@ import errno
 import importlib
 import os
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from narfast.errors import UnsupportedSourceError
+from narfast.errors import NarfastError, TraceError, UnsupportedSourceError
 from narfast.graph import ArchGraph, canonicalize
 
 if TYPE_CHECKING:
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = ["LIBRARIES", "library", "load", "load_raw", "trace"]
 
-LIBRARIES = ("timm", "torchvision")
+LIBRARIES = (
+    "timm",
+    "torchvision",
+)
 """Libraries whose models are loaded by name, as ``library:name``; each is a module here."""
 
 _ACCEPTED = (
@@ -51,12 +56,30 @@ def _unsupported(source: object, why: str) -> UnsupportedSourceError:
 
 
 def _from_library(prefix: str, name: str) -> ArchGraph:
+    from narfast.frontends._sources import Fallback, fallbacks_of
     from narfast.frontends.torch_module import trace as trace_raw
 
     source = library(prefix)
-    module, inputs = source.build(name)
-    family, task = source.labels(name)
-    return trace_raw(module, inputs, name=name, source=prefix, family=family, task=task, copy=False)
+    reasons = []
+    ways: list[Fallback] = [("", partial(source.build, name))]
+    for difference, build in (*ways, *fallbacks_of(source, name)):
+        try:
+            module, inputs = build()
+            family, task = source.labels(name)
+            graph = trace_raw(
+                module, inputs, name=name, source=prefix, family=family, task=task, copy=False
+            )
+        except TraceError as error:
+            reasons.append(str(error))
+        except NarfastError:
+            raise
+        except Exception as error:  # what a library's builder may raise has no limit
+            what = str(error).strip().partition("\n")[0][:200]
+            reasons.append(f"{name} could not be built ({type(error).__name__}: {what})")
+        else:
+            kind = f"{graph.meta.trace_kind}+{difference}" if difference else graph.meta.trace_kind
+            return replace(graph, meta=replace(graph.meta, trace_kind=kind))
+    raise TraceError("; ".join(reasons))
 
 
 def _from_zoo(identifier: str) -> ArchGraph:

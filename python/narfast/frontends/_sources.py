@@ -1,6 +1,7 @@
 """What a library of models must offer to be a source, and how its models are built without weights.
 
-One small file per library implements `ModelSource` as module-level functions.
+One small file per library implements `ModelSource` as module-level functions, and may offer
+`fallbacks(name)` beside it: other ways of building a model, for when no trace of the first worked.
 """
 
 from __future__ import annotations
@@ -18,7 +19,14 @@ from torch.overrides import TorchFunctionMode
 
 from narfast.errors import MissingDependencyError, UnsupportedSourceError
 
-__all__ = ["ModelSource", "build_without_weights", "check_name", "import_library"]
+__all__ = [
+    "Fallback",
+    "ModelSource",
+    "build_without_weights",
+    "check_name",
+    "fallbacks_of",
+    "import_library",
+]
 
 
 class ModelSource(Protocol):
@@ -31,18 +39,37 @@ class ModelSource(Protocol):
         """The module, on the meta device where possible, and example inputs for `trace`."""
 
     def labels(self, name: str) -> tuple[str, str]:
-        """(family, task) as the library itself groups its models."""
+        """(group, task): the library's own group of models, such as a module or a model type.
+
+        Groups are mapped into one vocabulary of families by `narfast.families`.
+        """
 
 
-def import_library(package: str) -> ModuleType:
-    """Imports an optional library, or says how to install it."""
+Fallback = tuple[str, Callable[[], tuple[nn.Module, Any]]]
+"""(what is different, such as ``eager`` or ``small``; builds module and example inputs)"""
+
+
+def fallbacks_of(source: ModelSource, name: str) -> Iterable[Fallback]:
+    """Other ways of building a model, in the order to try; none for most libraries."""
+    offered = getattr(source, "fallbacks", None)
+    return () if offered is None else offered(name)
+
+
+def import_library(package: str, *, extra: str | None = None) -> ModuleType:
+    """Imports an optional library, or says how to install it.
+
+    Args:
+        package: What is imported.
+        extra: Its name in ``pip install narfast[...]``; `package` by default.
+    """
     try:
         return importlib.import_module(package)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != package:
             raise
         raise MissingDependencyError(
-            f"this source needs {package}, which is not installed: pip install {package}"
+            f"this source needs {package}, which is not installed: "
+            f"pip install 'narfast[{extra or package}]'"
         ) from error
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 import narfast
 from narfast import operators
 from narfast.errors import CorruptFileError
+from narfast.frontends import LIBRARIES
 from narfast.graph import ArchGraph, GraphBatch
 from narfast.index import EXACT_LIMIT, IndexSettings, VectorIndex
 from narfast.zoo import format as folder
@@ -29,12 +30,17 @@ __all__ = [
     "Progress",
     "ZooContents",
     "encode_graphs",
+    "library_version",
     "library_versions",
     "operator_map",
     "write_zoo",
 ]
 
-_LIBRARIES = ("timm", "torch", "torchvision")
+_DISTRIBUTIONS = {
+    "open_clip": "open_clip_torch",
+    "smp": "segmentation-models-pytorch",
+    "vit_pytorch": "vit-pytorch",
+}
 _ENCODE_CHUNK = 256  # graphs per step of the progress bar
 
 
@@ -146,16 +152,23 @@ def write_zoo(
     return folder.replace_folder(directory, files, manifest)
 
 
+def library_version(library: str) -> str | None:
+    """Return the installed version of a library that narfast reads, None where it is missing."""
+    try:
+        # Builds of one version for different devices ("2.13.0+cpu") trace the same graphs.
+        found = importlib.metadata.version(_DISTRIBUTIONS.get(library, library))
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    return found.partition("+")[0]
+
+
 def library_versions() -> dict[str, str]:
     """Return the versions of the installed libraries that decide a zoo's content."""
-    versions = {"narfast": narfast.__version__}
-    for name in _LIBRARIES:
-        try:
-            # Builds of one version for different devices ("2.13.0+cpu") trace the same graphs.
-            versions[name] = importlib.metadata.version(name).partition("+")[0]
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions
+    versions = {name: library_version(name) for name in sorted(("torch", *LIBRARIES))}
+    return {
+        "narfast": narfast.__version__,
+        **{name: version for name, version in versions.items() if version},
+    }
 
 
 def operator_map(stored: Sequence[str], path: Path) -> NDArray[np.uint16] | None:
