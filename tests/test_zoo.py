@@ -162,7 +162,7 @@ def test_info(original):
     assert info["names"] == 18
     assert info["by_source"] == {"fake": 17, "other": 1}
     assert info["by_family"] == dict.fromkeys(sorted(BLOCKS), 4)
-    assert info["format_version"] == 1
+    assert info["format_version"] == 2
     assert info["encoder"] == {
         "fingerprint": FakeEncoder().fingerprint,
         "dim": 8,
@@ -382,7 +382,7 @@ def test_a_pipe_as_manifest_is_not_waited_for(tmp_path):
 
 
 def test_a_newer_format_asks_for_an_upgrade(zoo_path):
-    edited_manifest(zoo_path, format_version=2)
+    edited_manifest(zoo_path, format_version=3)
     with pytest.raises(CorruptFileError, match="upgrade narfast"):
         open_zoo(zoo_path)
 

@@ -33,6 +33,8 @@ class GraphMeta:
     """What is known about a network beside its graph.
 
     Attributes:
+        family: In the vocabulary that all libraries share (`narfast.families`).
+        group: What the library itself calls the model's group.
         params: Number of learnt parameters, or None.
         flops: Floating-point operations of one forward pass, or None.
         unknown_ops: Spellings that the operator table lacks, with how often each occurred.
@@ -49,6 +51,7 @@ class GraphMeta:
     input_shape: tuple[int, ...] | None = None
     unknown_ops: dict[str, int] = field(default_factory=dict)
     untraced: int = 0
+    group: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

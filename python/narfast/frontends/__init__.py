@@ -10,12 +10,12 @@ import errno
 import importlib
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from narfast.errors import NarfastError, TraceError, UnsupportedSourceError
+from narfast.families import classify
 from narfast.graph import ArchGraph, canonicalize
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ def _from_library(prefix: str, name: str) -> ArchGraph:
     for difference, build in (*ways, *fallbacks_of(source, name)):
         try:
             module, inputs = build()
-            family, task = source.labels(name)
+            group, task = source.labels(name)
+            family = classify(prefix, group, name).family
             graph = trace_raw(
                 module, inputs, name=name, source=prefix, family=family, task=task, copy=False
             )
@@ -78,7 +79,7 @@ def _from_library(prefix: str, name: str) -> ArchGraph:
             reasons.append(f"{name} could not be built ({type(error).__name__}: {what})")
         else:
             kind = f"{graph.meta.trace_kind}+{difference}" if difference else graph.meta.trace_kind
-            return replace(graph, meta=replace(graph.meta, trace_kind=kind))
+            return graph.with_meta(trace_kind=kind, group=group)
     raise TraceError("; ".join(reasons))
 
 

@@ -39,7 +39,7 @@ __all__ = [
     "write_file",
 ]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST = "manifest.json"
 ARCHITECTURES = "architectures.parquet"
 GRAPHS = "graphs.parquet"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from narfast.coarse_class import coarse_class
+from narfast.families import classify
 from narfast.graph import ArchGraph, GraphMeta
 
 __all__ = ["Architecture", "by_structure"]
@@ -18,7 +20,12 @@ class Architecture:
         id: unique in the zoo, ``source:name``.
         name: the library's own name, or the file's.
         source: library or kind of source, such as ``timm``.
-        family: family label, such as ``resnet``, or None.
+        family: in the vocabulary that all libraries share, such as ``resnet``, or None.
+        subfamily: line of models within the family, such as ``seresnet``, or None.
+        size: as the name spells it, such as ``50`` or ``base``, or None.
+        group: the library's own word for its group of models, or None.
+        coarse_class: such as ``convolutional``, from the operators (`narfast.coarse_class`);
+            None in zoos of format 1.
         task: such as ``image-classification``, or None.
         params: number of parameters, or None.
         flops: floating-point operations of one forward pass, or None.
@@ -35,6 +42,10 @@ class Architecture:
     name: str
     source: str
     family: str | None = None
+    subfamily: str | None = None
+    size: str | None = None
+    group: str | None = None
+    coarse_class: str | None = None
     task: str | None = None
     params: int | None = None
     flops: int | None = None
@@ -51,11 +62,17 @@ class Architecture:
         """Describe a canonical graph; name and source come from its metadata or the identifier."""
         prefix, _, rest = identifier.partition(":")
         meta = graph.meta
+        name, source = meta.name or rest or identifier, meta.source or prefix
+        labels = None if meta.group is None else classify(source, meta.group, name)
         return cls(
             id=identifier,
-            name=meta.name or rest or identifier,
-            source=meta.source or prefix,
-            family=meta.family,
+            name=name,
+            source=source,
+            family=labels.family if labels else meta.family,
+            subfamily=labels.subfamily if labels else None,
+            size=labels.size if labels else None,
+            group=meta.group,
+            coarse_class=coarse_class(graph),
             task=meta.task,
             params=meta.params,
             flops=meta.flops,
@@ -75,6 +92,7 @@ class Architecture:
             source=self.source,
             trace_kind=self.trace_kind,
             family=self.family,
+            group=self.group,
             task=self.task,
             params=self.params,
             flops=self.flops,

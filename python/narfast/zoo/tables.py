@@ -28,6 +28,7 @@ __all__ = [
     "graphs_to_bytes",
 ]
 
+_ADDED = ("subfamily", "size", "group", "coarse_class")  # in format 2
 _REQUIRED = ("id", "name", "source", "nodes", "edges", "structural_hash", "unknown_ops")
 _ROW_GROUP = 4096
 _COMPRESSION_LEVEL = 15
@@ -42,6 +43,10 @@ def _architecture_schema() -> Any:
             ("name", pa.string()),
             ("source", pa.string()),
             ("family", pa.string()),
+            ("subfamily", pa.string()),
+            ("size", pa.string()),
+            ("group", pa.string()),
+            ("coarse_class", pa.string()),
             ("task", pa.string()),
             ("params", pa.int64()),
             ("flops", pa.int64()),
@@ -248,6 +253,10 @@ def _read(data: bytes, schema: Any, path: Path, *, required: Sequence[str]) -> A
         raise CorruptFileError(
             f"{path}: not a parquet table ({reason}); {remedy(path.name)}"
         ) from error
+    for name in _ADDED:
+        if name in schema.names and name not in table.schema.names:
+            position = schema.get_field_index(name)
+            table = table.add_column(position, name, pa.nulls(len(table), pa.string()))
     if table.schema.names != schema.names:
         raise CorruptFileError(
             f"{path}: has columns {table.schema.names}, expected {schema.names}; "
