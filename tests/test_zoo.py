@@ -5,32 +5,21 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from narfast.errors import CorruptFileError, NarfastError, UnsupportedSourceError
+from narfast.errors import CorruptFileError, NarfastError
 from narfast.graph import GraphBatch
 from narfast.zoo import Architecture, Zoo
 from narfast.zoo import format as folder
-from narfast.zoo.builder import build_zoo, identifiers_of, journal_path
-from narfast.zoo.journal import Failure, Journal, pack_graph, unpack_graph
+from narfast.zoo.builder import build_zoo
 from narfast.zoo.store import ZooContents, write_zoo
 from narfast.zoo.tables import graphs_from_bytes, graphs_to_bytes
-from narfast.zoo.workers import read_networks
-from zoo_fakes import BLOCKS, NAMES, FakeEncoder, load, network
+from zoo_fakes import BLOCKS, NAMES, FakeEncoder, contents, load, network
 
 FILES = [folder.ARCHITECTURES, folder.GRAPHS, folder.EMBEDDINGS, folder.MANIFEST]
-
-
-def contents() -> ZooContents:
-    networks = [(Architecture.of(name, load(name)), load(name)) for name in NAMES]
-    return ZooContents.from_networks(networks)
 
 
 @pytest.fixture(scope="module")
@@ -499,170 +488,3 @@ def test_a_damaged_index_is_rebuilt(large, damage, caplog):
     assert folder.INDEX in caplog.text
     assert path.read_bytes() == data
     assert open_zoo(large).verify() == []
-
-
-# ---- building
-
-
-def test_build(tmp_path):
-    bad = ["fake:bad_1", "fake:foreign_1", "fake:crash_1", "fake:hang_1"]
-    seen = []
-    report = build_zoo(
-        tmp_path / "zoo",
-        [*NAMES, *bad, NAMES[0]],
-        encoder=FakeEncoder(),
-        encoder_source="fake",
-        loader="zoo_fakes:load_raw",
-        timeout=4,
-        on_network=lambda done, total, name: seen.append((done, total)),
-    )
-    assert len(report.zoo) == 16
-    assert report.zoo.verify() == []
-    assert {failure.id: failure.reason for failure in report.failures} == {
-        "fake:bad_1": "fake:bad_1: no such network; choose another",
-        "fake:foreign_1": "ZeroDivisionError: a library's own error in two lines",
-        "fake:crash_1": "its process died (exit code 7)",
-        "fake:hang_1": "took longer than 4 s",
-    }
-    assert seen[-1] == (22, 22)
-    assert not journal_path(tmp_path / "zoo").exists()
-    direct = tmp_path / "direct"
-    write_zoo(direct, contents().embedded(FakeEncoder(), source="fake"))
-    assert report.zoo.checksum == Zoo.open(direct).checksum
-
-
-def test_a_kept_journal_makes_a_rebuild_read_nothing(tmp_path, monkeypatch):
-    monkeypatch.setenv("NARFAST_TEST_CALLS", str(tmp_path / "calls"))
-    options = {"encoder": None, "loader": "zoo_fakes:load_once", "keep_journal": True}
-    first = build_zoo(tmp_path / "zoo", NAMES[:4], workers=1, **options)
-    second = build_zoo(tmp_path / "zoo", NAMES[:4], workers=1, **options)
-    assert second.resumed == 4
-    assert second.zoo.checksum == first.zoo.checksum
-    assert len((tmp_path / "calls").read_text().splitlines()) == 4
-
-
-_BUILD = """
-import sys
-from pathlib import Path
-from zoo_fakes import NAMES, FakeEncoder
-from narfast.zoo.builder import build_zoo
-if __name__ == "__main__":
-    report = build_zoo(Path(sys.argv[1]), [*NAMES, "fake:bad_1"], encoder=FakeEncoder(),
-                       encoder_source="fake", workers=1, loader="zoo_fakes:load_once")
-    print(report.zoo.checksum, report.resumed)
-"""
-
-
-def test_a_killed_build_resumes_to_the_same_checksum(tmp_path):
-    script = tmp_path / "build.py"
-    script.write_text(_BUILD)
-    calls = tmp_path / "calls"
-    paths = [*sys.path, str(Path(__file__).parent)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    environment["NARFAST_TEST_CALLS"] = str(calls)
-    command = [sys.executable, str(script), str(tmp_path / "zoo")]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if calls.exists() and len(calls.read_text().splitlines()) >= 5:
-            break
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert not (tmp_path / "zoo").exists()
-    journal = journal_path(tmp_path / "zoo")
-    with journal.open("ab") as stream:
-        stream.write(b'{"crc":1,"line":{"rec')  # as if killed in the middle of a line
-    output = subprocess.run(
-        command, env=environment, capture_output=True, text=True, check=True, timeout=120
-    )
-    checksum, resumed = output.stdout.split()
-    assert int(resumed) >= 3
-    assert len(calls.read_text().splitlines()) < 2 * len(NAMES)
-    write_zoo(tmp_path / "direct", contents().embedded(FakeEncoder(), source="fake"))
-    assert checksum == Zoo.open(tmp_path / "direct").checksum
-
-
-def test_a_build_of_nothing_is_an_error(tmp_path):
-    with pytest.raises(NarfastError, match="no networks"):
-        build_zoo(tmp_path / "zoo", [], encoder=None)
-    with pytest.raises(NarfastError, match=r"none of 1 networks could be read.*choose another"):
-        build_zoo(tmp_path / "zoo", ["fake:bad_1"], encoder=None, loader="zoo_fakes:load_raw")
-    with pytest.raises(UnsupportedSourceError, match="timm"):
-        identifiers_of("keras")
-
-
-def test_workers_leave_no_process_behind():
-    results = read_networks(["fake:hang_1", "fake:plain_1"], loader="zoo_fakes:load_raw")
-    first = next(results)
-    assert unpack_graph(first)[0] == "fake:plain_1"
-    started = time.monotonic()
-    results.close()  # kills the one that hangs
-    assert time.monotonic() - started < 5
-
-
-# ---- the journal
-
-
-def test_packed_graphs_round_trip():
-    graph = load("fake:smooth_3")
-    packed = json.loads(json.dumps(pack_graph("fake:smooth_3", graph)))
-    identifier, again = unpack_graph(packed)
-    assert identifier == "fake:smooth_3"
-    assert again.meta == graph.meta
-    assert again.same_structure(graph)
-    assert again.op.dtype == np.uint16
-
-
-def fill(path, header):
-    with Journal(path, header=header) as journal:
-        for name in ("fake:plain_1", "fake:plain_2"):
-            journal.add(pack_graph(name, load(name)))
-        journal.fail(Failure("fake:bad_1", "reason"))
-
-
-def test_a_second_build_of_one_zoo_is_refused(tmp_path):
-    with (
-        Journal(tmp_path / "journal", header={}),
-        pytest.raises(NarfastError, match="another build"),
-    ):
-        Journal(tmp_path / "journal", header={})
-
-
-@pytest.mark.parametrize("cut", [1, 30])
-def test_a_journal_drops_a_line_cut_off(tmp_path, cut):
-    path = tmp_path / "journal"
-    fill(path, {"version": 1})
-    path.write_bytes(path.read_bytes()[:-cut])
-    with Journal(path, header={"version": 1}) as journal:
-        assert list(journal.done) == ["fake:plain_1", "fake:plain_2"]
-        assert journal.failed == {}
-        journal.fail(Failure("fake:bad_2", "reason"))
-    with Journal(path, header={"version": 1}) as journal:
-        assert list(journal.failed) == ["fake:bad_2"]
-
-
-def test_a_journal_of_other_versions_is_not_used(tmp_path, caplog):
-    path = tmp_path / "journal"
-    fill(path, {"version": 1})
-    with Journal(path, header={"version": 2}) as journal:
-        assert not journal.done
-    assert "starting anew" in caplog.text
-
-
-def test_a_flipped_bit_ends_a_journal(tmp_path):
-    path = tmp_path / "journal"
-    fill(path, {"version": 1})
-    lines = path.read_bytes().splitlines(keepends=True)
-    lines[2] = lines[2].replace(b"plain_2", b"plain_3")
-    path.write_bytes(b"".join(lines))
-    with Journal(path, header={"version": 1}) as journal:
-        assert list(journal.done) == ["fake:plain_1"]
-
-
-def test_a_file_that_is_no_journal_is_left_alone(tmp_path):
-    path = tmp_path / "journal"
-    path.write_text("my notes\n")
-    with pytest.raises(NarfastError, match="move it away"):
-        Journal(path, header={})
-    assert path.read_text() == "my notes\n"

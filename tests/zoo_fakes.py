@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from narfast.errors import UnsupportedSourceError
 from narfast.graph import ArchGraph, GraphMeta, build_graph, canonicalize
 from narfast.operators import by_name, pack_attributes
+from narfast.zoo.records import Architecture, Failure
+from narfast.zoo.store import ZooContents
 
 BLOCKS = {
     "plain": ("conv", "relu"),
@@ -81,12 +83,25 @@ def load_raw(source: str) -> ArchGraph:
     return raw_network(family, int(rest[0]), name=name, source=prefix)
 
 
+def load_hungry(source: str) -> ArchGraph:
+    """Like `load_raw`, after taking 600 MB where the network's name says ``plain``."""
+    held = bytearray(600 << 20) if "plain" in source else b""
+    time.sleep(1.5 if held else 0)
+    return load_raw(source)
+
+
 def load_once(source: str) -> ArchGraph:
     """Like `load_raw`, noting every call in the file that NARFAST_TEST_CALLS names."""
     with Path(os.environ["NARFAST_TEST_CALLS"]).open("a") as stream:
         stream.write(source + "\n")
     time.sleep(0.05)
     return load_raw(source)
+
+
+def contents(*, errors: tuple[Failure, ...] = ()) -> ZooContents:
+    """What a zoo of `NAMES` holds."""
+    networks = [(Architecture.of(name, load(name)), load(name)) for name in NAMES]
+    return ZooContents.from_networks(networks, errors=errors)
 
 
 class FakeEncoder:

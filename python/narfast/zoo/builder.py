@@ -6,7 +6,7 @@ the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,17 @@ from typing import Any
 from narfast import operators
 from narfast.errors import NarfastError
 from narfast.frontends import library
-from narfast.graph import GraphBatch, canonicalize
-from narfast.zoo.format import check_replaceable
-from narfast.zoo.journal import Failure, Journal
-from narfast.zoo.records import Architecture
+from narfast.graph import ArchGraph, GraphBatch, canonicalize, hash_texts, structural_hash
+from narfast.zoo.format import MANIFEST, check_replaceable
+from narfast.zoo.journal import Journal
+from narfast.zoo.records import Architecture, Failure
 from narfast.zoo.store import Encoder, Progress, ZooContents, library_versions, write_zoo
-from narfast.zoo.workers import DEFAULT_LOADER, read_networks
+from narfast.zoo.workers import DEFAULT_LOADER, MEMORY, TIMEOUT, read_networks
 from narfast.zoo.zoo import Zoo
 
 __all__ = ["BuildReport", "build_zoo", "identifiers_of", "journal_path"]
+
+_CHUNK = 256  # graphs canonicalized at a time
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class BuildReport:
     Attributes:
         zoo: the zoo as written.
         failures: networks that could not be read, by id.
-        resumed: how many networks an earlier, killed run had finished.
+        resumed: how many networks an earlier run had finished.
     """
 
     zoo: Zoo
@@ -62,7 +64,8 @@ def build_zoo(
     encoder: Encoder | None,
     encoder_source: str = "default",
     workers: int = 2,
-    timeout: float = 120.0,
+    timeout: float = TIMEOUT,
+    memory: int = MEMORY,
     loader: str = DEFAULT_LOADER,
     fresh: bool = False,
     keep_journal: bool = False,
@@ -71,6 +74,9 @@ def build_zoo(
 ) -> BuildReport:
     """Build a zoo folder from source strings.
 
+    What a killed run or a zoo already at ``directory`` holds is not read again, where library
+    versions, operators and canonicalization are still the same.
+
     Args:
         directory: the folder to create or replace.
         identifiers: ``source:name`` strings; duplicates are read once.
@@ -78,8 +84,9 @@ def build_zoo(
         encoder_source: what `ArchitectureEncoder.from_pretrained` finds the encoder by.
         workers: processes that read networks.
         timeout: seconds per network.
+        memory: bytes per process that reads networks.
         loader: ``module:function`` from a source string to a raw graph.
-        fresh: forget what an earlier run left.
+        fresh: read everything anew.
         keep_journal: leave the raw graphs beside the zoo, so that a later build with the same
             libraries only canonicalizes and embeds them anew.
         on_network: told done, total and the id just finished.
@@ -100,11 +107,17 @@ def build_zoo(
     path = journal_path(directory)
     if fresh:
         path.unlink(missing_ok=True)
+    finished = None if fresh else _finished(directory)
+    if finished is not None and _is_complete(finished, wanted, encoder):
+        return BuildReport(Zoo(directory, encoder=encoder), finished.errors, len(wanted))
     with Journal(path, header=_header(loader)) as journal:
-        finished = journal.done.keys() | journal.failed.keys()
-        missing = [identifier for identifier in wanted if identifier not in finished]
+        failed = {failure.id: failure.reason for failure in finished.errors} if finished else {}
+        known = journal.done.keys() | journal.failed.keys() | failed.keys()
+        missing = [key for key in wanted if key not in known and not (finished and key in finished)]
         resumed = done = len(wanted) - len(missing)
-        for result in read_networks(missing, workers=workers, timeout=timeout, loader=loader):
+        for result in read_networks(
+            missing, workers=workers, timeout=timeout, memory=memory, loader=loader
+        ):
             if isinstance(result, Failure):
                 journal.fail(result)
                 identifier = result.id
@@ -114,17 +127,18 @@ def build_zoo(
             done += 1
             if on_network is not None:
                 on_network(done, len(wanted), identifier)
-        failures = _failures(journal, wanted)
-        read = [key for key in wanted if key in journal.done]
+        failed.update(journal.failed)
+        failures = tuple(
+            Failure(key, failed[key]) for key in wanted if key in failed.keys() - journal.done.keys()
+        )
+        read = [key for key in wanted if key not in failed or key in journal.done]
         if not read:
             raise NarfastError(
                 f"none of {len(wanted)} networks could be read; the first error is: "
                 f"{failures[0].id}: {failures[0].reason}"
             )
-        raw = GraphBatch.from_graphs([journal.done[key] for key in read])
-        graphs = canonicalize(raw, num_threads=workers)
         contents = ZooContents.from_networks(
-            (Architecture.of(key, graph), graph) for key, graph in zip(read, graphs, strict=True)
+            _networks(read, journal, finished, num_threads=workers), errors=failures
         )
         if encoder is not None:
             contents = contents.embedded(encoder, source=encoder_source, progress=on_embedded)
@@ -134,14 +148,48 @@ def build_zoo(
     return BuildReport(Zoo(directory, encoder=encoder), failures, resumed)
 
 
-def _failures(journal: Journal, wanted: Sequence[str]) -> tuple[Failure, ...]:
-    return tuple(Failure(key, journal.failed[key]) for key in wanted if key in journal.failed)
+def _finished(directory: Path) -> Zoo | None:
+    """Return the zoo that is there, if building it again would give the same graphs."""
+    if not (directory / MANIFEST).exists():
+        return None
+    zoo = Zoo(directory)
+    try:
+        if dict(zoo.manifest.versions) != library_versions() or zoo.verify():
+            return None
+        again = structural_hash(canonicalize(zoo.graphs))
+    except NarfastError:
+        return None
+    return zoo if hash_texts(again) == [entry.structural_hash for entry in zoo] else None
+
+
+def _is_complete(zoo: Zoo, wanted: Sequence[str], encoder: Encoder | None) -> bool:
+    """Whether a zoo holds exactly what is wanted, embedded as wanted."""
+    ids = {record.id for record in zoo.records} | {failure.id for failure in zoo.errors}
+    stamp = zoo.manifest.encoder
+    fingerprint = None if stamp is None else stamp["fingerprint"]
+    return ids == set(wanted) and fingerprint == (encoder and encoder.fingerprint)
+
+
+def _networks(
+    identifiers: Sequence[str], journal: Journal, finished: Zoo | None, *, num_threads: int
+) -> Iterator[tuple[Architecture, ArchGraph]]:
+    """Yield records with canonical graphs, a few at a time: raw graphs need much memory."""
+    for start in range(0, len(identifiers), _CHUNK):
+        chunk = identifiers[start : start + _CHUNK]
+        raw = list(journal.graphs(key for key in chunk if key in journal.done))
+        canonical = iter(canonicalize(GraphBatch.from_graphs(raw), num_threads=num_threads))
+        for key in chunk:
+            if key in journal.done or finished is None:
+                graph = next(canonical)
+            else:
+                graph = finished.graph_of(key)
+            yield Architecture.of(key, graph), graph
 
 
 def _header(loader: str) -> dict[str, Any]:
     """Return what must be unchanged for the lines of an earlier run to be of use."""
     return {
-        "journal": 1,
+        "journal": 2,
         "loader": loader,
         "versions": library_versions(),
         "operators": [info.name for info in operators.table()],

@@ -27,6 +27,7 @@ __all__ = [
     "ARCHITECTURES",
     "DERIVED",
     "EMBEDDINGS",
+    "ERRORS",
     "FORMAT_VERSION",
     "GRAPHS",
     "INDEX",
@@ -44,6 +45,7 @@ MANIFEST = "manifest.json"
 ARCHITECTURES = "architectures.parquet"
 GRAPHS = "graphs.parquet"
 EMBEDDINGS = "embeddings.safetensors"
+ERRORS = "errors.parquet"
 INDEX = "index.usearch"
 
 DERIVED = frozenset({INDEX})

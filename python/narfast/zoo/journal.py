@@ -11,8 +11,8 @@ import json
 import logging
 import os
 import zlib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,20 +21,13 @@ import numpy as np
 
 from narfast.errors import NarfastError
 from narfast.graph import ArchGraph, GraphMeta
+from narfast.zoo.records import Failure
 
-__all__ = ["Failure", "Journal", "pack_graph", "unpack_graph"]
+__all__ = ["Journal", "pack_graph", "unpack_graph"]
 
 _log = logging.getLogger("narfast")
 
 _ARRAYS = (("op", "<u2"), ("attr", "<u4"), ("in_ptr", "<i8"), ("in_src", "<i4"))
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A network that could not be read, and why, in one line."""
-
-    id: str
-    reason: str
 
 
 def pack_graph(identifier: str, graph: ArchGraph) -> dict[str, Any]:
@@ -64,8 +57,10 @@ def unpack_graph(value: Mapping[str, Any]) -> tuple[str, ArchGraph]:
 class Journal:
     """The journal of one build; opened for appending, with what an earlier run left in it.
 
+    Graphs stay in the file: memory does not grow with them.
+
     Attributes:
-        done: id -> graph of the networks read so far.
+        done: id -> where its line starts, of the networks read so far.
         failed: id -> reason.
     """
 
@@ -81,7 +76,7 @@ class Journal:
             OSError: it cannot be read or written.
         """
         self.path = path
-        self.done: dict[str, ArchGraph] = {}
+        self.done: dict[str, int] = {}
         self.failed: dict[str, str] = {}
         self._stream = path.open("a+b")
         try:
@@ -123,28 +118,41 @@ class Journal:
                 elif "failed" in value:
                     self.failed[value["failed"]] = value["reason"]
                 else:
-                    identifier, graph = unpack_graph(value)
-                    self.done[identifier] = graph
+                    self.done[str(value["id"])] = end
                 end += len(line)
         return end
 
     def add(self, packed: Mapping[str, Any]) -> None:
         """Append a finished network, as `pack_graph` made it."""
-        identifier, graph = unpack_graph(packed)
-        self._append(dict(packed))
-        self.done[identifier] = graph
+        self.done[str(packed["id"])] = self._append(dict(packed))
+
+    def graphs(self, identifiers: Iterable[str]) -> Iterator[ArchGraph]:
+        """Read finished networks back, in the order asked for.
+
+        Raises:
+            NarfastError: the file was changed by someone else meanwhile.
+        """
+        with self.path.open("rb") as stream:
+            for identifier in identifiers:
+                stream.seek(self.done[identifier])
+                value = _parse(stream.readline())
+                if value is None or value.get("id") != identifier:
+                    raise NarfastError(f"{self.path}: changed while in use; run the build again")
+                yield unpack_graph(value)[1]
 
     def fail(self, failure: Failure) -> None:
         """Append a network that could not be read."""
         self._append({"failed": failure.id, "reason": failure.reason})
         self.failed[failure.id] = failure.reason
 
-    def _append(self, value: dict[str, Any]) -> None:
+    def _append(self, value: dict[str, Any]) -> int:
+        """Write a line; return where it starts."""
         body = json.dumps(value, separators=(",", ":"))
-        line = f'{{"crc":{zlib.crc32(body.encode())},"line":{body}}}\n'
-        self._stream.write(line.encode())
+        line = f'{{"crc":{zlib.crc32(body.encode())},"line":{body}}}\n'.encode()
+        self._stream.write(line)
         # Handed to the system at once: a killed process loses nothing, a power cut a few lines.
         self._stream.flush()
+        return self._stream.tell() - len(line)
 
     def close(self) -> None:
         """Close the file, leaving it for a later run."""

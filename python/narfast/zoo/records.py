@@ -1,4 +1,4 @@
-"""One row of a zoo's table: a named network. Networks that share a structure share a graph."""
+"""Rows of a zoo's tables: named networks, some of which share a structure, and failures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from narfast.coarse_class import coarse_class
 from narfast.families import classify
 from narfast.graph import ArchGraph, GraphMeta
 
-__all__ = ["Architecture", "by_structure"]
+__all__ = ["Architecture", "Failure", "by_structure"]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A network that could not be read, and why, in one line."""
+
+    id: str
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,10 +18,11 @@ from narfast.frontends import LIBRARIES
 from narfast.graph import ArchGraph, GraphBatch
 from narfast.index import EXACT_LIMIT, IndexSettings, VectorIndex
 from narfast.zoo import format as folder
-from narfast.zoo.records import Architecture, by_structure
+from narfast.zoo.records import Architecture, Failure, by_structure
 from narfast.zoo.tables import (
     architectures_to_bytes,
     embeddings_to_bytes,
+    errors_to_bytes,
     graphs_to_bytes,
 )
 
@@ -72,15 +73,19 @@ class ZooContents:
         graphs: canonical graphs, one per row.
         embeddings: float32 [rows, dim], or None where no encoder has seen the zoo.
         encoder: ``fingerprint``, ``dim`` and ``source`` of the encoder, or None.
+        errors: networks that were wanted and could not be read.
     """
 
     groups: dict[str, tuple[Architecture, ...]]
     graphs: GraphBatch
     embeddings: NDArray[np.float32] | None = None
     encoder: dict[str, Any] | None = None
+    errors: Sequence[Failure] = ()
 
     @classmethod
-    def from_networks(cls, networks: Iterable[tuple[Architecture, ArchGraph]]) -> ZooContents:
+    def from_networks(
+        cls, networks: Iterable[tuple[Architecture, ArchGraph]], *, errors: Sequence[Failure] = ()
+    ) -> ZooContents:
         """Deduplicate (record, canonical graph) pairs. A later record replaces one of equal id."""
         records: dict[str, Architecture] = {}
         graphs: dict[str, ArchGraph] = {}
@@ -88,15 +93,15 @@ class ZooContents:
             records[record.id] = record
             graphs.setdefault(record.structural_hash, graph)
         groups = by_structure(records.values())
-        return cls(groups=groups, graphs=GraphBatch.from_graphs([graphs[key] for key in groups]))
+        batch = GraphBatch.from_graphs([graphs[key] for key in groups])
+        return cls(groups=groups, graphs=batch, errors=errors)
 
     def embedded(
         self, encoder: Encoder, *, source: str, progress: Progress | None = None
     ) -> ZooContents:
         """Return the same zoo with embeddings by ``encoder``, which ``source`` loads again."""
-        return ZooContents(
-            groups=self.groups,
-            graphs=self.graphs,
+        return replace(
+            self,
             embeddings=encode_graphs(encoder, list(self.graphs), progress=progress),
             encoder={
                 "fingerprint": encoder.fingerprint,
@@ -135,6 +140,8 @@ def write_zoo(
         folder.ARCHITECTURES: architectures_to_bytes(records),
         folder.GRAPHS: graphs_to_bytes(list(contents.groups), contents.graphs),
     }
+    if contents.errors:
+        files[folder.ERRORS] = errors_to_bytes(contents.errors)
     settings: IndexSettings | None = None
     if contents.embeddings is not None:
         files[folder.EMBEDDINGS] = embeddings_to_bytes(contents.embeddings)

@@ -17,13 +17,15 @@ from numpy.typing import NDArray
 from narfast.errors import CorruptFileError, InvalidGraphError
 from narfast.graph import GraphBatch
 from narfast.zoo.format import remedy
-from narfast.zoo.records import Architecture
+from narfast.zoo.records import Architecture, Failure
 
 __all__ = [
     "architectures_from_bytes",
     "architectures_to_bytes",
     "embeddings_from_bytes",
     "embeddings_to_bytes",
+    "errors_from_bytes",
+    "errors_to_bytes",
     "graphs_from_bytes",
     "graphs_to_bytes",
 ]
@@ -114,6 +116,31 @@ def architectures_from_bytes(data: bytes, path: Path) -> list[Architecture]:
         raise CorruptFileError(
             f"{path}: a row is not a network ({error}); {remedy(path.name)}"
         ) from error
+
+
+def _error_schema() -> Any:
+    import pyarrow as pa
+
+    return pa.schema([("id", pa.string()), ("reason", pa.string())])
+
+
+def errors_to_bytes(errors: Sequence[Failure]) -> bytes:
+    """Return ``errors.parquet``: what could not be read, sorted by id."""
+    import pyarrow as pa
+
+    rows = sorted(errors, key=lambda failure: failure.id)
+    columns = [[failure.id for failure in rows], [failure.reason for failure in rows]]
+    return _write(pa.table(columns, schema=_error_schema()))
+
+
+def errors_from_bytes(data: bytes, path: Path) -> list[Failure]:
+    """Read `errors_to_bytes`; ``path`` is named in errors.
+
+    Raises:
+        CorruptFileError: not such a table.
+    """
+    table = _read(data, _error_schema(), path, required=("id", "reason"))
+    return [Failure(**row) for row in table.to_pylist()]
 
 
 def graphs_to_bytes(hashes: Sequence[str], graphs: GraphBatch) -> bytes:

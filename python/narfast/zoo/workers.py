@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import multiprocessing
 import os
+import re
 import signal
 import sys
 import threading
@@ -19,12 +20,23 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any
 
 from narfast.errors import NarfastError
-from narfast.zoo.journal import Failure, pack_graph
+from narfast.zoo.journal import pack_graph
+from narfast.zoo.records import Failure
 
-__all__ = ["DEFAULT_LOADER", "read_networks"]
+__all__ = ["DEFAULT_LOADER", "MEMORY", "TIMEOUT", "read_networks", "resident_bytes"]
+
+TIMEOUT = 60.0
+"""Seconds that one network may take by default."""
+
+MEMORY = 8 << 30
+"""Bytes that the process reading a network may hold by default."""
+
+_GROWN = 3 << 30  # an idle process above this is replaced: libraries keep what they once made
+_LOOK = 0.25  # seconds between looks at the memory of processes
 
 DEFAULT_LOADER = "narfast.frontends:load_raw"
 """``module:function`` that turns a source string into a raw `ArchGraph`."""
@@ -44,7 +56,8 @@ def read_networks(
     identifiers: Iterable[str],
     *,
     workers: int = 2,
-    timeout: float = 120.0,
+    timeout: float = TIMEOUT,
+    memory: int = MEMORY,
     loader: str = DEFAULT_LOADER,
 ) -> Iterator[dict[str, Any] | Failure]:
     """Read networks in killable processes, in whatever order they finish.
@@ -53,6 +66,7 @@ def read_networks(
         identifiers: source strings.
         workers: processes, at least 1.
         timeout: seconds that one network may take before its process is killed.
+        memory: bytes that a process may hold before it is killed (looked at where /proc is).
         loader: ``module:function`` called with an identifier.
 
     Yields:
@@ -65,6 +79,10 @@ def read_networks(
         while queue or any(worker.task is not None for worker in pool):
             while len(pool) < min(max(1, workers), len(queue) + _busy(pool)):
                 pool.append(_start(context, loader))
+            for worker in [w for w in pool if w.task is None]:
+                if resident_bytes(worker.process.pid) > _GROWN:
+                    _stop(pool, worker)
+                    pool.append(_start(context, loader))
             for worker in pool:
                 if worker.task is None and queue:
                     worker.task = queue.popleft()
@@ -72,7 +90,7 @@ def read_networks(
                     worker.pipe.send(worker.task)
             waiting = {worker.pipe: worker for worker in pool if worker.task is not None}
             pause = max(0.0, min(w.deadline for w in waiting.values()) - time.monotonic())
-            for pipe in wait(list(waiting), timeout=pause):
+            for pipe in wait(list(waiting), timeout=min(pause, _LOOK)):
                 worker = waiting[pipe]  # type: ignore[index]
                 identifier = worker.task or ""
                 worker.task = None
@@ -92,9 +110,23 @@ def read_networks(
                 identifier = worker.task or ""
                 _stop(pool, worker)
                 yield Failure(identifier, f"took longer than {timeout:g} s")
+            for worker in [w for w in pool if w.task is not None]:
+                if resident_bytes(worker.process.pid) > memory:
+                    identifier = worker.task or ""
+                    _stop(pool, worker)
+                    yield Failure(identifier, f"needed more than {memory / 1e9:.3g} GB")
     finally:
         for worker in list(pool):
             _stop(pool, worker)
+
+
+def resident_bytes(process: int | None = None) -> int:
+    """Return the memory that a process holds (this one by default); 0 where /proc is not."""
+    try:
+        fields = Path(f"/proc/{process or 'self'}/statm").read_text().split()
+    except OSError:
+        return 0
+    return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _busy(pool: list[_Worker]) -> int:
@@ -163,5 +195,6 @@ def _serve(pipe: Connection, loader: str) -> None:
 
 
 def _one_line(text: str, limit: int = 300) -> str:
-    line = " ".join(text.split())
+    """Return a reason that is the same in every run: one line, without addresses of objects."""
+    line = re.sub(r"\b0x[0-9a-f]{6,}\b", "0x…", " ".join(text.split()))
     return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -20,7 +20,7 @@ from narfast.graph import ArchGraph, GraphBatch, hash_texts, structural_hash
 from narfast.index import IndexSettings, VectorIndex
 from narfast.zoo import format as folder
 from narfast.zoo.entries import Hit, ZooEntry
-from narfast.zoo.records import Architecture, by_structure
+from narfast.zoo.records import Architecture, Failure, by_structure
 from narfast.zoo.store import (
     Encoder,
     Progress,
@@ -32,6 +32,7 @@ from narfast.zoo.store import (
 from narfast.zoo.tables import (
     architectures_from_bytes,
     embeddings_from_bytes,
+    errors_from_bytes,
     graphs_from_bytes,
 )
 
@@ -168,6 +169,14 @@ class Zoo:
         """All names, in row order."""
         return [record for group in self._group_list for record in group]
 
+    @cached_property
+    def errors(self) -> tuple[Failure, ...]:
+        """Networks that the build of this zoo wanted and could not read, by id."""
+        if folder.ERRORS not in self._folder.manifest.files:
+            return ()
+        data = self._folder.read(folder.ERRORS)
+        return tuple(errors_from_bytes(data, self.directory / folder.ERRORS))
+
     def family_of(self, row: int) -> str | None:
         """Return the family that most names of a row belong to; ties go to the representative's."""
         counts = Counter(record.family for record in self._group_list[row] if record.family)
@@ -276,6 +285,16 @@ class Zoo:
         row = self._row_of.get(source.removeprefix("zoo:"))
         return None if row is None else self[row]
 
+    def graph_of(self, identifier: str) -> ArchGraph:
+        """Return the canonical graph of a name, with the metadata of that very name.
+
+        Raises:
+            KeyError: no such id.
+        """
+        entry = self[identifier]
+        record = next((r for r in entry.records if r.id == identifier), entry.records[0])
+        return replace(entry.graph, meta=record.graph_meta())
+
     def load(self, source: str | os.PathLike[str] | ArchGraph) -> ArchGraph:
         """Return the canonical graph of any source; networks of this zoo need no library.
 
@@ -358,16 +377,25 @@ class Zoo:
         return Hit.of((first, *(record for record in group if record is not first)), score)
 
     def info(self) -> dict[str, Any]:
-        """Return counts, versions and the encoder's stamp, as plain JSON values."""
+        """Return counts, versions and the encoder's stamp, as plain JSON values.
+
+        ``by_source`` and ``by_trace_kind`` count names, the other counts distinct structures; one
+        that several libraries offer counts in ``distinct_by_source`` for each of them.
+        """
         manifest = self._folder.manifest
-        sources = Counter(record.source for record in self.records)
-        families = Counter(self.family_of(row) or "" for row in range(len(self)))
+        first = [group[0] for group in self._group_list]
+        structures = (source for group in self._group_list for source in {r.source for r in group})
         return {
             "path": str(self.directory),
             "distinct": manifest.counts["distinct"],
             "names": manifest.counts["names"],
-            "by_source": dict(sorted(sources.items(), key=lambda item: (-item[1], item[0]))),
-            "by_family": dict(sorted(families.items(), key=lambda item: (-item[1], item[0]))),
+            "by_source": _counts(record.source for record in self.records),
+            "distinct_by_source": _counts(structures),
+            "by_family": _counts(self.family_of(row) for row in range(len(self))),
+            "by_task": _counts(record.task for record in first),
+            "by_coarse_class": _counts(record.coarse_class for record in first),
+            "by_trace_kind": _counts(record.trace_kind for record in self.records),
+            "errors": len(self.errors),
             "format_version": manifest.format_version,
             "encoder": manifest.encoder,
             "index": manifest.index,
@@ -447,7 +475,7 @@ class Zoo:
             for row, group in enumerate(self._group_list)
             for record in group
         ]
-        contents = ZooContents.from_networks([*stored, *networks])
+        contents = ZooContents.from_networks([*stored, *networks], errors=self.errors)
         stamp = self._folder.manifest.encoder
         if stamp is not None:
             fresh = [row for row, key in enumerate(contents.groups) if key not in self._groups]
@@ -470,7 +498,7 @@ class Zoo:
             source: what `ArchitectureEncoder.from_pretrained` finds it by.
             progress: told how many graphs are done.
         """
-        contents = ZooContents(groups=self._groups, graphs=self.graphs)
+        contents = ZooContents(groups=self._groups, graphs=self.graphs, errors=self.errors)
         contents = contents.embedded(encoder, source=source, progress=progress)
         self._encoder = encoder
         self._write(contents)
@@ -483,6 +511,12 @@ class Zoo:
         self.__dict__.clear()  # every cached view belongs to the old files
         self._folder = folder.ZooFolder(directory)
         self._encoder = encoder
+
+
+def _counts(values: Iterable[str | None]) -> dict[str, int]:
+    """Count values, the most frequent first."""
+    counted = Counter(value or "" for value in values)
+    return dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _identifier(
