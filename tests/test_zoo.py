@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from narfast.errors import CorruptFileError, NarfastError
 from narfast.graph import GraphBatch
-from narfast.zoo import Architecture, Zoo
+from narfast.zoo import Architecture, Zoo, export
 from narfast.zoo import format as folder
 from narfast.zoo.builder import build_zoo
 from narfast.zoo.store import ZooContents, write_zoo
@@ -488,3 +490,39 @@ def test_a_damaged_index_is_rebuilt(large, damage, caplog):
     assert folder.INDEX in caplog.text
     assert path.read_bytes() == data
     assert open_zoo(large).verify() == []
+
+
+# ---- exporting
+
+
+def test_export_to_parquet(original, tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "_ROWS", 5)  # several row groups
+    zoo = open_zoo(original)
+    assert export.export_zoo(zoo, tmp_path / "zoo.parquet", "parquet") == len(NAMES)
+    rows = pq.read_table(tmp_path / "zoo.parquet").to_pylist()
+    assert [row["id"] for row in rows] == [record.id for record in zoo.records]
+    row = next(row for row in rows if row["id"] == "fake:plain_2_copy")
+    graph = zoo["fake:plain_2"].graph
+    for name in ("op", "attr", "in_ptr", "in_src"):
+        assert row[name] == getattr(graph, name).tolist()
+    assert row["op_names"] == graph.op_names()
+    assert row["embedding"] == zoo["fake:plain_2"].embedding.tolist()
+    assert (row["coarse_class"], row["family"]) == ("convolutional", "plain")
+
+
+def test_export_to_csv(original, tmp_path):
+    zoo = open_zoo(original)
+    export.export_zoo(zoo, tmp_path / "zoo.csv", "csv")
+    with (tmp_path / "zoo.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["id"] for row in rows] == [record.id for record in zoo.records]
+    assert rows[0]["input_shape"] == "1x3x8x8"
+
+
+def test_export_refuses(original, tmp_path):
+    zoo = open_zoo(original)
+    with pytest.raises(NarfastError, match="parquet, csv"):
+        export.export_zoo(zoo, tmp_path / "zoo.xml", "xml")
+    with pytest.raises(NarfastError, match="is a folder"):
+        export.export_zoo(zoo, tmp_path, "csv")
+    assert list(tmp_path.iterdir()) == []

@@ -13,6 +13,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,10 +24,19 @@ import narfast
 from narfast.errors import NarfastError
 
 if TYPE_CHECKING:
+    from narfast.cli_tables import UpdateBar
     from narfast.zoo import Architecture, Zoo
     from narfast.zoo.store import Encoder
 
 __all__ = ["app", "main"]
+
+
+class ExportFormat(StrEnum):
+    """What ``zoo export`` writes."""
+
+    PARQUET = "parquet"
+    CSV = "csv"
+
 
 _BAD_INPUT = 2
 _INTERRUPTED = 130
@@ -203,12 +213,13 @@ def encode(
 def zoo_build(
     directory: _ZooDir,
     source: Annotated[
-        list[str], typer.Option("--source", help="A library: timm or torchvision; repeatable.")
+        list[str], typer.Option("--source", help="A library, such as timm, or all; repeatable.")
     ],
     workers: Annotated[int, typer.Option(min=1, help="Processes that read networks.")] = 2,
     timeout: Annotated[
         float, typer.Option(min=0.1, help="Seconds that one network may take.")
-    ] = 120.0,
+    ] = 60.0,
+    memory: Annotated[float, typer.Option(min=0.1, help="GB that one network may take.")] = 8.0,
     embed: Annotated[bool, typer.Option(help="Make embeddings too.")] = True,
     encoder: _EncoderOption = "default",
     fresh: Annotated[
@@ -234,16 +245,21 @@ def zoo_build(
             encoder_source=_lasting(encoder),
             workers=workers,
             timeout=timeout,
+            memory=int(memory * 1e9),
             fresh=fresh,
             keep_journal=keep_journal,
-            on_network=lambda done, total, _: reading(done, total),
+            on_network=lambda done, total, _: reading(done, total, _memory_note()),
             on_embedded=embedding,
         )
     errors = [(failure.id, failure.reason) for failure in report.failures]
     print_errors(errors)
     info = report.zoo.info()
     if as_json:
-        _print_json({**info, "errors": dict(errors), "resumed": report.resumed})
+        here, worker = report.memory
+        memory_json = {"bytes_here": here, "bytes_in_largest_worker": worker}
+        _print_json(
+            {**info, "errors": dict(errors), "resumed": report.resumed, "memory": memory_json}
+        )
     else:
         print_zoo_info(info)
 
@@ -295,6 +311,23 @@ def zoo_info(
         print_zoo_info(info)
 
 
+@zoo_app.command("errors")
+def zoo_errors(
+    directory: Annotated[str, typer.Argument(metavar="[DIR]")] = "default", as_json: _Json = False
+) -> None:
+    """List the networks that the build of a zoo could not read, and why."""
+    from narfast.cli_tables import print_errors
+    from narfast.zoo import Zoo
+
+    errors = [(failure.id, failure.reason) for failure in Zoo.open(directory).errors]
+    if as_json:
+        _print_json(dict(errors))
+    elif errors:
+        print_errors(errors, stderr=False)
+    else:
+        typer.echo(f"{directory}: every network was read", err=True)
+
+
 @zoo_app.command("verify")
 def zoo_verify(
     directory: Annotated[str, typer.Argument(metavar="[DIR]")] = "default", as_json: _Json = False
@@ -313,6 +346,25 @@ def zoo_verify(
         for problem in problems[:-1]:
             typer.echo(f"error: {problem}", err=True)
         raise _exit(problems[-1])
+
+
+@zoo_app.command("export")
+def zoo_export(
+    directory: Annotated[str, typer.Argument(metavar="[DIR]")] = "default",
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="zoo.parquet or zoo.csv by default.")
+    ] = None,
+    format: Annotated[ExportFormat, typer.Option(help="csv has no graphs.")] = ExportFormat.PARQUET,
+) -> None:
+    """Write a zoo as one table: a row per name, with graph and embedding."""
+    from narfast.zoo import Zoo
+    from narfast.zoo.export import export_zoo
+
+    zoo = Zoo.open(directory)
+    path = output or Path(f"{zoo.directory.name}.{format.value}")
+    with _bar("writing", "names") as progress:
+        rows = export_zoo(zoo, path, format.value, progress=progress)
+    typer.echo(f"{path}: {rows:,} names of {len(zoo):,} structures", err=True)
 
 
 @zoo_app.command("embed")
@@ -446,7 +498,14 @@ def _status(text: str) -> contextlib.AbstractContextManager[None]:
     return spinner(text)
 
 
-def _bar(verb: str, unit: str) -> contextlib.AbstractContextManager[Callable[[int, int], None]]:
+def _memory_note() -> str:
+    from narfast.zoo.workers import memory_in_use
+
+    here, worker = memory_in_use()
+    return f"{here / 1e9:.1f} GB here, {worker / 1e9:.1f} GB in the largest worker"
+
+
+def _bar(verb: str, unit: str) -> contextlib.AbstractContextManager[UpdateBar]:
     from narfast.cli_tables import progress_bar
 
     return progress_bar(verb, unit)

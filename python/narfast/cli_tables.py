@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
 from rich.markup import escape
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from narfast.zoo import Hit
 
 __all__ = [
+    "UpdateBar",
     "print_errors",
     "print_hits",
     "print_report",
@@ -28,6 +29,14 @@ __all__ = [
     "short_count",
     "spinner",
 ]
+
+
+class UpdateBar(Protocol):
+    """Moves a progress bar."""
+
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        """Show how many are done, of how many, and a note beside them."""
+
 
 _MOTIF_ROWS = 20
 _SHARED_ROWS = 8
@@ -168,21 +177,33 @@ def print_zoo_info(info: Mapping[str, Any]) -> None:
     rows = {
         "zoo": escape(str(info["path"])),
         "structures": f"{info['distinct']:,} distinct, {info['names']:,} names",
-        "sources": ", ".join(f"{escape(k)} {v:,}" for k, v in info["by_source"].items()),
-        "families": f"{len(info['by_family']):,}",
+        "not read": f"{info['errors']:,}: see 'narfast zoo errors'" if info["errors"] else "",
+        "families": f"{len(info['by_family']):,}, largest " + _largest(info["by_family"], 12),
+        "tasks": _largest(info["by_task"], 12),
+        "classes": _largest(info["by_coarse_class"], 12),
         "encoder": f"{encoder['fingerprint'][:12]}, {encoder['dim']} dimensions"
         if encoder
         else "none yet: run 'narfast zoo embed'",
         "size": f"{info['bytes'] / 1e6:.1f} MB",
-        "versions": ", ".join(f"{escape(k)} {escape(v)}" for k, v in info["versions"].items()),
         "checksum": info["checksum"],
     }
     for key, value in rows.items():
-        facts.add_row(f"[bold]{key}[/bold]", value)
+        if value:
+            facts.add_row(f"[bold]{key}[/bold]", value)
     console.print(facts)
-    largest = list(info["by_family"].items())[:12]
-    named = ", ".join(f"{escape(name or '(none)')} {count}" for name, count in largest)
-    console.print(f"\n[bold]largest families[/bold]  {named}")
+    table = _table("")
+    for column in ("source", "version", "names", "distinct structures"):
+        table.add_column(column, justify="left" if column in ("source", "version") else "right")
+    for source, names in info["by_source"].items():
+        version = info["versions"].get(source, "")
+        distinct = info["distinct_by_source"][source]
+        table.add_row(escape(source), escape(version), f"{names:,}", f"{distinct:,}")
+    console.print(table)
+
+
+def _largest(counts: Mapping[str, int], limit: int) -> str:
+    shown = [f"{escape(name or '(none)')} {count:,}" for name, count in counts.items()]
+    return ", ".join(shown[:limit]) + (", …" if len(shown) > limit else "")
 
 
 def print_report(report: Report) -> None:
@@ -237,11 +258,11 @@ def _interval(mean: float, low: float, high: float) -> str:
     return f"{_fraction(mean)} {_fraction(low)}–{_fraction(high)}"
 
 
-def print_errors(errors: Sequence[tuple[str, str]]) -> None:
-    """Show what could not be read, on stderr."""
+def print_errors(errors: Sequence[tuple[str, str]], *, stderr: bool = True) -> None:
+    """Show what could not be read."""
     if not errors:
         return
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False) if stderr else _console()
     table = _table(f"{len(errors)} could not be read")
     table.add_column("source", overflow="fold")
     table.add_column("reason", overflow="fold")
@@ -262,10 +283,11 @@ def spinner(text: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def progress_bar(verb: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+def progress_bar(verb: str, unit: str) -> Iterator[UpdateBar]:
     """Show progress with the time left on stderr, from the first call of what is yielded on.
 
-    Where stderr is no terminal, a line every few seconds takes the bar's place.
+    What is yielded takes how many are done, of how many, and a note to show beside them. Where
+    stderr is no terminal, a line every few seconds takes the bar's place.
     """
     from rich.progress import (
         BarColumn,
@@ -282,6 +304,7 @@ def progress_bar(verb: str, unit: str) -> Iterator[Callable[[int, int], None]]:
         MofNCompleteColumn(),
         TextColumn(unit),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}", style="dim"),
         console=console,
         disable=not console.is_terminal,
     )
@@ -289,21 +312,18 @@ def progress_bar(verb: str, unit: str) -> Iterator[Callable[[int, int], None]]:
     first = last = time.monotonic()
     begun = 0
 
-    def update(done: int, total: int) -> None:
+    def update(done: int, total: int, note: str = "") -> None:
         nonlocal task, last, first, begun
         now = time.monotonic()
         if task is None:
             progress.start()
-            task = progress.add_task(verb, total=total, completed=max(0, done - 1))
+            task = progress.add_task(verb, total=total, completed=max(0, done - 1), note=note)
             first, begun = now, done
-        progress.update(task, completed=done, total=total)
+        progress.update(task, completed=done, total=total, note=note)
         if not console.is_terminal and now - last >= _REPORT_EVERY and done > begun:
             left = (now - first) / (done - begun) * (total - done)
-            print(
-                f"{verb}: {done} of {total} {unit}, about {left:.0f} s left",
-                file=sys.stderr,
-                flush=True,
-            )
+            line = f"{verb}: {done} of {total} {unit}, about {left:.0f} s left"
+            print(f"{line}, {note}" if note else line, file=sys.stderr, flush=True)
             last = now
 
     try:

@@ -13,13 +13,13 @@ from typing import Any
 
 from narfast import operators
 from narfast.errors import NarfastError
-from narfast.frontends import library
+from narfast.frontends import LIBRARIES, library
 from narfast.graph import ArchGraph, GraphBatch, canonicalize, hash_texts, structural_hash
 from narfast.zoo.format import MANIFEST, check_replaceable
 from narfast.zoo.journal import Journal
 from narfast.zoo.records import Architecture, Failure
 from narfast.zoo.store import Encoder, Progress, ZooContents, library_versions, write_zoo
-from narfast.zoo.workers import DEFAULT_LOADER, MEMORY, TIMEOUT, read_networks
+from narfast.zoo.workers import DEFAULT_LOADER, MEMORY, TIMEOUT, memory_in_use, read_networks
 from narfast.zoo.zoo import Zoo
 
 __all__ = ["BuildReport", "build_zoo", "identifiers_of", "journal_path"]
@@ -35,21 +35,24 @@ class BuildReport:
         zoo: the zoo as written.
         failures: networks that could not be read, by id.
         resumed: how many networks an earlier run had finished.
+        memory: most bytes that this process held, and the largest process reading networks.
     """
 
     zoo: Zoo
     failures: tuple[Failure, ...]
     resumed: int
+    memory: tuple[int, int] = (0, 0)
 
 
 def identifiers_of(source: str) -> list[str]:
-    """Return ``source:name`` for every network of a library.
+    """Return ``source:name`` for every network of a library; of all libraries for ``all``.
 
     Raises:
         UnsupportedSourceError: not a library that can be listed.
         MissingDependencyError: it is not installed.
     """
-    return [f"{source}:{name}" for name in library(source).list_names()]
+    libraries = LIBRARIES if source == "all" else (source,)
+    return [f"{name}:{model}" for name in libraries for model in library(name).list_names()]
 
 
 def journal_path(directory: Path) -> Path:
@@ -115,6 +118,7 @@ def build_zoo(
         known = journal.done.keys() | journal.failed.keys() | failed.keys()
         missing = [key for key in wanted if key not in known and not (finished and key in finished)]
         resumed = done = len(wanted) - len(missing)
+        peak = memory_in_use()
         for result in read_networks(
             missing, workers=workers, timeout=timeout, memory=memory, loader=loader
         ):
@@ -125,13 +129,12 @@ def build_zoo(
                 journal.add(result)
                 identifier = result["id"]
             done += 1
+            peak = _larger(peak, memory_in_use())
             if on_network is not None:
                 on_network(done, len(wanted), identifier)
         failed.update(journal.failed)
-        failures = tuple(
-            Failure(key, failed[key]) for key in wanted if key in failed.keys() - journal.done.keys()
-        )
-        read = [key for key in wanted if key not in failed or key in journal.done]
+        read = [key for key in wanted if key in journal.done or key not in failed]
+        failures = tuple(Failure(key, failed[key]) for key in sorted(set(wanted) - set(read)))
         if not read:
             raise NarfastError(
                 f"none of {len(wanted)} networks could be read; the first error is: "
@@ -145,7 +148,12 @@ def build_zoo(
         write_zoo(directory, contents)
         if not keep_journal:
             journal.remove()
-    return BuildReport(Zoo(directory, encoder=encoder), failures, resumed)
+        peak = _larger(peak, memory_in_use())
+    return BuildReport(Zoo(directory, encoder=encoder), failures, resumed, peak)
+
+
+def _larger(first: tuple[int, int], second: tuple[int, int]) -> tuple[int, int]:
+    return max(first[0], second[0]), max(first[1], second[1])
 
 
 def _finished(directory: Path) -> Zoo | None:

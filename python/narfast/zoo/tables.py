@@ -20,6 +20,7 @@ from narfast.zoo.format import remedy
 from narfast.zoo.records import Architecture, Failure
 
 __all__ = [
+    "architecture_table",
     "architectures_from_bytes",
     "architectures_to_bytes",
     "embeddings_from_bytes",
@@ -79,9 +80,13 @@ def _graph_schema() -> Any:
 
 def architectures_to_bytes(records: Sequence[Architecture]) -> bytes:
     """Return ``architectures.parquet`` with one row per record, sorted by id."""
+    return _write(architecture_table(sorted(records, key=lambda record: record.id)))
+
+
+def architecture_table(rows: Sequence[Architecture]) -> Any:
+    """Return records as an Arrow table, a row each."""
     import pyarrow as pa
 
-    rows = sorted(records, key=lambda record: record.id)
     schema = _architecture_schema()
     columns = []
     for column in schema:
@@ -91,7 +96,7 @@ def architectures_to_bytes(records: Sequence[Architecture]) -> bytes:
         elif column.name == "unknown_ops":
             values = [json.dumps(dict(value), sort_keys=True) for value in values]
         columns.append(pa.array(values, type=column.type))
-    return _write(pa.table(columns, schema=schema))
+    return pa.table(columns, schema=schema)
 
 
 def architectures_from_bytes(data: bytes, path: Path) -> list[Architecture]:

@@ -27,7 +27,7 @@ from narfast.errors import NarfastError
 from narfast.zoo.journal import pack_graph
 from narfast.zoo.records import Failure
 
-__all__ = ["DEFAULT_LOADER", "MEMORY", "TIMEOUT", "read_networks", "resident_bytes"]
+__all__ = ["DEFAULT_LOADER", "MEMORY", "TIMEOUT", "memory_in_use", "read_networks"]
 
 TIMEOUT = 60.0
 """Seconds that one network may take by default."""
@@ -80,7 +80,7 @@ def read_networks(
             while len(pool) < min(max(1, workers), len(queue) + _busy(pool)):
                 pool.append(_start(context, loader))
             for worker in [w for w in pool if w.task is None]:
-                if resident_bytes(worker.process.pid) > _GROWN:
+                if _resident_bytes(worker.process.pid) > _GROWN:
                     _stop(pool, worker)
                     pool.append(_start(context, loader))
             for worker in pool:
@@ -111,7 +111,7 @@ def read_networks(
                 _stop(pool, worker)
                 yield Failure(identifier, f"took longer than {timeout:g} s")
             for worker in [w for w in pool if w.task is not None]:
-                if resident_bytes(worker.process.pid) > memory:
+                if _resident_bytes(worker.process.pid) > memory:
                     identifier = worker.task or ""
                     _stop(pool, worker)
                     yield Failure(identifier, f"needed more than {memory / 1e9:.3g} GB")
@@ -120,8 +120,14 @@ def read_networks(
             _stop(pool, worker)
 
 
-def resident_bytes(process: int | None = None) -> int:
-    """Return the memory that a process holds (this one by default); 0 where /proc is not."""
+def memory_in_use() -> tuple[int, int]:
+    """Return the bytes that this process holds, and the largest of its child processes."""
+    children = [process.pid for process in multiprocessing.active_children()]
+    return _resident_bytes(None), max(map(_resident_bytes, children), default=0)
+
+
+def _resident_bytes(process: int | None) -> int:
+    """Return the memory that a process holds (this one for None); 0 where /proc is not."""
     try:
         fields = Path(f"/proc/{process or 'self'}/statm").read_text().split()
     except OSError:

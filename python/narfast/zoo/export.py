@@ -1,0 +1,103 @@
+"""A zoo as one flat table, for other tools: a row per name, with its graph and embedding."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from narfast.errors import NarfastError
+from narfast.zoo.records import Architecture
+from narfast.zoo.store import Progress
+from narfast.zoo.tables import architecture_table
+from narfast.zoo.zoo import Zoo
+
+__all__ = ["EXPORT_FORMATS", "export_zoo"]
+
+EXPORT_FORMATS = ("parquet", "csv")
+
+_ROWS = 1024  # per row group
+
+
+def export_zoo(zoo: Zoo, path: Path, format: str, *, progress: Progress | None = None) -> int:
+    """Write a zoo as one table, a row per name.
+
+    The columns are those of `Architecture`. A parquet file also holds the canonical graph (``op``,
+    ``attr``, ``in_ptr``, ``in_src``, as in `narfast.graph.ArchGraph`), the names of its operators
+    (``op_names``) and, where there is one, the ``embedding``. Rows are written a group at a time,
+    beside ``path``, and put there in one step.
+
+    Args:
+        zoo: what to write.
+        path: the file to create or replace.
+        format: one of `EXPORT_FORMATS`.
+        progress: told how many names are written.
+
+    Returns:
+        Number of rows.
+
+    Raises:
+        NarfastError: an unknown format, or ``path`` is a folder.
+        OSError: the disk is full, read-only, ...
+    """
+    if format not in EXPORT_FORMATS:
+        raise NarfastError(f"{format!r} is no export format: {', '.join(EXPORT_FORMATS)}")
+    if path.is_dir():
+        raise NarfastError(f"{path}: is a folder; name a file")
+    staging = path.with_name(f".{path.name}.new")
+    records = zoo.records
+    try:
+        writer: Any = None
+        for start in range(0, len(records), _ROWS):
+            chunk = records[start : start + _ROWS]
+            table = architecture_table(chunk)
+            if format == "parquet":
+                table = _with_graphs(table, zoo, chunk)
+            writer = writer or _writer(staging, table, format)
+            writer.write_table(table if format == "parquet" else _flat(table))
+            if progress is not None:
+                progress(start + len(chunk), len(records))
+        if writer is None:
+            raise NarfastError(f"{zoo.directory}: an empty zoo cannot be exported")
+        writer.close()
+        staging.replace(path)
+    finally:
+        staging.unlink(missing_ok=True)
+    return len(records)
+
+
+def _writer(path: Path, table: Any, format: str) -> Any:
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    if format == "parquet":
+        return pyarrow.parquet.ParquetWriter(path, table.schema, compression="zstd")
+    return pyarrow.csv.CSVWriter(path, _flat(table).schema)
+
+
+def _flat(table: Any) -> Any:
+    """The table with lists as text, as a line of text can hold them."""
+    import pyarrow as pa
+
+    position = table.schema.get_field_index("input_shape")
+    shapes = table.column(position).to_pylist()
+    text = [None if shape is None else "x".join(map(str, shape)) for shape in shapes]
+    return table.set_column(position, "input_shape", pa.array(text, type=pa.string()))
+
+
+def _with_graphs(table: Any, zoo: Zoo, records: list[Architecture]) -> Any:
+    import pyarrow as pa
+
+    rows = [zoo[record.structural_hash] for record in records]
+    graphs = [entry.graph for entry in rows]
+    for name, dtype in (("op", "u2"), ("attr", "u4"), ("in_ptr", "i8"), ("in_src", "i4")):
+        values = [getattr(graph, name).astype(dtype) for graph in graphs]
+        kind = pa.list_(pa.from_numpy_dtype(np.dtype(dtype)))
+        table = table.append_column(name, pa.array(values, type=kind))
+    names = pa.array([graph.op_names() for graph in graphs], type=pa.list_(pa.string()))
+    table = table.append_column("op_names", names)
+    if zoo.manifest.encoder is not None:
+        vectors = [entry.embedding for entry in rows]
+        table = table.append_column("embedding", pa.array(vectors, type=pa.list_(pa.float32())))
+    return table
