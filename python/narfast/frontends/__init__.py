@@ -28,6 +28,7 @@ __all__ = ["LIBRARIES", "library", "load", "load_raw", "trace"]
 LIBRARIES = (
     "timm",
     "torchvision",
+    "open_clip",
 )
 """Libraries whose models are loaded by name, as ``library:name``; each is a module here."""
 
