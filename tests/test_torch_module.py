@@ -294,6 +294,16 @@ class NeedsDevice(nn.Module):
         return x.relu() + torch.ones(32)  # made on the CPU, wherever x is
 
 
+class HalfPrecision(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(16, 16, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.conv(x.to(torch.bfloat16))
+        return out
+
+
 class ChangesItself(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -313,6 +323,7 @@ class LooksAtValues(nn.Module):
     ("module", "kind", "ops"),
     [
         (nn.ReLU(), "autograd", ["input", "relu"]),
+        (HalfPrecision(), "bf16", ["input", "conv"]),
         (NeedsDevice(), "fake", ["input", "relu", "add"]),
         (ChangesItself(), "dispatch", ["input", "mul", "relu"]),
         (LooksAtValues(), "real", ["input", "relu"]),
@@ -462,8 +473,8 @@ def test_a_module_that_cannot_run_says_why_each_way_failed() -> None:
     with pytest.raises(TraceError) as caught:
         traced(broken, IMAGE)
     message = str(caught.value)
-    assert message.count("ValueError: my own mistake") == 4
-    assert all(f"{kind}: " in message for kind in ("autograd", "fake", "dispatch", "real"))
+    assert message.count("ValueError: my own mistake") == 5
+    assert all(f"{kind}: " in message for kind in ("autograd", "bf16", "fake", "dispatch", "real"))
     assert "\n" not in message
 
 

@@ -64,6 +64,17 @@ def _autograd(
     return _run_autograd(own, map_tensors(call, on_meta)), parameters
 
 
+def _bf16(module: nn.Module, call: tuple[Any, Any], copy: bool) -> tuple[NodeList, dict[int, int]]:
+    """For networks that cast to half precision somewhere and expect it everywhere."""
+
+    def place(tensor: torch.Tensor) -> torch.Tensor:
+        moved = on_meta(tensor)
+        return moved.to(torch.bfloat16) if moved.is_floating_point() else moved
+
+    own, parameters = copy_module(module, place)
+    return _run_autograd(own, map_tensors(call, place)), parameters
+
+
 def _fake(module: nn.Module, call: tuple[Any, Any], copy: bool) -> tuple[NodeList, dict[int, int]]:
     from torch._subclasses.fake_tensor import FakeTensorMode
 
@@ -109,6 +120,7 @@ def _real(module: nn.Module, call: tuple[Any, Any], copy: bool) -> tuple[NodeLis
 _Way = Callable[[nn.Module, tuple[Any, Any], bool], tuple[NodeList, dict[int, int]]]
 _WAYS: dict[str, _Way] = {
     "autograd": _autograd,
+    "bf16": _bf16,
     "fake": _fake,
     "dispatch": _dispatch,
     "real": _real,
@@ -152,8 +164,9 @@ def trace(
 
     Returns:
         The graph before canonicalization. ``meta.trace_kind`` is the way that worked: ``autograd``
-        (shapes only), ``fake`` (PyTorch's fake tensors), ``dispatch`` (recorded operator calls,
-        without gradients) or ``real`` (a run on the CPU). ``meta.untraced`` counts parameter
+        (shapes only), ``bf16`` (the same in half precision), ``fake`` (PyTorch's fake tensors),
+        ``dispatch`` (recorded operator calls, without gradients) or ``real`` (a run on the CPU).
+        ``meta.untraced`` counts parameter
         tensors that no recorded operator uses.
 
     Raises:
