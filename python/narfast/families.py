@@ -1,10 +1,24 @@
-"""One vocabulary of families for all libraries: what each calls a group of models, in one word."""
+"""One vocabulary of families for all libraries: what each calls a group of models, in one word.
+
+The rule of what is a family and the table of it are ``data/families.csv``. Sub-families and sizes
+come from the table too, or else from the names (`narfast.model_names`).
+"""
 
 from __future__ import annotations
 
+import csv
+import re
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
-__all__ = ["Labels", "classify"]
+from narfast.model_names import parse_name
+
+__all__ = ["Labels", "Row", "classify", "rows"]
+
+_FILE = Path(__file__).parent / "data" / "families.csv"
+_ANY = "*"  # the group of rows that hold for all groups of a library
+_NAMED = frozenset({"timm", "torchvision"})  # their names, not their groups, tell sub-families
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +36,82 @@ class Labels:
     size: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table: what a library's group, or the names in it that match, belong to.
+
+    Attributes:
+        source: the library.
+        group: its own word for the group of models.
+        pattern: regular expression searched for in the name; empty for every other name.
+        family: see `Labels`.
+        subfamily: see `Labels`; empty for the one that the name or the group gives.
+        evidence: the paper, or the library's file or documentation, that names the design.
+    """
+
+    source: str
+    group: str
+    pattern: str
+    family: str
+    subfamily: str
+    evidence: str
+
+
+@cache
+def rows() -> tuple[Row, ...]:
+    """The table, as it stands in the file."""
+    with _FILE.open(encoding="utf-8", newline="") as file:
+        lines = (line for line in file if line.strip() and not line.startswith("#"))
+        return tuple(Row(**fields) for fields in csv.DictReader(lines))
+
+
+@cache
+def _by_group() -> dict[tuple[str, str], list[tuple[re.Pattern[str], Row]]]:
+    """Rows of each group, the one for every other name last."""
+    table: dict[tuple[str, str], list[tuple[re.Pattern[str], Row]]] = {}
+    for row in sorted(rows(), key=lambda row: not row.pattern):
+        table.setdefault((row.source, row.group), []).append((re.compile(row.pattern), row))
+    return table
+
+
+def _word(group: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", group.lower()).strip("_") or "unknown"
+
+
+def _find(source: str, group: str, name: str) -> Row | None:
+    for place in (_ANY, group):
+        for pattern, row in _by_group().get((source, place), ()):
+            if pattern.search(name):
+                return row
+    return None
+
+
+def _encoder(name: str) -> Labels:
+    """An encoder of segmentation_models_pytorch, its own or timm's; no group is given."""
+    model = re.sub(r"^(tu|timm)-", "", name)
+    row = _find("smp", "encoder", model) or _find("timm", _ANY, model)
+    stem, size = parse_name(model)
+    return Labels(row.family if row else _word(stem).partition("_")[0], _word(stem), size)
+
+
+def _over_encoder(decoder: str, name: str) -> Labels:
+    """A decoder over an encoder: the encoder's family is the line, its size the size."""
+    row = _find("smp", decoder, name)
+    encoder = _encoder(name.partition("-")[2])
+    return Labels(row.family if row else _word(decoder), encoder.family, encoder.size)
+
+
 def classify(source: str, group: str, name: str) -> Labels:
-    """Places a library's model in the shared vocabulary.
+    """Places a library's model in the shared vocabulary; never fails.
 
     Args:
         source: The library, such as ``timm``.
         group: The library's own word for the group of models, such as a module or a model type.
         name: The model's name in the library.
     """
-    return Labels(group, group, None)
+    if source == "smp":
+        return _over_encoder(group, name)
+    row = _find(source, group, name)
+    stem, size = parse_name(name)
+    subfamily = (row.subfamily if row else "") or _word(stem if source in _NAMED else group)
+    return Labels(row.family if row else _word(group), subfamily, size)

@@ -1,0 +1,166 @@
+"""One vocabulary of families: the table, sub-families and sizes from names, and what is unified."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from functools import cache
+from itertools import groupby
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from narfast.families import Labels, classify, rows
+from narfast.frontends import LIBRARIES, library
+
+SOURCES = sorted({row.source for row in rows()} & set(LIBRARIES))
+
+
+@cache
+def names(source: str) -> dict[str, str]:
+    """Group of every name that a library offers."""
+    models = library(source)
+    return {name: models.labels(name)[0] for name in models.list_names()}
+
+
+def test_rows_are_well_formed() -> None:
+    for row in rows():
+        re.compile(row.pattern)
+        assert re.fullmatch(r"[a-z0-9_]+", row.family), row
+        assert re.fullmatch(r"[a-z0-9_]*", row.subfamily), row
+        assert re.search(r"arXiv:\d{4}\.\d{4,5}|doi:|[a-z_]+/\S+\.py|https://", row.evidence), row
+        assert row.pattern or row.group != "*", row
+
+
+def test_no_row_says_the_same_as_another() -> None:
+    keys = Counter((row.source, row.group, row.pattern) for row in rows())
+    assert keys.most_common(1)[0][1] == 1
+
+
+def test_rows_stand_in_order() -> None:
+    """Sources together, and families in order in each."""
+    sources = [row.source for row in rows()]
+    families = [row.family for row in rows()]
+    assert [source for source, _ in groupby(sources)] == list(dict.fromkeys(sources))
+    for source, of_source in groupby(zip(sources, families, strict=True), lambda pair: pair[0]):
+        found = [family for _, family in of_source]
+        assert found == sorted(found), source
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_every_row_is_of_use_and_no_name_has_two(source: str) -> None:
+    unused = {row for row in rows() if row.source == source and row.group != "encoder"}
+    patterns = {row: re.compile(row.pattern) for row in unused}
+    for name, group in names(source).items():
+        found = {
+            row
+            for row, pattern in patterns.items()
+            if row.group in ("*", group) and row.pattern and pattern.search(name)
+        }
+        assert len(found) <= 1, (name, found)
+        unused -= found or {r for r in unused if r.group == group and not r.pattern}
+    assert not unused
+
+
+def test_an_encoder_is_of_the_family_that_timm_says() -> None:
+    for name, group in names("timm").items():
+        whole = classify("timm", group, name)
+        part = classify("smp", "unet", f"unet-tu-{name}")
+        assert part == Labels("unet", whole.family, whole.size), name
+
+
+@pytest.mark.parametrize(
+    ("family", "members"),
+    [
+        (
+            "resnet",
+            [
+                ("timm", "resnet", "resnet50"),
+                ("timm", "resnet", "wide_resnet50_2"),
+                ("timm", "byobnet", "gcresnext26ts"),
+                ("timm", "senet", "legacy_senet154"),
+                ("torchvision", "resnet", "resnext50_32x4d"),
+            ],
+        ),
+        (
+            "vit",
+            [
+                ("timm", "vision_transformer", "vit_base_patch16_224"),
+                ("timm", "deit", "deit3_base_patch16_224"),
+                ("torchvision", "vision_transformer", "vit_b_16"),
+            ],
+        ),
+        (
+            "swinv2",
+            [
+                ("timm", "swin_transformer_v2", "swinv2_tiny_window8_256"),
+                ("torchvision", "swin_transformer", "swin_v2_t"),
+            ],
+        ),
+        (
+            "mobilenetv2",
+            [
+                ("timm", "efficientnet", "mobilenetv2_100"),
+                ("torchvision", "mobilenetv2", "mobilenet_v2"),
+            ],
+        ),
+        ("resnetv2", [("timm", "resnetv2", "resnetv2_50x1_bit")]),
+        ("res2net", [("timm", "res2net", "res2net50_26w_4s")]),
+    ],
+)
+def test_unified(family: str, members: list[tuple[str, str, str]]) -> None:
+    assert {classify(*member).family for member in members} == {family}
+
+
+@pytest.mark.parametrize(
+    ("source", "group", "name", "subfamily", "size"),
+    [
+        ("timm", "resnet", "resnet50", "resnet", "50"),
+        ("timm", "resnet", "seresnext101_32x8d", "seresnext", "101"),
+        ("timm", "resnetv2", "resnetv2_50x3_bit", "resnetv2_bit", "50x3"),
+        ("timm", "vision_transformer", "vit_base_patch16_clip_224", "vit_clip", "base"),
+        ("timm", "vision_transformer", "vit_so400m_patch14_siglip_384", "vit_siglip", "so400m"),
+        ("timm", "eva", "vit_7b_patch16_dinov3", "vit_dinov3", "7b"),
+        ("timm", "hiera", "hiera_base_plus_224", "hiera", "base_plus"),
+        ("timm", "tiny_vit", "tiny_vit_21m_384", "tiny_vit", "21m"),
+        ("timm", "levit", "levit_256", "levit", "256"),
+        ("timm", "levit", "levit_conv_384_s8", "levit_conv_s8", "384"),
+        ("timm", "efficientnet", "tf_efficientnet_b4", "efficientnet", "b4"),
+        ("timm", "efficientnet", "efficientnet_h_b5", "efficientnet_h", "b5"),
+        ("timm", "swin_transformer", "swin_s3_tiny_224", "swin_s3", "tiny"),
+        ("timm", "edgenext", "edgenext_xx_small", "edgenext", "xxsmall"),
+        ("timm", "mlp_mixer", "mixer_b16_224", "mixer", "b16"),
+        ("timm", "regnet", "regnety_032", "regnety", "032"),
+        ("timm", "xcit", "xcit_small_12_p8_224", "xcit", "small"),
+        ("timm", "inception_v3", "inception_v3", "inception_v3", None),
+        ("torchvision", "regnet", "regnet_y_1_6gf", "regnety", "1.6gf"),
+        ("torchvision", "shufflenetv2", "quantized_shufflenet_v2_x0_5", "shufflenetv2", "x0.5"),
+        ("torchvision", "vision_transformer", "vit_l_32", "vit", "l"),
+        ("torchvision", "deeplabv3", "deeplabv3_resnet101", "resnet", "101"),
+        ("torchvision", "alexnet", "alexnet", "alexnet", None),
+        ("smp", "deeplabv3plus", "deeplabv3plus-tu-convnext_tiny", "convnext", "tiny"),
+        ("smp", "unet", "unet-mit_b3", "segformer", "b3"),
+        ("smp", "fpn", "fpn-se_resnext50_32x4d", "resnet", "50"),
+    ],
+)
+def test_lines_and_sizes(
+    source: str, group: str, name: str, subfamily: str, size: str | None
+) -> None:
+    labels = classify(source, group, name)
+    assert (labels.subfamily, labels.size) == (subfamily, size)
+
+
+def test_a_group_without_a_row_is_its_own_family() -> None:
+    assert classify("elsewhere", "New Net-2", "new-net-2-large").family == "new_net_2"
+
+
+@given(
+    st.sampled_from(["timm", "torchvision", "transformers", "smp", "open_clip", "x"]),
+    st.text(),
+    st.text(),
+)
+def test_classify_is_total(source: str, group: str, name: str) -> None:
+    labels = classify(source, group, name)
+    assert labels.family
+    assert labels.subfamily
