@@ -118,7 +118,7 @@ def test_detection_models_show_the_heads_behind_their_proposals() -> None:
 
 
 def test_names_are_complete() -> None:
-    timm, torchvision = (frontends.library(name).list_names() for name in frontends.LIBRARIES)
+    timm, torchvision = (frontends.library(name).list_names() for name in frontends.LIBRARIES[:2])
     assert len(timm) > 1_000
     assert len(torchvision) > 100
     assert timm == sorted(set(timm), key=timm.index)

@@ -101,7 +101,7 @@ constexpr auto kTable = std::to_array<OperatorInfo>({
   {"identity", kLayout, T, "Alias Clone Identity Detach Copy CopyBackwards", "alias clone detach contiguous lift_fresh copy_ _to_copy to positive", "Identity:1 SequenceAt:1 SequenceErase:1 Optional:1 OptionalGetElement:1"},
   {"cast", kLayout, T, "ToCopy", "type_as", "Cast:1 CastLike:1 BitCast:1"},
   {"dropout", kLayout, T, "NativeDropout FusedDropout FeatureDropout", "dropout native_dropout feature_dropout alpha_dropout", "Dropout:1 BitmaskDropout:1"},
-  {"reshape", kLayout, T, "View UnsafeView ReshapeAlias AsStrided", "view reshape _unsafe_view flatten unflatten _reshape_alias as_strided", "Reshape:1 Flatten:1"},
+  {"reshape", kLayout, T, "View UnsafeView ReshapeAlias AsStrided ViewAsReal ViewAsComplex", "view view_as_real view_as_complex reshape _unsafe_view flatten unflatten _reshape_alias as_strided", "Reshape:1 Flatten:1"},
   {"squeeze", kLayout, T, "Squeeze Unsqueeze", "squeeze unsqueeze squeeze_ unsqueeze_", "Squeeze:1 Unsqueeze:1"},
   {"expand", kLayout, T, "Expand", "expand expand_as broadcast_to", "Expand:1"},
   {"permute", kLayout, 0, "Permute Transpose T Movedim", "permute transpose t movedim swapaxes", "Transpose:1"},
@@ -160,7 +160,7 @@ constexpr auto kTable = std::to_array<OperatorInfo>({
   {"rotary_embedding", kAttention, 0, "", "", "RotaryEmbedding:1"},
   {"determinant", kOther, 0, "", "", "Det:1 Inverse:1"},
   {"affine", kElementwise, 0, "Addcmul", "addcmul addcmul_", ""},  // learnt scale and shift
-  {"loss", kOther, 0, "", "", "NegativeLogLikelihoodLoss SoftmaxCrossEntropyLoss"},
+  {"loss", kOther, 0, "MseLoss NllLoss NllLoss2D BinaryCrossEntropy BinaryCrossEntropyWithLogits KlDiv SmoothL1Loss HuberLoss", "mse_loss nll_loss nll_loss_forward cross_entropy_loss binary_cross_entropy binary_cross_entropy_with_logits kl_div smooth_l1_loss huber_loss", "NegativeLogLikelihoodLoss SoftmaxCrossEntropyLoss"},
 });
 // clang-format on
 

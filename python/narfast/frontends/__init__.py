@@ -29,6 +29,7 @@ LIBRARIES = (
     "timm",
     "torchvision",
     "open_clip",
+    "vit_pytorch",
 )
 """Libraries whose models are loaded by name, as ``library:name``; each is a module here."""
 
