@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from narfast.zoo.entries import Hit, ZooEntry
-from narfast.zoo.records import Architecture
+from narfast.zoo.records import Architecture, Failure
 from narfast.zoo.zoo import DEFAULT_ZOO, AddReport, Zoo
 
-__all__ = ["DEFAULT_ZOO", "AddReport", "Architecture", "Hit", "Zoo", "ZooEntry"]
+__all__ = ["DEFAULT_ZOO", "AddReport", "Architecture", "Failure", "Hit", "Zoo", "ZooEntry"]
