@@ -46,6 +46,7 @@ stubs: $(VENV)/.test-installed  ## regenerate the types of the extension after a
 	$(BIN)/python -m pybind11_stubgen narfast._core -o build/stubs && cp build/stubs/narfast/_core.pyi python/narfast/_core.pyi
 
 bench: $(VENV)/.test-installed  ## run the benchmarks
+	$(PIP) --group bench
 	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-json=build/benchmark.json
 
 scatter: $(VENV)/.test-installed  ## build torch_scatter (optional accelerator) and test against it

@@ -20,9 +20,12 @@ def _timm() -> Any:
 
 
 def list_names() -> list[str]:
-    """Every architecture of the installed timm."""
-    names: list[str] = _timm().list_models()
-    return names
+    """Every architecture of the installed timm, and every released model as ``name.tag``.
+
+    Released models differ in their heads: pre-trained without one, or for other numbers of classes.
+    """
+    timm = _timm()
+    return sorted([*timm.list_models(), *timm.list_pretrained()])
 
 
 def build(name: str) -> tuple[nn.Module, torch.Tensor]:
