@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from functools import cache
+from importlib.util import find_spec
 from itertools import groupby
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -29,8 +31,19 @@ def test_rows_are_well_formed() -> None:
         re.compile(row.pattern)
         assert re.fullmatch(r"[a-z0-9_]+", row.family), row
         assert re.fullmatch(r"[a-z0-9_]*", row.subfamily), row
-        assert re.search(r"arXiv:\d{4}\.\d{4,5}|doi:|[a-z_]+/\S+\.py|https://", row.evidence), row
         assert row.pattern or row.group != "*", row
+
+
+def test_every_row_has_evidence_that_can_be_looked_up() -> None:
+    for row in rows():
+        for source in row.evidence.split("; "):
+            if re.fullmatch(r"arXiv:\d{4}\.\d{4,5}|doi:\S+|https://\S+", source):
+                continue
+            file = re.fullmatch(r"(\w+)(/\S+\.(?:py|json))(?: \(.+\))?", source)
+            assert file, row
+            library = find_spec(file[1])
+            if library is not None and library.origin:
+                assert Path(library.origin).parent.joinpath(file[2][1:]).is_file(), row
 
 
 def test_no_row_says_the_same_as_another() -> None:

@@ -19,6 +19,8 @@ __all__ = ["Labels", "Row", "classify", "rows"]
 _FILE = Path(__file__).parent / "data" / "families.csv"
 _ANY = "*"  # the group of rows that hold for all groups of a library
 _NAMED = frozenset({"timm", "torchvision"})  # their names, not their groups, tell sub-families
+_SIZED = _NAMED | {"transformers", "diffusers", "open_clip", "vit_pytorch", "monai"}
+_SAME_GROUPS = {"hf": "transformers"}  # sources that take another's groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +88,14 @@ def _find(source: str, group: str, name: str) -> Row | None:
     return None
 
 
+def _untagged(name: str) -> str:
+    """A name of timm without what says how the weights were trained, as in resnet50.a1_in1k."""
+    return name.partition(".")[0]
+
+
 def _encoder(name: str) -> Labels:
     """An encoder of segmentation_models_pytorch, its own or timm's; no group is given."""
-    model = re.sub(r"^(tu|timm)-", "", name)
+    model = _untagged(re.sub(r"^(tu|timm)-", "", name))
     row = _find("smp", "encoder", model) or _find("timm", _ANY, model)
     stem, size = parse_name(model)
     return Labels(row.family if row else _word(stem).partition("_")[0], _word(stem), size)
@@ -101,6 +108,17 @@ def _over_encoder(decoder: str, name: str) -> Labels:
     return Labels(row.family if row else _word(decoder), encoder.family, encoder.size)
 
 
+def _size(source: str, group: str, name: str) -> str | None:
+    if source not in _SIZED:
+        return None
+    if source == "open_clip":  # the image tower's, where the text tower is named first
+        return parse_name(name[max(name.find("ViT-"), 0) :])[1]
+    if source in ("transformers", "diffusers"):  # RELEASE/PART, or a class
+        size = parse_name(name.partition("/")[0].replace("-", "_"), group.replace("-", "_"))[1]
+        return None if size is not None and re.fullmatch(r"\d", size) else size  # a version
+    return parse_name(name)[1]
+
+
 def classify(source: str, group: str, name: str) -> Labels:
     """Places a library's model in the shared vocabulary; never fails.
 
@@ -109,9 +127,15 @@ def classify(source: str, group: str, name: str) -> Labels:
         group: The library's own word for the group of models, such as a module or a model type.
         name: The model's name in the library.
     """
+    source = _SAME_GROUPS.get(source, source)
+    if source == "timm":
+        name = _untagged(name)
     if source == "smp":
         return _over_encoder(group, name)
     row = _find(source, group, name)
-    stem, size = parse_name(name)
-    subfamily = (row.subfamily if row else "") or _word(stem if source in _NAMED else group)
-    return Labels(row.family if row else _word(group), subfamily, size)
+    line = parse_name(name)[0] if source in _NAMED else group
+    return Labels(
+        row.family if row else _word(group),
+        (row.subfamily if row else "") or _word(line),
+        _size(source, group, name),
+    )

@@ -20,12 +20,12 @@ _WORDS = (
     "bigg|gopt|kobe"
 )
 _WORD = re.compile(rf"(?:{_WORDS})\d?")
-_PARAMETERS = re.compile(r"(?:so)?\d+(?:\.\d+)?(?:m2?|b|k|gf|mf)")
+_PARAMETERS = re.compile(r"(?:so|e|\d+x)?\d+(?:\.\d+)?(?:m2?|b|k|gf|mf)")
 _LETTER = re.compile(r"[a-hlmstx]|x{1,3}[sl]|ti|e[sml]")
 _CODE = re.compile(
     r"(?!v\d|p\d|r\d)(?:xx?s|m[ac]i?|s[ab]|ti|[a-z])\d{1,3}(?:\.\d+)?(?:pt\d|g\d|se)?"
 )
-_NUMBER = re.compile(r"\d{1,4}(?:x\d|[a-z])?")
+_NUMBER = re.compile(r"\d{1,4}(?:\.\d+|x\d|[a-z])?")
 _INSIDE = re.compile(
     r"(?<=[a-z])[1-9]\d{1,2}(?:x\d+)?(?=[a-z]{0,3}$)|(?<=lite)\d$|(?<=net)\d\.\d+$"
 )
@@ -36,7 +36,7 @@ _RESOLUTION = re.compile(
 _IGNORED = re.compile(
     r"(?:patch|window|reg|ks)\d+(?:to\d+)?|\d+to\d+|p\d+|\d+x\d+d?|\d+s\d+x\d+d|\d{1,2}[ws]|rw\d?|"
     r"tf|tv|jx|miil|ssld|gap|map|cls|clsgap|rpn|pruned|dist|distilled|legacy|quantized|quickgelu|"
-    r"test|plus|enc"
+    r"test|plus|enc|[1-4]d"
 )
 
 
@@ -51,29 +51,55 @@ def _tokens(name: str) -> list[str]:
     return [token for token in re.split(r"[^a-z0-9.]+", name) if token]
 
 
-def _is_size(token: str, following: str, leads: bool) -> bool:
-    if _LETTER.fullmatch(token):  # in regnet_x_400mf and efficientnet_h_b5 it is a variant
-        return not (_PARAMETERS.fullmatch(following) or _CODE.fullmatch(following))
+def _is_scale(tokens: list[str], place: int) -> bool:
+    """Whether a token is a size beyond doubt: anything but a bare number."""
+    token = tokens[place]
+    if _LETTER.fullmatch(token):  # beside regnet_x_400mf's and regnetz_040_h's it is a variant
+        after = tokens[place + 1] if place + 1 < len(tokens) else ""
+        sized = _PARAMETERS.fullmatch(after) or _CODE.fullmatch(after)
+        return not (sized or (place > 0 and _NUMBER.fullmatch(tokens[place - 1])))
+    if _IGNORED.fullmatch(token):
+        return False
+    return any(kind.fullmatch(token) for kind in (_WORD, _PARAMETERS, _CODE))
+
+
+def _is_number(token: str, leads: bool) -> bool:
+    """Whether a token is a bare number that may be a size, and not the side of the input."""
     if _RESOLUTION.fullmatch(token) or _IGNORED.fullmatch(token):
-        return leads and _NUMBER.fullmatch(token) is not None
-    return any(kind.fullmatch(token) for kind in (_WORD, _PARAMETERS, _CODE, _NUMBER))
+        return leads and _NUMBER.fullmatch(token) is not None  # a width, as in levit_256
+    return _NUMBER.fullmatch(token) is not None
+
+
+def _place_of_size(tokens: list[str], first: int) -> int | None:
+    """Parameters tell the most, then the first token that is, or ends in, a size, then numbers."""
+    places = range(first, len(tokens))
+    for place in places:
+        if _PARAMETERS.fullmatch(tokens[place]):
+            return place
+    if first == 0 and tokens and re.fullmatch(r"\d{2,4}[a-z]?", tokens[0]):
+        return 0  # right after a stem that is known
+    for place, token in enumerate(tokens):
+        ends_in_size = _INSIDE.search(token) and not _IGNORED.fullmatch(token)
+        if ends_in_size or (place >= first and _is_scale(tokens, place)):
+            return place
+    return next((place for place in places if _is_number(tokens[place], place == first)), None)
 
 
 def _take_size(tokens: list[str], first: int) -> str | None:
-    """Remove the size from the tokens, where it stands first, and return it."""
-    for place, token in enumerate(tokens):
-        following = tokens[place + 1] if place + 1 < len(tokens) else ""
-        if place >= first and _is_size(token, following, place == first):
-            del tokens[place]
-            if following == "plus":
-                del tokens[place]
-                return f"{token}_plus"
-            return token
-        inside = None if _IGNORED.fullmatch(token) else _INSIDE.search(token)
-        if inside:
-            tokens[place] = token[: inside.start()]
-            return inside[0]
-    return None
+    """Remove the size from the tokens and return it."""
+    place = _place_of_size(tokens, first)
+    if place is None:
+        return None
+    token = tokens[place]
+    inside = _INSIDE.search(token)
+    if inside and not (place >= first and _is_scale(tokens, place)):
+        tokens[place] = token[: inside.start()]
+        return inside[0]
+    del tokens[place]
+    if tokens[place : place + 1] == ["plus"]:
+        del tokens[place]
+        return f"{token}_plus"
+    return token
 
 
 @cache
@@ -89,12 +115,10 @@ def parse_name(name: str, prefix: str = "") -> tuple[str, str | None]:
     """
     name = name.lower()
     known = _STEMS.match(name)
-    start = known[1] if known else prefix.lower()
-    rest = name[known.end() :] if known else name.removeprefix(start)
-    tokens = _tokens(rest)
+    start = known[1] if known else prefix.lower() if name.startswith(prefix.lower()) else ""
+    tokens = _tokens(name.removeprefix(start))
     size = _take_size(tokens, 0 if start else 1)
     kept = [
         token for token in tokens if not (_IGNORED.fullmatch(token) or _NUMBER.fullmatch(token))
     ]
-    stem = "_".join([start, *kept] if start else kept)
-    return stem or name, size
+    return "_".join([start, *kept] if start else kept) or name, size
