@@ -34,7 +34,7 @@ LIBRARIES = (
 """Libraries whose models are loaded by name, as ``library:name``; each is a module here."""
 
 _ACCEPTED = (
-    "timm:NAME, torchvision:NAME, zoo:ID, model.onnx, an NNRetrieval record.json, "
+    "timm:NAME, torchvision:NAME, zoo:ID, model.onnx, model.pt2, an NNRetrieval record.json, "
     "my_model.py:build, an ArchGraph, or (module, example_inputs)"
 )
 _PICKLES = frozenset({".pkl", ".pickle", ".pt", ".pth", ".bin", ".ckpt"})
@@ -103,7 +103,7 @@ def _from_file(path: Path) -> ArchGraph:
             f"{path}: pickles can run code and are never loaded; export the model to ONNX with "
             "torch.onnx.export, or name a function that builds it, as my_model.py:build"
         )
-    if suffix not in (".onnx", ".json"):
+    if suffix not in (".onnx", ".pt2", ".json"):
         raise _unsupported(path, f"files ending in {suffix or 'nothing'} are not read")
     if not path.exists():
         raise UnsupportedSourceError(f"{path}: no such file; check the path")
@@ -111,6 +111,10 @@ def _from_file(path: Path) -> ArchGraph:
         from narfast.frontends.onnx import load_onnx
 
         return load_onnx(path)
+    if suffix == ".pt2":
+        from narfast.frontends.pt2 import load_pt2
+
+        return load_pt2(path)
     from narfast.frontends.nnretrieval import load_record
 
     return load_record(path)
