@@ -19,7 +19,6 @@ __all__ = ["Labels", "Row", "classify", "rows"]
 _FILE = Path(__file__).parent / "data" / "families.csv"
 _ANY = "*"  # the group of rows that hold for all groups of a library
 _NAMED = frozenset({"timm", "torchvision"})  # their names, not their groups, tell sub-families
-_SIZED = _NAMED | {"transformers", "diffusers", "open_clip", "vit_pytorch", "monai"}
 _SAME_GROUPS = {"hf": "transformers"}  # sources that take another's groups
 
 
@@ -109,14 +108,17 @@ def _over_encoder(decoder: str, name: str) -> Labels:
 
 
 def _size(source: str, group: str, name: str) -> str | None:
-    if source not in _SIZED:
-        return None
     if source == "open_clip":  # the image tower's, where the text tower is named first
         return parse_name(name[max(name.find("ViT-"), 0) :])[1]
-    if source in ("transformers", "diffusers"):  # RELEASE/PART, or a class
-        size = parse_name(name.partition("/")[0].replace("-", "_"), group.replace("-", "_"))[1]
+    if source in ("transformers", "diffusers"):  # RELEASE, RELEASE/PART or a class
+        release = name.partition("/")[0]
+        if release.isidentifier() and release[0].isupper():
+            return None
+        size = parse_name(release.replace("-", "_"), group.replace("-", "_"))[1]
         return None if size is not None and re.fullmatch(r"\d", size) else size  # a version
-    return parse_name(name)[1]
+    if source == "vit_pytorch":
+        return parse_name(name.partition(".")[2])[1] if "-" not in name else None
+    return parse_name(name)[1] if source in (*_NAMED, "monai") else None
 
 
 def classify(source: str, group: str, name: str) -> Labels:

@@ -11,33 +11,36 @@ from functools import cache
 
 __all__ = ["parse_name"]
 
-# Stems that would be read as sizes.
-_STEMS = re.compile(r"(tiny_vit|swin_s3|ssd300|ssdlite320|levit(?:_conv)?)(?=[^a-z])")
+# Stems that end in a number which is no size; the size of levit_256 looks like an image's side.
+_STEMS = re.compile(r"(ssd300|ssdlite320|levit(?:_conv)?)(?=[^a-z])")
 
-_WORDS = (
-    "zepto|atto|femto|pico|nano|micro|mini|tiny|little|small|medium|mediumd|base|large|big|huge|"
-    "giant|gigantic|enormous|x{1,3}small|x{1,3}tiny|x{1,3}large|d?p?wee|dlittle|betwixt|giantopt|"
-    "bigg|gopt|kobe"
+# Sizes, as whole tokens, the more telling before the others.
+_PARAMETERS = re.compile(r"(?:so|[ae]|\d+x)?\d+(?:\.\d+)?(?:m2?|b|gf|mf)|\d+b\d")
+_WORD = re.compile(
+    r"(?:zepto|atto|femto|pico|nano|micro|mini|tiny|little|small|medium|mediumd|x?base|large|big|huge|"
+    r"giant|gigantic|enormous|x{1,3}small|x{1,3}tiny|x{1,3}large|d?p?wee|dlittle|betwixt|giantopt|"
+    r"bigg|gopt|kobe)\d?"
 )
-_WORD = re.compile(rf"(?:{_WORDS})\d?")
-_PARAMETERS = re.compile(r"(?:so|e|\d+x)?\d+(?:\.\d+)?(?:m2?|b|k|gf|mf)")
-_LETTER = re.compile(r"[a-hlmstx]|x{1,3}[sl]|ti|e[sml]")
 _CODE = re.compile(
-    r"(?!v\d|p\d|r\d)(?:xx?s|m[ac]i?|s[ab]|ti|[a-z])\d{1,3}(?:\.\d+)?(?:pt\d|g\d|se)?"
+    r"(?![kprv]\d|t5)(?:xx?s|m[ac]i?|s[ab]|ti|[a-z])\d{1,3}(?:\.\d+)?(?:pt\d|g\d|se)?"
 )
+_LETTER = re.compile(r"[a-hlmstx]|x{1,3}[sl]|ti|e[sml]")
 _NUMBER = re.compile(r"\d{1,4}(?:\.\d+|x\d|[a-z])?")
+# A size at the end of a token: of resnet50d, efficientnet_lite0, mnasnet0_5.
 _INSIDE = re.compile(
     r"(?<=[a-z])[1-9]\d{1,2}(?:x\d+)?(?=[a-z]{0,3}$)|(?<=lite)\d$|(?<=net)\d\.\d+$"
 )
+# The side of an image.
 _RESOLUTION = re.compile(
     r"112|128|160|19[26]|224|240|256|280|288|299|3(?:20|36|78|84)|4(?:08|48)|512|560|640|896|1024"
 )
-# Parts that tell neither the line nor its scale: input, patches, groups, training, pooling.
+# Tokens that tell neither the line nor its scale: input, patches, groups, training, pooling.
 _IGNORED = re.compile(
     r"(?:patch|window|reg|ks)\d+(?:to\d+)?|\d+to\d+|p\d+|\d+x\d+d?|\d+s\d+x\d+d|\d{1,2}[ws]|rw\d?|"
     r"tf|tv|jx|miil|ssld|gap|map|cls|clsgap|rpn|pruned|dist|distilled|legacy|quantized|quickgelu|"
-    r"test|plus|enc|[1-4]d"
+    r"test|plus|enc|[1-4]d|\d+k"
 )
+_TRAINING_DATA = re.compile(r"[-_](?:finetuned|laion|pretrain).*$")
 
 
 def _with_point(found: re.Match[str]) -> str:
@@ -46,41 +49,52 @@ def _with_point(found: re.Match[str]) -> str:
 
 
 def _tokens(name: str) -> list[str]:
-    name = re.sub(r"(?<![\dv])([0-2])_(\d{1,2})$|(?<!\d)(\d)_(\dgf)$", _with_point, name)
+    name = _TRAINING_DATA.sub("", name)
+    name = re.sub(r"(?<![\dv])([0-2])_(\d{1,2})$|(?<!\d)(\d)_(\d(?:gf|b))$", _with_point, name)
     name = re.sub(r"(?<=[_-])(x+)[_-](?=small|large|tiny)", r"\1", name)
-    return [token for token in re.split(r"[^a-z0-9.]+", name) if token]
+    name = re.sub(r"(?<![a-z])vit([tsblhg]|\d+b)(\d+)(plus)?(?![a-z0-9])", r"vit_\1_\3_\2", name)
+    name = re.sub(r"l[-_]\d+_h[-_]\d+_a[-_]\d+", "", name)  # bert_uncased_L-2_H-128_A-2
+    return [token for token in re.split(r"[^a-z0-9.]+|\.(?=[a-z])", name) if token]
 
 
-def _is_scale(tokens: list[str], place: int) -> bool:
-    """Whether a token is a size beyond doubt: anything but a bare number."""
-    token = tokens[place]
-    if _LETTER.fullmatch(token):  # beside regnet_x_400mf's and regnetz_040_h's it is a variant
-        after = tokens[place + 1] if place + 1 < len(tokens) else ""
-        sized = _PARAMETERS.fullmatch(after) or _CODE.fullmatch(after)
-        return not (sized or (place > 0 and _NUMBER.fullmatch(tokens[place - 1])))
-    if _IGNORED.fullmatch(token):
+def _is_letter_size(tokens: list[str], place: int) -> bool:
+    """In regnetz_040_h, efficientnet_h_b5 and L-6 a letter is no size; in vit_b_16 it is."""
+    if not _LETTER.fullmatch(tokens[place]):
         return False
-    return any(kind.fullmatch(token) for kind in (_WORD, _PARAMETERS, _CODE))
+    before = tokens[place - 1] if place else ""
+    after = tokens[place + 1] if place + 1 < len(tokens) else ""
+    if re.fullmatch(r"\d\d+", before):
+        return False
+    image = re.fullmatch(r"7|8|14|16|32", after) or _RESOLUTION.fullmatch(after)
+    return bool(image) or not any(kind.fullmatch(after) for kind in (_PARAMETERS, _CODE, _NUMBER))
 
 
 def _is_number(token: str, leads: bool) -> bool:
     """Whether a token is a bare number that may be a size, and not the side of the input."""
-    if _RESOLUTION.fullmatch(token) or _IGNORED.fullmatch(token):
-        return leads and _NUMBER.fullmatch(token) is not None  # a width, as in levit_256
-    return _NUMBER.fullmatch(token) is not None
+    if not _NUMBER.fullmatch(token):
+        return False
+    if leads and re.fullmatch(r"\d+(?:x\d)?", token):  # a width, as in levit_256
+        return True
+    return not (_RESOLUTION.fullmatch(token) or _IGNORED.fullmatch(token))
 
 
 def _place_of_size(tokens: list[str], first: int) -> int | None:
-    """Parameters tell the most, then the first token that is, or ends in, a size, then numbers."""
+    """Where the most telling size stands; before `first` only one that ends a longer token."""
     places = range(first, len(tokens))
     for place in places:
         if _PARAMETERS.fullmatch(tokens[place]):
             return place
     if first == 0 and tokens and re.fullmatch(r"\d{2,4}[a-z]?", tokens[0]):
         return 0  # right after a stem that is known
+    for place in places:
+        width = place > 0 and re.fullmatch(r"w\d+", tokens[place - 1])  # of hrnet_w18_small
+        if _WORD.fullmatch(tokens[place]) and not width:
+            return place
     for place, token in enumerate(tokens):
-        ends_in_size = _INSIDE.search(token) and not _IGNORED.fullmatch(token)
-        if ends_in_size or (place >= first and _is_scale(tokens, place)):
+        if _IGNORED.fullmatch(token):
+            continue
+        whole = _CODE.fullmatch(token) or _is_letter_size(tokens, place)
+        if (whole and place >= first) or (not whole and _INSIDE.search(token)):
             return place
     return next((place for place in places if _is_number(tokens[place], place == first)), None)
 
@@ -92,7 +106,8 @@ def _take_size(tokens: list[str], first: int) -> str | None:
         return None
     token = tokens[place]
     inside = _INSIDE.search(token)
-    if inside and not (place >= first and _is_scale(tokens, place)):
+    whole = any(kind.fullmatch(token) for kind in (_PARAMETERS, _WORD, _CODE, _NUMBER))
+    if inside and not whole:
         tokens[place] = token[: inside.start()]
         return inside[0]
     del tokens[place]
@@ -113,9 +128,11 @@ def parse_name(name: str, prefix: str = "") -> tuple[str, str | None]:
     Returns:
         (stem, size), such as ``("seresnext", "101")`` or ``("vit", "base")``.
     """
-    name = name.lower()
+    name, prefix = re.sub(r"regnet[-_]([xy])[-_]", r"regnet\1_", name.lower()), prefix.lower()
     known = _STEMS.match(name)
-    start = known[1] if known else prefix.lower() if name.startswith(prefix.lower()) else ""
+    start = known[1] if known else ""
+    if prefix and name.startswith(prefix) and not name[len(prefix) : len(prefix) + 1].isalnum():
+        start = prefix
     tokens = _tokens(name.removeprefix(start))
     size = _take_size(tokens, 0 if start else 1)
     kept = [
