@@ -15,5 +15,6 @@ void bind_operators(pybind11::module_& m);
 void bind_graph(pybind11::module_& m);
 void bind_onnx(pybind11::module_& m);
 void bind_motifs(pybind11::module_& m);
+void bind_nas(pybind11::module_& m);
 
 }  // namespace narfast::bindings

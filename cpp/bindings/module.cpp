@@ -11,4 +11,5 @@ PYBIND11_MODULE(_core, m) {
   bind_graph(m);
   bind_onnx(m);
   bind_motifs(m);
+  bind_nas(m);
 }

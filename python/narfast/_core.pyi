@@ -6,7 +6,7 @@ import collections.abc
 import numpy
 import numpy.typing
 import typing
-__all__: list[str] = ['MAX_NODES', 'canonicalization_passes', 'canonicalize', 'coarsen', 'find_spelling', 'inspect_onnx', 'mine', 'neighbor_codes', 'operator_table', 'order_nodes', 'pack_attributes', 'read_onnx', 'structural_hash', 'validate']
+__all__: list[str] = ['DARTS_OPERATORS', 'MAX_NODES', 'NASBENCH101_OPERATORS', 'NASBENCH201_OPERATORS', 'canonicalization_passes', 'canonicalize', 'coarsen', 'darts_networks', 'find_spelling', 'inspect_onnx', 'mine', 'nasbench101_cells', 'nasbench101_networks', 'nasbench201_networks', 'neighbor_codes', 'operator_table', 'order_nodes', 'pack_attributes', 'read_onnx', 'structural_hash', 'validate']
 def canonicalization_passes() -> list[tuple[str, str]]:
     """
     All passes in the order they run: (name, summary).
@@ -19,6 +19,10 @@ def coarsen(op: numpy.ndarray, attr: numpy.ndarray, node_ptr: numpy.ndarray, in_
     """
     (in_ptr, in_src, in_count, member_ptr, member); see narfast.motifs.coarsen. Shares its arguments.
     """
+def darts_networks(operators: numpy.ndarray, sources: numpy.ndarray, edge_ptr: numpy.ndarray, concat: numpy.ndarray, concat_ptr: numpy.ndarray, *, imagenet: bool, num_threads: typing.SupportsInt | typing.SupportsIndex) -> tuple[tuple[numpy.typing.NDArray[numpy.uint16], numpy.typing.NDArray[numpy.uint32], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int32]], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64]]:
+    """
+    (batch arrays, params, flops); see narfast.nas.darts.networks. Shares its arguments.
+    """
 def find_spelling(frontend: str, spelling: str) -> typing.Any:
     """
     (operator id, data inputs or -1), or None.
@@ -30,6 +34,18 @@ def inspect_onnx(path: str) -> typing.Any:
 def mine(op: numpy.ndarray, attr: numpy.ndarray, node_ptr: numpy.ndarray, in_ptr: numpy.ndarray, in_src: numpy.ndarray, *, method: str, size: typing.SupportsInt | typing.SupportsIndex, count: typing.SupportsInt | typing.SupportsIndex, min_size: typing.SupportsInt | typing.SupportsIndex, max_size: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, num_threads: typing.SupportsInt | typing.SupportsIndex) -> tuple[numpy.typing.NDArray[numpy.int32], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.uint64]]:
     """
     (node_instance, instance_ptr, motif_id); see narfast.motifs.mine. Shares its arguments.
+    """
+def nasbench101_cells() -> numpy.typing.NDArray[numpy.uint64]:
+    """
+    uint64[423624]: one cell of every class; see narfast.nas.nasbench101.cells.
+    """
+def nasbench101_networks(cells: numpy.ndarray, *, whole: bool, num_threads: typing.SupportsInt | typing.SupportsIndex) -> tuple[tuple[numpy.typing.NDArray[numpy.uint16], numpy.typing.NDArray[numpy.uint32], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int32]], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64]]:
+    """
+    (batch arrays, params, flops); see narfast.nas.nasbench101.networks. Shares its arguments.
+    """
+def nasbench201_networks(cells: numpy.ndarray, *, num_threads: typing.SupportsInt | typing.SupportsIndex) -> tuple[tuple[numpy.typing.NDArray[numpy.uint16], numpy.typing.NDArray[numpy.uint32], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int32]], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64]]:
+    """
+    (batch arrays, params, flops); see narfast.nas.nasbench201.networks. Shares its arguments.
     """
 def neighbor_codes(op: numpy.ndarray, attr: numpy.ndarray, in_ptr: numpy.ndarray, in_src: numpy.ndarray) -> numpy.typing.NDArray[numpy.int32]:
     """
@@ -59,4 +75,7 @@ def validate(op: numpy.ndarray, attr: numpy.ndarray, node_ptr: numpy.ndarray, in
     """
     Raises InvalidGraphError unless the batch is well formed. Shares its arguments.
     """
+DARTS_OPERATORS: tuple = ('none', 'max_pool_3x3', 'avg_pool_3x3', 'skip_connect', 'sep_conv_3x3', 'sep_conv_5x5', 'sep_conv_7x7', 'dil_conv_3x3', 'dil_conv_5x5', 'conv_7x1_1x7')
 MAX_NODES: int = 2000000
+NASBENCH101_OPERATORS: tuple = ('conv3x3-bn-relu', 'conv1x1-bn-relu', 'maxpool3x3')
+NASBENCH201_OPERATORS: tuple = ('none', 'skip_connect', 'nor_conv_1x1', 'nor_conv_3x3', 'avg_pool_3x3')

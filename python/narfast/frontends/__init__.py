@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from narfast.errors import NarfastError, TraceError, UnsupportedSourceError
 from narfast.families import classify
 from narfast.graph import ArchGraph, canonicalize
+from narfast.nas import SPACES, space
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,8 +35,9 @@ LIBRARIES = (
 """Libraries whose models are loaded by name, as ``library:name``; each is a module here."""
 
 _ACCEPTED = (
-    "timm:NAME, torchvision:NAME, zoo:ID, model.onnx, model.pt2, an NNRetrieval record.json, "
-    "my_model.py:build, an ArchGraph, or (module, example_inputs)"
+    "timm:NAME, torchvision:NAME, darts:GENOTYPE, nasbench101:CELL, nasbench201:CELL, zoo:ID, "
+    "model.onnx, model.pt2, an NNRetrieval record.json, my_model.py:build, an ArchGraph, or "
+    "(module, example_inputs)"
 )
 _PICKLES = frozenset({".pkl", ".pickle", ".pt", ".pth", ".bin", ".ckpt"})
 
@@ -121,7 +123,7 @@ def _from_file(path: Path) -> ArchGraph:
 
 
 def _prefix_hint(prefix: str) -> str:
-    close = difflib.get_close_matches(prefix.lower(), (*LIBRARIES, "zoo"), n=1)
+    close = difflib.get_close_matches(prefix.lower(), (*LIBRARIES, *SPACES, "zoo"), n=1)
     return f"nothing is read by the prefix {prefix!r}" + (
         f", did you mean {close[0]!r}?" if close else ""
     )
@@ -131,6 +133,8 @@ def _from_text(source: str) -> ArchGraph:
     prefix, colon, rest = source.partition(":")
     if colon and prefix in LIBRARIES:
         return _from_library(prefix, rest)
+    if colon and prefix in SPACES:
+        return space(prefix).load(rest)
     if colon and prefix == "zoo":
         return _from_zoo(rest)
     file, _, function = source.rpartition(":")
@@ -195,7 +199,8 @@ def load(
     """Reads one network from any kind of source and canonicalizes it.
 
     Args:
-        source: ``timm:NAME``, ``torchvision:NAME``, ``zoo:ID``, the path of an ONNX file or of an
+        source: ``timm:NAME``, ``torchvision:NAME``, ``darts:GENOTYPE``, ``nasbench101:CELL``,
+            ``nasbench201:CELL``, ``zoo:ID``, the path of an ONNX file or of an
             NNRetrieval JSON record, ``my_model.py:build`` (this runs the file), a pair of module
             and example inputs, or a graph, which is returned as it is.
         passes: Canonicalization passes to run; all by default.

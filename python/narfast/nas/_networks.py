@@ -1,0 +1,47 @@
+"""From the arrays of the C++ generators to batches of graphs with metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narfast.graph import GraphBatch, GraphMeta
+
+__all__ = ["as_batch"]
+
+BatchArrays = tuple[
+    NDArray[np.uint16], NDArray[np.uint32], NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]
+]
+
+
+def as_batch(
+    result: tuple[BatchArrays, NDArray[np.int64], NDArray[np.int64]],
+    names: Iterable[str],
+    space: str,
+    input_shape: tuple[int, ...],
+) -> GraphBatch:
+    """The graphs of a generator.
+
+    Args:
+        result: (batch arrays, parameters, operations).
+        names: One per network.
+        space: What to record as source and family.
+        input_shape: The same for all.
+    """
+    arrays, params, flops = result
+    metas = tuple(
+        GraphMeta(
+            name=name,
+            source=space,
+            trace_kind="generated",
+            family=space,
+            task="image-classification",
+            params=own_params,
+            flops=own_flops,
+            input_shape=input_shape,
+        )
+        for name, own_params, own_flops in zip(names, params.tolist(), flops.tolist(), strict=True)
+    )
+    return GraphBatch(*arrays, metas)
