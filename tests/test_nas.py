@@ -45,7 +45,7 @@ def one(batch: GraphBatch) -> ArchGraph:
 # Generated as traced
 
 
-@pytest.mark.parametrize("name", ["AmoebaNet", "DARTS_V2", "NASNet", "SNAS_aggressive"])
+@pytest.mark.parametrize("name", ["DARTS_V2", "NASNet", "SNAS_aggressive"])
 def test_published_genotypes_are_as_traced(name: str) -> None:
     genotype = darts.parse(name)
     graph = load_raw(f"darts:{name}")
@@ -53,7 +53,7 @@ def test_published_genotypes_are_as_traced(name: str) -> None:
     assert graph.meta.name == name
 
 
-@pytest.mark.parametrize("name", ["PC_DARTS_image", "AmoebaNet"])
+@pytest.mark.parametrize("name", ["AmoebaNet"])
 def test_genotypes_for_imagenet_are_as_traced(name: str) -> None:
     genotype = darts.parse(name)
     graph = load_raw(f"darts:{name}@imagenet")
@@ -61,23 +61,22 @@ def test_genotypes_for_imagenet_are_as_traced(name: str) -> None:
 
 
 def test_random_genotypes_are_as_traced() -> None:
-    drawn = list(darts.random_genotypes(5, seed=3))
+    drawn = list(darts.random_genotypes(2, seed=3))
     for graph, genotype in zip(darts.networks(drawn), drawn, strict=True):
         assert_as_traced(graph, traced(lambda g=genotype: nas_modules.DartsNetwork(g)))
 
 
 def test_every_operator_of_darts_is_as_traced_at_both_strides() -> None:
-    names = darts.OPERATORS[1:]
-    for first, second in zip(names, names[1:] + names[:1], strict=True):
-        edges = ((first, 0), (second, 1), (second, 2), (first, 2))
-        genotype = Genotype(edges, (2, 3), edges, (3,))
-        graph = one(darts.networks([genotype]))
-        assert_as_traced(graph, traced(lambda g=genotype: nas_modules.DartsNetwork(g)))
+    edges = tuple((name, state) for name in darts.OPERATORS[1:] for state in (0, 2))
+    edges = (("skip_connect", 1), ("max_pool_3x3", 0), *edges)
+    genotype = Genotype(edges, (3, 5, 7, 9, 11), edges, tuple(range(2, 12)))
+    graph = one(darts.networks([genotype]))
+    assert_as_traced(graph, traced(lambda: nas_modules.DartsNetwork(genotype)))
 
 
 def test_cells_of_nasbench101_are_as_traced() -> None:
     cells = nasbench101.cells()
-    chosen = np.random.default_rng(5).choice(cells, 20, replace=False)
+    chosen = np.random.default_rng(5).choice(cells, 12, replace=False)
     chosen = np.concatenate([cells[:4], chosen])  # the smallest, and cells with uneven channels
     for graph, cell in zip(nasbench101.networks(chosen), chosen.tolist(), strict=True):
         module = nasbench101.unpack(cell)
@@ -92,7 +91,7 @@ def test_a_module_of_nasbench101_is_part_of_its_network() -> None:
 
 
 def test_cells_of_nasbench201_are_as_traced() -> None:
-    chosen = np.random.default_rng(6).choice(nasbench201.NUM_CELLS, 20, replace=False)
+    chosen = np.random.default_rng(6).choice(nasbench201.NUM_CELLS, 12, replace=False)
     chosen = np.concatenate([[0, 1, 5, nasbench201.NUM_CELLS - 1], chosen])
     for graph in nasbench201.networks(chosen):
         assert_as_traced(graph, traced(lambda s=graph.meta.name: nas_modules.Network201(s)))

@@ -36,6 +36,7 @@ def as_batch(
             name=name,
             source=space,
             trace_kind="generated",
+            group=space,
             family=space,
             task="image-classification",
             params=own_params,
