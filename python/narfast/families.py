@@ -75,6 +75,12 @@ def _by_group() -> dict[tuple[str, str], list[tuple[re.Pattern[str], Row]]]:
     return table
 
 
+def _family_of_group(source: str, group: str) -> str:
+    if source == "diffusers":  # its modules are called transformer_flux, latte_transformer_3d
+        group = re.sub(r"^transformer_(?=[a-z])|_transformer_[123]d$", "", group)
+    return _word(group)
+
+
 def _word(group: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", group.lower()).strip("_") or "unknown"
 
@@ -137,7 +143,7 @@ def classify(source: str, group: str, name: str) -> Labels:
     row = _find(source, group, name)
     line = parse_name(name)[0] if source in _NAMED else group
     return Labels(
-        row.family if row else _word(group),
+        row.family if row else _family_of_group(source, group),
         (row.subfamily if row else "") or _word(line),
         _size(source, group, name),
     )
