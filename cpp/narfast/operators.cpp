@@ -161,6 +161,7 @@ constexpr auto kTable = std::to_array<OperatorInfo>({
   {"determinant", kOther, 0, "", "", "Det:1 Inverse:1"},
   {"affine", kElementwise, 0, "Addcmul", "addcmul addcmul_", ""},  // learnt scale and shift
   {"loss", kOther, 0, "MseLoss NllLoss NllLoss2D BinaryCrossEntropy BinaryCrossEntropyWithLogits KlDiv SmoothL1Loss HuberLoss", "mse_loss nll_loss nll_loss_forward cross_entropy_loss binary_cross_entropy binary_cross_entropy_with_logits kl_div smooth_l1_loss huber_loss", "NegativeLogLikelihoodLoss SoftmaxCrossEntropyLoss"},
+  {"cross", kOther, 0, "LinalgCross Cross", "linalg_cross cross", ""},  // product of vectors in space
 });
 // clang-format on
 

@@ -31,6 +31,7 @@ LIBRARIES = (
     "torchvision",
     "open_clip",
     "vit_pytorch",
+    "torch_geometric",
 )
 """Libraries whose models are loaded by name, as ``library:name``; each is a module here."""
 
