@@ -54,7 +54,7 @@ def test_known_structures(name: str, group: str, expected: dict[str, int]) -> No
     graph = load(f"open_clip:{name}")
     ops = Counter(graph.op_names())
     assert {op: ops[op] for op in expected} == expected
-    assert graph.meta.family == group
+    assert source.labels(name) == (group, "image-text")
     assert graph.meta.trace_kind == "autograd"
     assert graph.meta.unknown_ops == {}
     # A bias that SigLIP returns as it is, for the loss, is used by no operator.

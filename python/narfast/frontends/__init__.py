@@ -32,6 +32,7 @@ LIBRARIES = (
     "open_clip",
     "vit_pytorch",
     "torch_geometric",
+    "diffusers",
 )
 """Libraries whose models are loaded by name, as ``library:name``; each is a module here."""
 
