@@ -19,6 +19,7 @@ __all__ = ["Labels", "Row", "classify", "rows"]
 _FILE = Path(__file__).parent / "data" / "families.csv"
 _ANY = "*"  # the group of rows that hold for all groups of a library
 _NAMED = frozenset({"timm", "torchvision"})  # their names, not their groups, tell sub-families
+_CODECS = frozenset({"movq", "vae", "vqvae"})  # parts of a release that its size is not about
 _SAME_GROUPS = {"hf": "transformers"}  # sources that take another's groups
 
 
@@ -117,11 +118,15 @@ def _size(source: str, group: str, name: str) -> str | None:
     if source == "open_clip":  # the image tower's, where the text tower is named first
         return parse_name(name[max(name.find("ViT-"), 0) :])[1]
     if source in ("transformers", "diffusers"):  # RELEASE, RELEASE/PART or a class
-        release = name.partition("/")[0]
-        if release.isidentifier() and release[0].isupper():
+        release, slash, part = name.partition("/")
+        if part in _CODECS or (not slash and release.isidentifier() and release[0].isupper()):
             return None
-        size = parse_name(release.replace("-", "_"), group.replace("-", "_"))[1]
-        return None if size is not None and re.fullmatch(r"\d", size) else size  # a version
+        size = parse_name(release, group)[1]
+        doubtful = r"\d+(\.\d+)?|\w*[a-z]\d+" if source == "diffusers" else r"\d"  # versions
+        return None if size is None or re.fullmatch(doubtful, size) else size
+    if source == "torch_geometric":  # its depth, as in GIN-5_layers
+        layers = re.search(r"-(\d+)_", name)
+        return layers[1] if layers else None
     if source == "vit_pytorch":
         return parse_name(name.partition(".")[2])[1] if "-" not in name else None
     return parse_name(name)[1] if source in (*_NAMED, "monai") else None

@@ -50,7 +50,7 @@ def _with_point(found: re.Match[str]) -> str:
 
 def _tokens(name: str) -> list[str]:
     name = _TRAINING_DATA.sub("", name)
-    name = re.sub(r"(?<![\dv])([0-2])_(\d{1,2})$|(?<!\d)(\d)_(\d(?:gf|b))$", _with_point, name)
+    name = re.sub(r"(?<![\dv])([0-2])_(\d{1,2})$|(?<=[_-])(\d)_(\d(?:gf|b))$", _with_point, name)
     name = re.sub(r"(?<=[_-])(x+)[_-](?=small|large|tiny)", r"\1", name)
     name = re.sub(r"(?<![a-z])vit([tsblhg]|\d+b)(\d+)(plus)?(?![a-z0-9])", r"vit_\1_\3_\2", name)
     name = re.sub(r"l[-_]\d+_h[-_]\d+_a[-_]\d+", "", name)  # bert_uncased_L-2_H-128_A-2
@@ -66,7 +66,9 @@ def _is_letter_size(tokens: list[str], place: int) -> bool:
     if re.fullmatch(r"\d\d+", before):
         return False
     image = re.fullmatch(r"7|8|14|16|32", after) or _RESOLUTION.fullmatch(after)
-    return bool(image) or not any(kind.fullmatch(after) for kind in (_PARAMETERS, _CODE, _NUMBER))
+    if image or tokens[place] in ("xl", "xxl"):
+        return True
+    return not any(kind.fullmatch(after) for kind in (_PARAMETERS, _CODE, _NUMBER))
 
 
 def _is_number(token: str, leads: bool) -> bool:
@@ -131,8 +133,9 @@ def parse_name(name: str, prefix: str = "") -> tuple[str, str | None]:
     name, prefix = re.sub(r"regnet[-_]([xy])[-_]", r"regnet\1_", name.lower()), prefix.lower()
     known = _STEMS.match(name)
     start = known[1] if known else ""
-    if prefix and name.startswith(prefix) and not name[len(prefix) : len(prefix) + 1].isalnum():
-        start = prefix
+    beginning, following = name[: len(prefix)], name[len(prefix) : len(prefix) + 1]
+    if prefix and beginning.replace("-", "_") == prefix.replace("-", "_"):
+        start = "" if following.isalnum() else beginning
     tokens = _tokens(name.removeprefix(start))
     size = _take_size(tokens, 0 if start else 1)
     kept = [
