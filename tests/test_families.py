@@ -225,11 +225,12 @@ def test_a_group_without_a_row_is_its_own_family() -> None:
 
 
 @given(
-    st.sampled_from(["timm", "torchvision", "transformers", "smp", "open_clip", "x"]),
-    st.text(),
-    st.text(),
+    st.sampled_from([*LIBRARIES, "transformers", "diffusers", "smp", "monai", "hf", "elsewhere"]),
+    st.text() | st.sampled_from(["resnet", "vit", "bert"]),
+    st.text() | st.from_regex(r"[A-Za-z]{1,8}[-_/.]?[0-9a-z]{0,4}([-_/.][A-Za-z0-9.]{0,4}){0,3}"),
 )
 def test_classify_is_total(source: str, group: str, name: str) -> None:
     labels = classify(source, group, name)
     assert labels.family
     assert labels.subfamily
+    assert labels.size != ""
