@@ -202,9 +202,9 @@ def load(
 
     Args:
         source: ``timm:NAME``, ``torchvision:NAME``, ``darts:GENOTYPE``, ``nasbench101:CELL``,
-            ``nasbench201:CELL``, ``zoo:ID``, the path of an ONNX file or of an
-            NNRetrieval JSON record, ``my_model.py:build`` (this runs the file), a pair of module
-            and example inputs, or a graph, which is returned as it is.
+            ``nasbench201:CELL``, ``zoo:ID``, the path of an ONNX file, of a torch.export file or
+            of an NNRetrieval JSON record, ``my_model.py:build`` (this runs the file), a pair of
+            module and example inputs, or a graph, which is returned as it is.
         passes: Canonicalization passes to run; all by default.
 
     Raises:

@@ -172,6 +172,7 @@ class _Reader:
     def __init__(self) -> None:
         self.nodes = NodeList()
         self.used: set[str] = set()  # parameters that an operator on data uses
+        self._clips: dict[int, tuple[int, Any, Any]] = {}  # node: what it clips, least, most
 
     # What names stand for.
 
@@ -263,7 +264,7 @@ class _Reader:
         else:
             edges = [v.node for v in (before, *operands[1:]) if v.node is not None]
             written = self.nodes.append(operators.by_name("scatter").id, 0, edges)
-            view = self.nodes.append(operators.by_name("slice").id, 0, [written])
+            view = self.nodes.append(operators.by_name("reshape").id, 0, [written])
             after = _Value(Operand.DATA, view, after.shape, base=base)
             scope.values[result] = scope.values[target] = after
         scope.values[base] = _Value(Operand.DATA, written, before.shape, base=before.base)
@@ -298,12 +299,29 @@ class _Reader:
             constant = [v.shape for v in operands[1:] if v.kind is not Operand.DATA]
             if len(operands) == 2 and constant:
                 fields.extra["picked"] = math.prod(constant[0])
+        elif op == "clip" and len(operands) == 1 and operands[0].node is not None:
+            return self._clip(spelling, fields, operands[0].node)
         kinds = [operand.kind for operand in operands]
         described = describe(op, fields, spelling, kinds)
         self.nodes.flops += flops(described.op, fields)
         order = range(len(kinds)) if described.order is None else described.order
         edges = [n for n in (operands[i].node for i in order) if n is not None]
         return self.nodes.append(operators.by_name(described.op).id, described.attr, edges)
+
+    def _clip(self, spelling: str, fields: _CallFields, node: int) -> int:
+        """A clip; decomposed programs clip in two steps, from below and from above."""
+        bounds = [
+            fields.value(name) if fields.value(name) is not None else fields.value(f"{name}_val")
+            for name in ("min", "max")
+        ]
+        before = self._clips.get(node)
+        if before is not None and bounds[0] is None and before[2] is None:
+            node, bounds[0] = before[0], before[1]
+        fields.extra = {"min": bounds[0], "max": bounds[1]}
+        described = describe("clip", fields, spelling, [Operand.DATA])
+        number = self.nodes.append(operators.by_name(described.op).id, described.attr, [node])
+        self._clips[number] = (node, bounds[0], bounds[1])
+        return number
 
     def _recurrent(self, spelling: str, fields: _CallFields, operands: Sequence[_Value]) -> int:
         """One node per layer, as the tracer writes it."""

@@ -87,6 +87,9 @@ def _shared_weights(weights: Any) -> dict[str, str]:
 def _read(path: Path) -> tuple[Any, dict[str, str]]:
     """The program, and which of its parameters are one."""
     with zipfile.ZipFile(path) as archive:
+        if min((e.header_offset for e in archive.infolist()), default=0) > 0:
+            # The end of the file is cut off, and what looks like one belongs to an entry inside.
+            raise zipfile.BadZipFile("its end is missing")
         entry = _member(path, archive)
         program = json.loads(_text(path, archive, entry))
         folder, _, name = entry.filename.rpartition("models/")
