@@ -43,7 +43,7 @@ constexpr auto kTable = std::to_array<OperatorInfo>({
   {"elu", kActivation, U, "Elu", "elu elu_", "Elu:1"},
   {"selu", kActivation, U, "Selu", "selu selu_", "Selu:1"},
   {"celu", kActivation, U, "Celu", "celu celu_", "Celu:1"},
-  {"gelu", kActivation, U, "Gelu", "gelu gelu_", "Gelu:1 FastGelu:1 QuickGelu:1 BiasGelu:1"},
+  {"gelu", kActivation, U, "Gelu GeLUFunction", "gelu gelu_", "Gelu:1 FastGelu:1 QuickGelu:1 BiasGelu:1"},
   {"silu", kActivation, U, "Silu", "silu silu_", "Swish:1"},
   {"mish", kActivation, U, "Mish", "mish mish_", "Mish:1"},
   {"sigmoid", kActivation, U, "Sigmoid", "sigmoid sigmoid_", "Sigmoid:1 QLinearSigmoid:1"},
@@ -162,6 +162,8 @@ constexpr auto kTable = std::to_array<OperatorInfo>({
   {"affine", kElementwise, 0, "Addcmul", "addcmul addcmul_", ""},  // learnt scale and shift
   {"loss", kOther, 0, "MseLoss NllLoss NllLoss2D BinaryCrossEntropy BinaryCrossEntropyWithLogits KlDiv SmoothL1Loss HuberLoss", "mse_loss nll_loss nll_loss_forward cross_entropy_loss binary_cross_entropy binary_cross_entropy_with_logits kl_div smooth_l1_loss huber_loss", "NegativeLogLikelihoodLoss SoftmaxCrossEntropyLoss"},
   {"cross", kOther, 0, "LinalgCross Cross", "linalg_cross cross", ""},  // product of vectors in space
+  {"logit", kElementwise, U, "Logit", "logit", ""},
+  {"solve", kLinear, 0, "LinalgSolveTriangular TriangularSolve", "linalg_solve_triangular triangular_solve", ""},
 });
 // clang-format on
 

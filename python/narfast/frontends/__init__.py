@@ -33,12 +33,13 @@ LIBRARIES = (
     "vit_pytorch",
     "torch_geometric",
     "diffusers",
+    "transformers",
 )
 """Libraries whose models are loaded by name, as ``library:name``; each is a module here."""
 
 _ACCEPTED = (
-    "timm:NAME, torchvision:NAME, darts:GENOTYPE, nasbench101:CELL, nasbench201:CELL, zoo:ID, "
-    "model.onnx, model.pt2, an NNRetrieval record.json, my_model.py:build, an ArchGraph, or "
+    "timm:NAME, torchvision:NAME, darts:GENOTYPE, nasbench101:CELL, nasbench201:CELL, hf:CONFIG, "
+    "zoo:ID, model.onnx, model.pt2, an NNRetrieval record.json, my_model.py:build, an ArchGraph, or "
     "(module, example_inputs)"
 )
 _PICKLES = frozenset({".pkl", ".pickle", ".pt", ".pth", ".bin", ".ckpt"})
@@ -125,7 +126,7 @@ def _from_file(path: Path) -> ArchGraph:
 
 
 def _prefix_hint(prefix: str) -> str:
-    close = difflib.get_close_matches(prefix.lower(), (*LIBRARIES, *SPACES, "zoo"), n=1)
+    close = difflib.get_close_matches(prefix.lower(), (*LIBRARIES, *SPACES, "hf", "zoo"), n=1)
     return f"nothing is read by the prefix {prefix!r}" + (
         f", did you mean {close[0]!r}?" if close else ""
     )
@@ -139,6 +140,10 @@ def _from_text(source: str) -> ArchGraph:
         return space(prefix).load(rest)
     if colon and prefix == "zoo":
         return _from_zoo(rest)
+    if colon and prefix == "hf":
+        from narfast.frontends.hf import load_hf
+
+        return load_hf(rest)
     file, _, function = source.rpartition(":")
     if file.endswith(".py"):
         from narfast.frontends.python_file import load_python

@@ -219,6 +219,8 @@ class CaptureMode(TorchFunctionMode):
                 return None  # parts run without gradients are part of the design too
             if name == "detach" and args[0].requires_grad:
                 return args[0]
+            if name == "embedding":
+                args = _learnt(args)
         out = func(*args, **kwargs)
         if isinstance(out, torch.Tensor) and out.requires_grad:
             self._note(name, out, args, kwargs)
@@ -329,6 +331,16 @@ class CaptureMode(TorchFunctionMode):
             flops = 2 * products * math.prod(out.shape[:-1])
             out, *final = self._opaque(op, shapes, [out, *initial, *own], flops)
         return (out, *final)
+
+
+def _learnt(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A table without gradient, such as a codebook that is a buffer, as one with gradient."""
+    if len(args) < 2 or not all(isinstance(a, torch.Tensor) for a in args[:2]):
+        return args
+    indices, table = args[:2]
+    if table.requires_grad or not table.is_floating_point() or not is_data(indices):
+        return args
+    return (indices, table.detach().requires_grad_(), *args[2:])
 
 
 def _computes_in_place(name: str) -> bool:

@@ -85,6 +85,7 @@ def check_name(library: str, name: str, names: Iterable[str]) -> None:
     )
 
 
+_INTEGERS = frozenset({torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool})
 _ALLOCATING = frozenset({"empty", "zeros", "ones", "full", "randn", "rand", "normal", "empty_like"})
 # Initial values, which weights without storage cannot have.
 _FILLING = frozenset(
@@ -138,7 +139,8 @@ class _WeightsOnMeta(TorchFunctionMode):
             filled = args[0] if args else kwargs.get("tensor")  # torch.nn.init passes it by name
             if isinstance(filled, torch.Tensor) and filled.is_meta:
                 return filled
-        if name in _ALLOCATING and kwargs.get("device") is None:
+        integers = kwargs.get("dtype") in _INTEGERS  # tables of positions and the like
+        if name in _ALLOCATING and kwargs.get("device") is None and not integers:
             kwargs = {**kwargs, "device": "meta"}
         return func(*args, **kwargs)
 

@@ -26,6 +26,7 @@ from narfast.frontends._modules import (
     real_module,
     real_weights,
 )
+from narfast.frontends._values import KnownValues, value_or_meta
 from narfast.graph import ArchGraph, GraphMeta, build_graph
 
 __all__ = ["trace"]
@@ -60,8 +61,9 @@ def _run_autograd(module: nn.Module, call: tuple[Any, Any]) -> NodeList:
 def _autograd(
     module: nn.Module, call: tuple[Any, Any], copy: bool
 ) -> tuple[NodeList, dict[int, int]]:
-    own, parameters = copy_module(module, on_meta, copy_it=copy)
-    return _run_autograd(own, map_tensors(call, on_meta)), parameters
+    own, parameters = copy_module(module, value_or_meta, copy_it=copy)
+    with KnownValues():
+        return _run_autograd(own, map_tensors(call, value_or_meta)), parameters
 
 
 def _bf16(module: nn.Module, call: tuple[Any, Any], copy: bool) -> tuple[NodeList, dict[int, int]]:

@@ -1,0 +1,170 @@
+"""Builds a model of transformers from its configuration, without weights."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+from narfast.errors import UnsupportedSourceError
+from narfast.frontends._sources import build_without_weights, import_library
+from narfast.frontends._torchvision_compat import import_torchvision
+from narfast.frontends._transformers_inputs import example_inputs
+from narfast.frontends._transformers_names import Entry, missing_defaults
+
+__all__ = ["Network", "config_parts", "default_config", "model_class", "network"]
+
+_NO_CHECKS = "TRANSFORMERS_DISABLE_TORCH_CHECK"
+
+
+class Network(nn.Module):
+    """A model called without transformers' checks of values, which need numbers to look at.
+
+    What the encoder of an audio codec gives is returned too: the codes made of it are integers, at
+    which the graph behind the decoded sound ends.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, **inputs: Any) -> Any:
+        """Calls the model by keywords."""
+        encoded: list[Any] = []
+        encoder = getattr(self.model, "encoder", None)
+        hook = None
+        if hasattr(self.model, "quantizer") and isinstance(encoder, nn.Module):
+            hook = encoder.register_forward_hook(lambda *call: encoded.append(call[-1]))
+        try:
+            with _quiet(), _environment(_NO_CHECKS, "1"):
+                return self.model(**inputs), encoded
+        finally:
+            if hook is not None:
+                hook.remove()
+
+
+@contextlib.contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silences advice on weights and speed, which no one here has or needs."""
+    logger = logging.getLogger("transformers")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def config_parts(config: Any) -> Iterator[Any]:
+    """A configuration and every configuration inside it."""
+    yield config
+    for value in list(vars(config).values()):
+        if hasattr(value, "model_type") and value is not config:
+            yield from config_parts(value)
+
+
+def model_class(entry: Entry) -> Any:
+    """The class of a network.
+
+    Raises:
+        UnsupportedSourceError: This transformers lacks it.
+    """
+    import_torchvision_if_there()
+    transformers = import_library("transformers")
+    found = getattr(transformers, entry.class_name, None)
+    if found is None:
+        from transformers.models.auto.configuration_auto import model_type_to_module_name
+
+        package = model_type_to_module_name(entry.model_type)
+        module = importlib.import_module(f"transformers.models.{package}.modeling_{package}")
+        found = getattr(module, entry.class_name, None)
+    if found is None:
+        raise UnsupportedSourceError(
+            f"transformers {transformers.__version__} has no class {entry.class_name}"
+        )
+    return found
+
+
+def import_torchvision_if_there() -> None:
+    """Some models import torchvision, which may need help to be imported."""
+    with contextlib.suppress(ImportError):
+        import_torchvision()
+
+
+def default_config(entry: Entry) -> Any:
+    """The configuration of a network: the default of its model type, with its changes."""
+    import_torchvision_if_there()
+    import_library("transformers")
+    from transformers import CONFIG_MAPPING
+
+    with _quiet():
+        missing = missing_defaults().get(entry.model_type, {})
+        return CONFIG_MAPPING[entry.model_type](**{**missing, **entry.changes})
+
+
+def suitable_config(model: Any, config: Any) -> Any:
+    """The configuration for a class: the text part of a larger one for a language model alone."""
+    wanted = model.config_class
+    if wanted is None or isinstance(config, wanted):
+        return config
+    for part in config_parts(config):
+        if isinstance(part, wanted):
+            return part
+    return wanted()
+
+
+def network(
+    model: Any,
+    config: Any,
+    *,
+    attention: str | None = None,
+    experts: str = "batched_mm",
+) -> tuple[nn.Module, dict[str, Any]]:
+    """Builds a model without weights, with example inputs.
+
+    Args:
+        model: Its class.
+        config: Its configuration; changed.
+        attention: Implementation of attention; by default what transformers picks.
+        experts: Implementation of mixtures of experts. ``batched_mm`` is one path through one
+            expert, whichever the router picks.
+    """
+    for part in config_parts(config):
+        if getattr(part, "use_cache", None):
+            part.use_cache = False
+    if attention is not None:
+        config._attn_implementation = attention
+    config._experts_implementation = experts
+
+    def build() -> nn.Module:
+        from transformers.initialization import no_init_weights
+
+        with no_init_weights():
+            module: nn.Module = model._from_config(config, dtype=torch.float32)
+        tie: Any = module.tie_weights
+        tie()  # part of the design, though done where weights are initialized
+        return module
+
+    config = suitable_config(model, config)
+    with _quiet():
+        module = build_without_weights(build)
+        return Network(module), example_inputs(module)

@@ -1,0 +1,64 @@
+"""Models of transformers by name: model types, classes, and released sizes.
+
+``bert`` is the base model of a model type, ``BertForMaskedLM`` a class with its default
+configuration, ``bert-large-uncased`` the base model of a released size, and
+``bert-large-uncased/BertForMaskedLM`` a class in that size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+from narfast.frontends._sources import Fallback, check_name
+from narfast.frontends._transformers_build import default_config, model_class, network
+from narfast.frontends._transformers_names import Entry, classes_of, entries, model_types
+
+__all__ = ["build", "fallbacks", "labels", "list_names"]
+
+
+def list_names() -> list[str]:
+    """Every model type, class and released size of the installed transformers."""
+    return sorted(entries())
+
+
+def _entry(name: str) -> Entry:
+    entry = entries().get(name)
+    if entry is None:
+        for model_type in model_types():  # a base model's class is not listed beside its type
+            classes = classes_of(model_type)
+            if name in classes:
+                return Entry(model_type, name, classes[name])
+        check_name("transformers", name, entries())
+        raise KeyError(name)
+    return entry
+
+
+def build(name: str) -> tuple[nn.Module, dict[str, Any]]:
+    """One model without weights, and the keyword arguments that its forward needs.
+
+    Raises:
+        UnsupportedSourceError: transformers has no such model.
+        MissingDependencyError: transformers is not installed.
+    """
+    entry = _entry(name)
+    return network(model_class(entry), default_config(entry))
+
+
+def labels(name: str) -> tuple[str, str]:
+    """(model type, task)."""
+    entry = _entry(name)
+    return entry.model_type, entry.task
+
+
+def fallbacks(name: str) -> Iterable[Fallback]:
+    """Attention and experts written out, then a narrow copy of the network that is run."""
+    entry = _entry(name)
+    yield "eager", partial(_eager, entry)
+
+
+def _eager(entry: Entry) -> tuple[nn.Module, dict[str, Any]]:
+    return network(model_class(entry), default_config(entry), attention="eager", experts="eager")
