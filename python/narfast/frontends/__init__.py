@@ -39,8 +39,8 @@ LIBRARIES = (
 
 _ACCEPTED = (
     "timm:NAME, torchvision:NAME, darts:GENOTYPE, nasbench101:CELL, nasbench201:CELL, hf:CONFIG, "
-    "zoo:ID, model.onnx, model.pt2, an NNRetrieval record.json, my_model.py:build, an ArchGraph, or "
-    "(module, example_inputs)"
+    "zoo:ID, model.onnx, model.pt2, an NNRetrieval record.json, my_model.py:build, an ArchGraph, "
+    "or (module, example_inputs)"
 )
 _PICKLES = frozenset({".pkl", ".pickle", ".pt", ".pth", ".bin", ".ckpt"})
 
