@@ -289,9 +289,16 @@ def test_in_place_operators_are_like_the_others() -> None:
     assert int(graph.attr[2]) == PARAM
 
 
-class NeedsDevice(nn.Module):
+class MakesOnCpu(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x.relu() + torch.ones(32)  # made on the CPU, wherever x is
+
+
+class NeedsDevice(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        if x.device.type != "cpu":
+            raise RuntimeError("runs on the CPU only")
+        return x.relu()
 
 
 class HalfPrecision(nn.Module):
@@ -324,7 +331,8 @@ class LooksAtValues(nn.Module):
     [
         (nn.ReLU(), "autograd", ["input", "relu"]),
         (HalfPrecision(), "bf16", ["input", "conv"]),
-        (NeedsDevice(), "fake", ["input", "relu", "add"]),
+        (MakesOnCpu(), "autograd", ["input", "relu", "add"]),
+        (NeedsDevice(), "fake", ["input", "relu"]),
         (ChangesItself(), "dispatch", ["input", "mul", "relu"]),
         (LooksAtValues(), "real", ["input", "relu"]),
     ],
