@@ -34,6 +34,8 @@ LIBRARIES = (
     "torch_geometric",
     "diffusers",
     "transformers",
+    "smp",
+    "monai",
 )
 """Libraries whose models are loaded by name, as ``library:name``; each is a module here."""
 

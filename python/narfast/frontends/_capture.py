@@ -85,7 +85,9 @@ _SHORTCUTS: dict[str, Callable[[Any], tuple[str, ...]]] = {
     "layer_norm": lambda func: _LAYER_NORM,
     "group_norm": lambda func: _GROUP_NORM,
     "linear": lambda func: ("input", "weight", "bias"),
-    **dict.fromkeys(("gelu", "silu", "mish", "hardswish", "hardsigmoid"), lambda func: ("input",)),
+    **dict.fromkeys(
+        ("relu", "gelu", "silu", "mish", "hardswish", "hardsigmoid"), lambda func: ("input",)
+    ),
 }
 
 
