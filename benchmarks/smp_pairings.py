@@ -1,14 +1,17 @@
 """Finds out which decoders of segmentation_models_pytorch work over which encoders.
 
-    python benchmarks/smp_pairings.py sweep.jsonl [--decoders NAME...] [--write]
+    python benchmarks/smp_pairings.py sweep.jsonl [--encoders] [--decoders NAME...] [--write]
 
-Every decoder is tried over each of the library's own encoders and over each model of timm that the
-library accepts as an encoder (features at 1/2, 1/4, ... of the image), DPT over the models of the
-modules that data/sources/smp.toml names. A pairing works when it can be built and its graph read.
-One line per pairing is appended to the sweep; run again, it goes on where it stopped.
+Encoders are the library's own and every model of timm that it accepts: features at 1/2, 1/4, ... of
+the image, and at no less than 1/16 or 1/8 for decoders that ask for it. ``--encoders`` tries that
+for every model of timm, which is how the library makes its own table of encoders.
 
-``--write`` turns a sweep into data/sources/smp_pairings.toml. Where the sweep is not finished, an
-encoder that works with one decoder counts as working with those that ask for the same features.
+Without it, pairings are built and traced, decoder by decoder; DPT over the models of the modules
+that data/sources/smp.toml names. One line per trial is appended to the sweep; run again, it goes on
+where it stopped.
+
+``--write`` turns a sweep into data/sources/smp_pairings.toml. A pairing that was traced is in it if
+that worked; one that was not, if the library accepts the encoder at the decoder's stride.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ import tomllib
 import warnings
 from collections.abc import Iterator
 from importlib.metadata import version
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +57,8 @@ ORDER = [
 ]
 """Of trial: the first four are the first that ask an encoder for features of their kind."""
 
-SAME_FEATURES = {"pan": "deeplabv3plus", "deeplabv3plus": "", "deeplabv3": "", "dpt": ""}
-"""Decoders that ask an encoder for the same features, where that is not unet: stride 16."""
+STRIDES = {"deeplabv3": 8, "deeplabv3plus": 16, "pan": 16}
+"""What decoders ask for as the last stride of an encoder, where it is not 32."""
 
 
 def reason(error: BaseException) -> str:
@@ -62,44 +66,52 @@ def reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {text[0][:200] if text else ''}"
 
 
-def refusal(smp: Any, encoder: str) -> str | None:
-    """Why the library does not take an encoder for decoders that read pyramids."""
+def refusal(smp: Any, encoder: str, stride: int = 32) -> str:
+    """Why the library does not take an encoder that gives pyramids; empty if it does."""
     try:
-        build_without_weights(lambda: smp.encoders.get_encoder(encoder, weights=None))
+        build_without_weights(
+            lambda: smp.encoders.get_encoder(encoder, weights=None, output_stride=stride)
+        )
     except Exception as error:
         return reason(error)
-    return None
+    return ""
 
 
-def candidates(rows: list[dict[str, Any]], decoders: list[str]) -> Iterator[tuple[str, str, str]]:
-    """(decoder, encoder, why it cannot work if that is known), without what is in `rows`."""
+def accepted(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """One row for each model of timm that has none: the strides at which it is an encoder."""
+    smp, timm = source._smp(), source.import_library("timm")
+    done = {row.get("encoder") for row in rows}
+    for encoder in (f"tu-{name}" for name in timm.list_models()):
+        if encoder not in done:
+            with source._probing_once():
+                why = {32: refusal(smp, encoder)}
+                if not why[32]:
+                    why |= {stride: refusal(smp, encoder, stride) for stride in (16, 8)}
+            yield {"encoder": encoder, "strides": [s for s in why if not why[s]], "why": why[32]}
+
+
+def candidates(rows: list[dict[str, Any]], decoders: list[str]) -> Iterator[tuple[str, str]]:
+    """(decoder, encoder) that can work and have no row yet."""
     smp, timm = source._smp(), source.import_library("timm")
     modules = tomllib.loads((DATA / "smp.toml").read_text())["dpt_modules"]
     vision = {f"tu-{name}" for module in modules for name in timm.list_models(module=module)}
+    strides = {row["encoder"]: row["strides"] for row in rows if "encoder" in row}
     encoders = [f"tu-{name}" for name in timm.list_models()]
     random.Random(0).shuffle(encoders)  # so that an unfinished sweep is a fair sample
-    encoders[:0] = smp.encoders.get_encoder_names()
-    done = {row["name"] for row in rows}
-    refused: dict[str, str] = {}
-    for row in rows:
-        decoder, _, encoder = row["name"].partition("-")
-        if decoder != "dpt":
-            what, _, why = row.get("error", "").partition(": ")
-            refused[encoder] = why if what == "encoder" else ""
+    own = smp.encoders.get_encoder_names()
+    done = {row.get("name") for row in rows}
     for decoder in decoders:
-        for encoder in encoders:
-            if f"{decoder}-{encoder}" in done:
-                continue
+        for encoder in [*own, *encoders]:
             if decoder == "dpt":
-                if encoder in vision:
-                    yield decoder, encoder, ""
-                continue
-            if encoder not in refused:
-                refused[encoder] = refusal(smp, encoder) or ""
-            yield decoder, encoder, refused[encoder]
+                possible = encoder in vision
+            else:
+                possible = encoder in own or STRIDES.get(decoder, 32) in strides[encoder]
+            if possible and f"{decoder}-{encoder}" not in done:
+                yield decoder, encoder
 
 
 def measure(decoder: str, encoder: str) -> dict[str, Any]:
+    name = f"{decoder}-{encoder}"
     start, cpu = time.perf_counter(), time.process_time()
     built = start
     try:
@@ -110,8 +122,10 @@ def measure(decoder: str, encoder: str) -> dict[str, Any]:
         graph = canonicalize(raw)
     except Exception as error:
         what = "trace" if built > start else "build"
-        return {"error": f"{what}: {reason(error)}", "seconds": time.perf_counter() - start}
+        seconds = round(time.perf_counter() - start, 4)
+        return {"name": name, "error": f"{what}: {reason(error)}", "seconds": seconds}
     return {
+        "name": name,
         "structural_hash": str(graph.structural_hash),
         "seconds": round(traced - start, 4),
         "build_s": round(built - start, 4),
@@ -124,38 +138,30 @@ def measure(decoder: str, encoder: str) -> dict[str, Any]:
     }
 
 
-def inferred(tried: dict[str, bool], decoders: list[str]) -> set[str]:
-    """The decoders that one encoder works with.
-
-    Args:
-        tried: Whether the decoders that were tried work.
-        decoders: All of them.
-    """
-    fitting = {decoder for decoder, works in tried.items() if works}
-    for decoder in decoders:
-        if decoder not in tried and tried.get(SAME_FEATURES.get(decoder, "unet"), False):
-            fitting.add(decoder)
-    return fitting
-
-
-def write(rows: list[dict[str, Any]], decoders: list[str]) -> None:
+def write(rows: list[dict[str, Any]]) -> None:
     """Encoders with the same decoders stand together, so that the file is short and readable."""
-    tried: dict[str, dict[str, bool]] = collections.defaultdict(dict)
+    fitting: dict[str, set[str]] = collections.defaultdict(set)
     for row in rows:
-        decoder, _, encoder = row["name"].partition("-")
-        tried[encoder][decoder] = "error" not in row
-    pyramids = [decoder for decoder in decoders if decoder != "dpt"]
-    fitting = {encoder: inferred(known, pyramids) for encoder, known in tried.items()}
+        if "encoder" in row:
+            fitting[row["encoder"]] = {
+                d for d in ORDER if d != "dpt" and STRIDES.get(d, 32) in row["strides"]
+            }
+    traced = 0
+    for row in rows:
+        if "name" in row:
+            decoder, _, encoder = row["name"].partition("-")
+            works = "error" not in row
+            (fitting[encoder].add if works else fitting[encoder].discard)(decoder)
+            traced += works
     groups: dict[tuple[str, ...], list[str]] = collections.defaultdict(list)
     for encoder, names in fitting.items():
         if names:
             groups[tuple(sorted(names))].append(encoder)
-    traced = sum(sum(known.values()) for known in tried.values())
     lines = [
         f"# Pairings of segmentation_models_pytorch {version('segmentation_models_pytorch')} with "
         f"timm {version('timm')} that work:",
         f"# {sum(map(len, fitting.values()))} over {sum(map(len, groups.values()))} encoders, "
-        f"{traced} of them built and traced, the others inferred.",
+        f"{traced} of them traced, the others by their strides.",
         "# Made by benchmarks/smp_pairings.py, which says how; do not edit.",
     ]
     for names, encoders in sorted(groups.items(), key=lambda g: (-len(g[1]), g[0])):
@@ -176,6 +182,7 @@ def write(rows: list[dict[str, Any]], decoders: list[str]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sweep", type=Path, help="JSON lines: one pairing each")
+    parser.add_argument("--encoders", action="store_true", help="try the models of timm alone")
     parser.add_argument("--decoders", nargs="*", default=ORDER, help="those to try, in this order")
     parser.add_argument("--write", action="store_true", help="write the data file from the sweep")
     options = parser.parse_args()
@@ -186,12 +193,15 @@ def main() -> None:
     options.sweep.touch()
     rows = [json.loads(line) for line in options.sweep.read_text().splitlines()]
     if options.write:
-        write(rows, ORDER)
+        write(rows)
         return
+    if options.encoders:
+        trials = accepted(rows)
+    else:
+        trials = starmap(measure, candidates(rows, options.decoders))
     with options.sweep.open("a", encoding="utf-8") as file:
-        for decoder, encoder, why in candidates(rows, options.decoders):
-            found = {"error": f"encoder: {why}"} if why else measure(decoder, encoder)
-            file.write(json.dumps({"name": f"{decoder}-{encoder}", **found}) + "\n")
+        for row in trials:
+            file.write(json.dumps(row) + "\n")
             file.flush()
     print(f"finished: {options.sweep}", file=sys.stderr)
 

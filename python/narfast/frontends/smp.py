@@ -50,8 +50,7 @@ def _probe(name: str) -> Any:
 @contextmanager
 def _probing_once() -> Iterator[None]:
     """While active, the throw-away model of each encoder is built once per process."""
-    package = "segmentation_models_pytorch.encoders.timm_universal"
-    universal = importlib.import_module(package)
+    universal: Any = importlib.import_module(f"{_smp().__name__}.encoders.timm_universal")
     timm = universal.timm
 
     def create_model(name: str, **options: Any) -> Any:
@@ -96,7 +95,7 @@ def list_names() -> list[str]:
     ]
 
 
-def _image_size(encoder: nn.Module) -> tuple[int, int]:
+def _image_size(encoder: Any) -> tuple[int, int]:
     """(height, width): the encoder's own where it takes no other."""
     config = getattr(getattr(encoder, "model", None), "pretrained_cfg", None) or {}
     if config.get("fixed_input_size", False):
