@@ -272,6 +272,7 @@ _SEVERAL_IMAGES = frozenset(
         "smolvlm",
     ]
 )
+_VIDEOS = frozenset({"timesformer", "videomae", "vivit"})  # under the name pixel_values
 _PAIRS = frozenset({"efficientloftr", "lightglue", "superglue"})
 
 
@@ -281,6 +282,8 @@ def _views(b: Builder, size: tuple[int, int]) -> int | None:
         return 1
     if b.model_type in _PAIRS:
         return 2
+    if b.model_type in _VIDEOS:
+        return b.sizes.integer("num_frames", default=8)
     pinpoints = b.sizes.get("image_grid_pinpoints")
     if "image_sizes" in b.names and pinpoints:
         # The image as a whole, and the tiles of the smallest grid.
