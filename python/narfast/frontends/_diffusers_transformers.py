@@ -318,7 +318,7 @@ def _framepack(config: Any) -> dict[str, Any]:
         "pooled_projections": _pooled(config),
         "guidance": _guidance(config),
         "indices_latents": integers(2),
-        "image_embeds": real(1, 16, config.image_proj_dim),
+        "image_embeds": real(1, 16, config.image_proj_dim) if config.has_image_proj else None,
     }
     if config.has_clean_x_embedder:
         channels = config.in_channels

@@ -7,12 +7,15 @@ the module that defines a class.
 
 from __future__ import annotations
 
+import importlib
 import tomllib
 from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 from typing import Any
+from unittest import mock
 
+import torch
 from torch import nn
 
 from narfast.frontends import _diffusers_inputs, _diffusers_transformers
@@ -128,9 +131,23 @@ def list_names() -> list[str]:
     return sorted((known - _WITHOUT_DEFAULTS) | released)
 
 
+def _no_table_2d(embed_dim: int, grid_size: int | tuple[int, int], **_: Any) -> torch.Tensor:
+    sides = (grid_size, grid_size) if isinstance(grid_size, int) else grid_size
+    return torch.empty(sides[0] * sides[1], embed_dim, device="meta")
+
+
+def _no_table_3d(embed_dim: int, space: tuple[int, int], time: int, *_: Any, **__: Any) -> Any:
+    return torch.empty(time, space[0] * space[1], embed_dim, device="meta")
+
+
 def _build(class_name: str, fields: dict[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
     model_class = getattr(_models(), class_name)
-    module: Any = build_without_weights(lambda: model_class(**fields))
+    embeddings = importlib.import_module("diffusers.models.embeddings")
+    with (  # tables of positions: seconds and gigabytes, for numbers that nobody looks at
+        mock.patch.object(embeddings, "get_2d_sincos_pos_embed", _no_table_2d),
+        mock.patch.object(embeddings, "get_3d_sincos_pos_embed", _no_table_3d),
+    ):
+        module: Any = build_without_weights(lambda: model_class(**fields))
     return module, _RECIPES[class_name](module.config)
 
 
