@@ -312,27 +312,6 @@ def _hunyuan_video(config: Any) -> dict[str, Any]:
     }
 
 
-def _framepack(config: Any) -> dict[str, Any]:
-    inputs = {
-        **_hunyuan_video(config),
-        "pooled_projections": _pooled(config),
-        "guidance": _guidance(config),
-        "indices_latents": integers(2),
-        "image_embeds": real(1, 16, config.image_proj_dim) if config.has_image_proj else None,
-    }
-    if config.has_clean_x_embedder:
-        channels = config.in_channels
-        inputs.update(
-            latents_clean=real(1, channels, 2, SIDE, SIDE),
-            indices_latents_clean=integers(1, 2),
-            latents_history_2x=real(1, channels, 2, SIDE, SIDE),
-            indices_latents_history_2x=integers(1, 2),
-            latents_history_4x=real(1, channels, 16, SIDE, SIDE),
-            indices_latents_history_4x=integers(1, 16),
-        )
-    return inputs
-
-
 def _hunyuan_video_15(config: Any) -> dict[str, Any]:
     return {
         **_hunyuan_video(config),
@@ -506,7 +485,6 @@ RECIPES: dict[str, Recipe] = {
     "HunyuanDiT2DModel": _hunyuan_dit,
     "HunyuanImageTransformer2DModel": _hunyuan_image,
     "HunyuanVideo15Transformer3DModel": _hunyuan_video_15,
-    "HunyuanVideoFramepackTransformer3DModel": _framepack,
     "HunyuanVideoTransformer3DModel": _with(
         _hunyuan_video, pooled_projections=_pooled, guidance=_guidance
     ),

@@ -69,12 +69,6 @@ _NARROW: dict[str, dict[str, Any]] = {
         "text_embed_2_dim": 184,
         "image_embed_dim": 144,
     },
-    "HunyuanVideoFramepackTransformer3DModel": {
-        "num_attention_heads": 3,
-        "text_embed_dim": 512,
-        "pooled_projection_dim": 96,
-        "image_proj_dim": 144,
-    },
     "Lumina2Transformer2DModel": {
         "hidden_size": 288,
         "num_attention_heads": 3,
