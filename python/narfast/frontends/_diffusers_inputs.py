@@ -98,7 +98,12 @@ def _conditions(config: Any) -> dict[str, Any]:
 
 
 def _unet_2d_condition(config: Any) -> dict[str, Any]:
-    return {"sample": real(1, config.in_channels, SIDE, SIDE), **_conditions(config)}
+    hint = config.get("addition_embed_type") == "image_hint"  # its four channels are added inside
+    channels = config.in_channels - 4 if hint else config.in_channels
+    inputs = {"sample": real(1, channels, SIDE, SIDE), **_conditions(config)}
+    if isinstance(config.cross_attention_dim, (tuple, list)):
+        inputs["encoder_hidden_states"] = None  # AudioLDM: every block attends to itself
+    return inputs
 
 
 def _control(config: Any) -> dict[str, Any]:
