@@ -49,10 +49,10 @@ def model_file(tmp_path: Path) -> Path:
     ("source", "family", "params", "blocks"),
     [
         ("timm:resnet50", "resnet", 25_557_032, {"add": 16, "max_pool": 1}),
-        ("timm:vit_tiny_patch16_224", "vision_transformer", 5_717_416, {"attention": 12}),
+        ("timm:vit_tiny_patch16_224", "vit", 5_717_416, {"attention": 12}),
         ("torchvision:resnet50", "resnet", 25_557_032, {"add": 16, "max_pool": 1}),
         ("torchvision:regnet_y_400mf", "regnet", 4_344_144, {"add": 16}),
-        ("torchvision:vit_b_16", "vision_transformer", 86_567_656, {"attention": 12}),
+        ("torchvision:vit_b_16", "vit", 86_567_656, {"attention": 12}),
     ],
 )
 def test_library_models(source: str, family: str, params: int, blocks: dict[str, int]) -> None:

@@ -213,7 +213,8 @@ def encode(
 def zoo_build(
     directory: _ZooDir,
     source: Annotated[
-        list[str], typer.Option("--source", help="A library, such as timm, or all; repeatable.")
+        list[str],
+        typer.Option("--source", help="A library such as timm, darts, or all; repeatable."),
     ],
     workers: Annotated[int, typer.Option(min=1, help="Processes that read networks.")] = 2,
     timeout: Annotated[

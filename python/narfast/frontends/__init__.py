@@ -70,10 +70,12 @@ def _from_library(prefix: str, name: str) -> ArchGraph:
 
     source = library(prefix)
     reasons = []
+    params = None  # of the network that is asked for, not of a narrow one in its place
     ways: list[Fallback] = [("", partial(source.build, name))]
     for difference, build in (*ways, *fallbacks_of(source, name)):
         try:
             module, inputs = build()
+            params = params or sum(p.numel() for p in module.parameters())
             group, task = source.labels(name)
             family = classify(prefix, group, name).family
             graph = trace_raw(
@@ -88,7 +90,7 @@ def _from_library(prefix: str, name: str) -> ArchGraph:
             reasons.append(f"{name} could not be built ({type(error).__name__}: {what})")
         else:
             kind = f"{graph.meta.trace_kind}+{difference}" if difference else graph.meta.trace_kind
-            return graph.with_meta(trace_kind=kind, group=group)
+            return graph.with_meta(trace_kind=kind, group=group, params=params)
     raise TraceError("; ".join(reasons))
 
 

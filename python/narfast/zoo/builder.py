@@ -15,6 +15,7 @@ from narfast import operators
 from narfast.errors import NarfastError
 from narfast.frontends import LIBRARIES, library
 from narfast.graph import ArchGraph, GraphBatch, canonicalize, hash_texts, structural_hash
+from narfast.nas import darts
 from narfast.zoo.format import MANIFEST, check_replaceable
 from narfast.zoo.journal import Journal
 from narfast.zoo.records import Architecture, Failure
@@ -45,14 +46,20 @@ class BuildReport:
 
 
 def identifiers_of(source: str) -> list[str]:
-    """Return ``source:name`` for every network of a library; of all libraries for ``all``.
+    """Return ``source:name`` for every network that a source offers.
+
+    Args:
+        source: a library, ``darts`` for its published genotypes, or ``all`` for all of these.
 
     Raises:
         UnsupportedSourceError: not a library that can be listed.
         MissingDependencyError: it is not installed.
     """
-    libraries = LIBRARIES if source == "all" else (source,)
-    return [f"{name}:{model}" for name in libraries for model in library(name).list_names()]
+    if source == "darts":
+        return [f"darts:{name}" for name in darts.names()]
+    if source == "all":
+        return [name for each in (*LIBRARIES, "darts") for name in identifiers_of(each)]
+    return [f"{source}:{name}" for name in library(source).list_names()]
 
 
 def journal_path(directory: Path) -> Path:
