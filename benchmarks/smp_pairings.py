@@ -11,7 +11,8 @@ that data/sources/smp.toml names. One line per trial is appended to the sweep; r
 where it stopped.
 
 ``--write`` turns a sweep into data/sources/smp_pairings.toml. A pairing that was traced is in it if
-that worked; one that was not, if the library accepts the encoder at the decoder's stride.
+that worked; one that was not, if the library accepts the encoder at the decoder's stride and unet,
+where it was tried, works over it.
 """
 
 from __future__ import annotations
@@ -141,8 +142,9 @@ def measure(decoder: str, encoder: str) -> dict[str, Any]:
 def write(rows: list[dict[str, Any]]) -> None:
     """Encoders with the same decoders stand together, so that the file is short and readable."""
     fitting: dict[str, set[str]] = collections.defaultdict(set)
+    failed = {row["name"] for row in rows if "name" in row and "error" in row}
     for row in rows:
-        if "encoder" in row:
+        if "encoder" in row and f"unet-{row['encoder']}" not in failed:
             fitting[row["encoder"]] = {
                 d for d in ORDER if d != "dpt" and STRIDES.get(d, 32) in row["strides"]
             }
