@@ -8,7 +8,7 @@ runs without gradients stay visible.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
@@ -89,6 +89,12 @@ _SHORTCUTS: dict[str, Callable[[Any], tuple[str, ...]]] = {
         ("relu", "gelu", "silu", "mish", "hardswish", "hardsigmoid"), lambda func: ("input",)
     ),
 }
+
+# Interpolations that PyTorch works out on meta by doing them, in Python: (input, output_size,
+# align_corners, scale_factors).
+_INTERPOLATIONS = frozenset(
+    {"upsample_linear1d", "upsample_bilinear2d", "upsample_bicubic2d", "upsample_trilinear3d"}
+)
 
 
 def mark_data(tensor: torch.Tensor) -> torch.Tensor:
@@ -209,11 +215,13 @@ class CaptureMode(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         if name == "scaled_dot_product_attention":
             return self._attention(*args, **kwargs)
-        if name == "multi_head_attention_forward":
+        if name in ("multi_head_attention_forward", "interpolate"):
             with self:
                 return _without_override(func)(*args, **kwargs)
         if name in _SHORTCUTS and self.record is None:
             return self._shortcut(name, func, args, kwargs)
+        if name in _INTERPOLATIONS and self.record is None and args[0].requires_grad:
+            return self._resize(*args, **kwargs)
         if name in _RECURRENT and len(args) >= 7:
             return self._recurrent(_RECURRENT[name], func, args, kwargs)
         if self.record is None:
@@ -292,6 +300,17 @@ class CaptureMode(TorchFunctionMode):
                 return func(*args, **kwargs)  # raises the error that its user knows
             shape = (*shape[:-1], weight.shape[0])
         return _apply(name, fields, [shape], data, weight, bias)[0]
+
+    def _resize(
+        self,
+        data: torch.Tensor,
+        output_size: Sequence[int] | None,
+        align_corners: bool,
+        scale_factors: Sequence[float] | None = None,
+    ) -> torch.Tensor:
+        old = data.shape[2:]
+        new = output_size or [int(n * s) for n, s in zip(old, scale_factors or (), strict=True)]
+        return self._opaque("resize", [(*data.shape[:2], *new)], [data], 0)[0]
 
     def _attention(
         self,
