@@ -1,4 +1,8 @@
-"""Released sizes are the releases: parameter counts as published, or as the name says."""
+"""Released sizes have the parameter counts that are known of them, or that the name says.
+
+The table's counts were written down from memory before they were compared; an exact agreement of
+eight digits is what makes them evidence.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,7 @@ def parameters(name: str) -> int:
 
 
 def published() -> dict[str, int]:
-    """Parameter counts that model cards and the files of weights state, by name in transformers."""
+    """Parameter counts of released models, by name in transformers."""
     with TABLE.open(encoding="utf-8") as file:
         return {row["name"]: int(row["params"]) for row in csv.DictReader(file)}
 
@@ -37,7 +41,7 @@ def stated(name: str) -> float:
 
 
 @pytest.mark.skipif(find_spec("transformers") is None, reason="needs transformers")
-@pytest.mark.parametrize("name", [n for n, params in published().items() if params < FEW][::2])
+@pytest.mark.parametrize("name", [n for n, params in published().items() if params < FEW][::6])
 def test_the_count_is_the_published_one(name: str) -> None:
     assert parameters(f"transformers:{name}") == published()[name]
 
