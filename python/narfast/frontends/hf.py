@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from narfast.errors import CorruptFileError, NarfastError, TraceError, UnsupportedSourceError
+from narfast.families import classify
 from narfast.frontends._sources import import_library
 from narfast.graph import ArchGraph
 
@@ -49,15 +50,9 @@ def load_hf(where: str) -> ArchGraph:
         try:
             config = _config(fields, entry.model_type)
             module, inputs = network(model, config, attention=attention)
-            return trace(
-                module,
-                inputs,
-                name=name,
-                source="hf",
-                family=entry.model_type,
-                task=entry.task,
-                copy=False,
-            )
+            graph = trace(module, inputs, name=name, source="hf", task=entry.task, copy=False)
+            family = classify("hf", entry.model_type, name).family
+            return graph.with_meta(group=entry.model_type, family=family)
         except NarfastError as error:
             reasons.append(str(error))
         except Exception as error:  # what a model's constructor may raise has no limit
