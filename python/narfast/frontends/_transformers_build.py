@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import logging
 import os
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,10 +16,10 @@ from torch import nn
 from narfast.errors import UnsupportedSourceError
 from narfast.frontends._sources import build_without_weights, import_library
 from narfast.frontends._torchvision_compat import import_torchvision
-from narfast.frontends._transformers_inputs import example_inputs
+from narfast.frontends._transformers_inputs import entry_point, example_inputs
 from narfast.frontends._transformers_names import Entry, missing_defaults
 
-__all__ = ["Network", "config_parts", "default_config", "model_class", "network"]
+__all__ = ["Network", "config_parts", "default_config", "model_class", "narrow_config", "network"]
 
 _NO_CHECKS = "TRANSFORMERS_DISABLE_TORCH_CHECK"
 
@@ -39,11 +40,12 @@ class Network(nn.Module):
         encoded: list[Any] = []
         encoder = getattr(self.model, "encoder", None)
         hook = None
-        if hasattr(self.model, "quantizer") and isinstance(encoder, nn.Module):
+        coded = hasattr(self.model, "quantizer") or entry_point(self.model) is not self.model
+        if coded and isinstance(encoder, nn.Module):
             hook = encoder.register_forward_hook(lambda *call: encoded.append(call[-1]))
         try:
             with _quiet(), _environment(_NO_CHECKS, "1"):
-                return self.model(**inputs), encoded
+                return entry_point(self.model)(**inputs), encoded
         finally:
             if hook is not None:
                 hook.remove()
@@ -121,6 +123,32 @@ def default_config(entry: Entry) -> Any:
         return CONFIG_MAPPING[entry.model_type](**{**missing, **entry.changes})
 
 
+# Fields that are widths of a network: dividing them all keeps its depth and its ratios.
+_WIDTHS = re.compile(
+    r"(.*_)?(hidden_sizes?|intermediate_size|d_model|d_ff|d_kv|ffn_dim|head_dim|inner_dim"
+    r"|embed_dim|hidden_dim|intermediate_dim|lora_rank|projection_dim|output_dim|n_embd|n_inner)"
+)
+
+
+def narrow_config(config: Any, factor: int) -> Any:
+    """A configuration whose widths are divided where they can be; changed in place."""
+
+    def divided(value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            return type(value)(divided(v) for v in value)
+        whole = isinstance(value, int) and value % factor == 0 and value >= 8 * factor
+        return value // factor if whole else value
+
+    for part in config_parts(config):
+        for name, value in list(vars(part).items()):
+            if _WIDTHS.fullmatch(name):
+                setattr(part, name, divided(value))
+        rope = getattr(part, "rope_parameters", None)
+        if isinstance(rope, dict) and rope.get("mrope_section"):  # parts of half a head
+            rope["mrope_section"] = [max(1, size // factor) for size in rope["mrope_section"]]
+    return config
+
+
 def suitable_config(model: Any, config: Any) -> Any:
     """The configuration for a class: the text part of a larger one for a language model alone."""
     wanted = model.config_class
@@ -138,6 +166,7 @@ def network(
     *,
     attention: str | None = None,
     experts: str = "batched_mm",
+    text_only: bool = False,
 ) -> tuple[nn.Module, dict[str, Any]]:
     """Builds a model without weights, with example inputs.
 
@@ -147,13 +176,13 @@ def network(
         attention: Implementation of attention; by default what transformers picks.
         experts: Implementation of mixtures of experts. ``batched_mm`` is one path through one
             expert, whichever the router picks.
+        text_only: Leave images and sounds out of the inputs.
     """
     for part in config_parts(config):
         if getattr(part, "use_cache", None):
             part.use_cache = False
     if attention is not None:
         config._attn_implementation = attention
-    config._experts_implementation = experts
 
     def build() -> nn.Module:
         from transformers.initialization import no_init_weights
@@ -167,4 +196,8 @@ def network(
     config = suitable_config(model, config)
     with _quiet():
         module = build_without_weights(build)
-        return Network(module), example_inputs(module)
+        for part in module.modules():  # some copy their configuration, or a default is put back
+            own: Any = getattr(part, "config", None)
+            if hasattr(own, "_experts_implementation"):
+                own._experts_implementation = experts
+        return Network(module), example_inputs(module, text_only=text_only)

@@ -14,7 +14,15 @@ from typing import Any
 import torch
 from torch import nn
 
-__all__ = ["Sizes", "example_inputs"]
+from narfast.frontends._transformers_special import (
+    IMAGE_SIDES,
+    ROWS_END,
+    SPECIAL,
+    TEXT_ONLY,
+    hidden_names,
+)
+
+__all__ = ["Sizes", "entry_point", "example_inputs"]
 
 TEXT = 16  # tokens of a text
 TARGET = 8  # tokens of a decoder's text
@@ -24,6 +32,7 @@ _BINS = (
     "input_dim",
     "num_mel_bins",
     "input_feat_per_channel",
+    "input_feat_size",
     "n_mels",
     "feature_size",
     "mel_bins",
@@ -108,10 +117,10 @@ class Builder:
     def __init__(self, module: nn.Module, config: Any, names: dict[str, bool]) -> None:
         self.module = module
         self.config = config
-        self.names = names
+        self.names = {n: r for n, r in names.items() if n not in hidden_names(config)}
         self.kind = type(module).__name__
         self.model_type: str = config.model_type
-        self.sizes = Sizes(config)
+        self.sizes = Sizes(getattr(config, "vlm_config", config))
         getter = getattr(config, "get_text_config", None)
         self.text = Sizes(getter() if getter is not None else config)
         self.vision = self.sizes.part("vision", "image", "backbone", "vit", "encoder")
@@ -162,6 +171,9 @@ class Builder:
         counts: dict[str, int] = {}
         if "image_grid_thw" in self.names:
             counts["image"] = self.grid_places() // self.merge() ** 2
+            if self.model_type in ROWS_END:
+                rows = self.grid()[1] // self.merge()
+                counts["image"] += rows + ROWS_END[self.model_type]
         elif {"pixel_values", "image_embeds"} & self.names.keys() and self.token("image"):
             counts["image"] = 4
         if {"input_features", "input_values", "audio_values"} & self.names.keys():
@@ -174,7 +186,15 @@ class Builder:
         return self.vision.integer("num_channels", "in_channels", "in_chans", default=3)
 
     def image_size(self) -> tuple[int, int]:
-        return _pair(self.vision.get("image_size", "img_size", "input_size"), 224)
+        side = IMAGE_SIDES.get(self.model_type)
+        if side is not None:
+            return side, side
+        height, width = _pair(self.vision.get("image_size", "img_size", "input_size"), 224)
+        shuffled = self.sizes.integer("scale_factor", "pixel_shuffle_factor", default=1)
+        if self.model_type in _SEVERAL_IMAGES and shuffled > 1:  # squares of patches become one
+            unit = shuffled * self.vision.integer("patch_size", default=16)
+            height, width = height // unit * unit, width // unit * unit
+        return height, width
 
     def pixel_values(self) -> torch.Tensor:
         if "image_grid_thw" in self.names or "grid_thw" in self.names:
@@ -187,8 +207,6 @@ class Builder:
             size = (size[0] // 2, size[1])
         if self.model_type == "mllama":  # tiles of an image
             return self.floats(1, 1, 4, self.channels(), *size)
-        if self.model_type == "depth_pro":
-            size = (1536, 1536)
         views = _views(self, size)
         if views is not None:
             return self.floats(1, views, self.channels(), *size)
@@ -205,7 +223,7 @@ class Builder:
 
     def patches(self) -> torch.Tensor:
         patch = self.vision.integer("patch_size", default=14)
-        frames = self.vision.integer("temporal_patch_size", default=1)
+        frames = self.vision.integer("temporal_patch_size", "patch_temporal", default=1)
         return self.floats(self.grid_places(), self.channels() * frames * patch * patch)
 
     def pixel_values_videos(self) -> torch.Tensor:
@@ -257,6 +275,9 @@ class Builder:
             value = maker(self)
             if value is not None:
                 inputs[name] = value
+        adjust = SPECIAL.get(self.model_type)
+        if adjust is not None:
+            adjust(self, inputs)
         return inputs
 
 
@@ -264,12 +285,12 @@ class Builder:
 _SEVERAL_IMAGES = frozenset(
     [
         "colmodernvbert",
-        "granite_docling",
         "idefics",
         "idefics2",
         "idefics3",
         "modernvbert",
         "smolvlm",
+        "ultravbert",
     ]
 )
 _VIDEOS = frozenset({"timesformer", "videomae", "vivit"})  # under the name pixel_values
@@ -341,12 +362,14 @@ def _sound_mask(b: Builder) -> torch.Tensor | None:
     if "input_features" not in b.names:
         return None
     shape = b.input_features().shape
-    frames = max(shape[1:]) if len(shape) == 3 else shape[0]
+    bins = b.audio.integer(*_BINS, default=80)
+    frames = shape[1] if shape[-1] == bins else shape[-1]
     return torch.ones(1, frames, dtype=torch.int64)
 
 
 def _image_sizes(b: Builder) -> torch.Tensor | None:
     wanted = b.sizes.get("image_grid_pinpoints") or b.vision.config.model_type == "pixtral"
+    wanted = wanted or b.names["image_sizes"]
     return torch.tensor([list(b.image_size())]) if wanted and "pixel_values" in b.names else None
 
 
@@ -427,6 +450,7 @@ _REQUIRED: dict[str, _Maker] = {
         else b.floats(1, TEXT, b.sizes.integer("input_dim", "hidden_size", default=64))
     ),
     "qformer_input_ids": lambda b: b.ids(),
+    "mask": lambda b: torch.ones(1, 128, dtype=torch.bool),
     "query_embeds": lambda b: b.floats(1, 32, b.sizes.integer("hidden_size", default=768)),
     "prompt_pixel_values": Builder.pixel_values,
     "prompt_masks": Builder.pixel_values,
@@ -440,19 +464,40 @@ _REQUIRED: dict[str, _Maker] = {
 }
 
 
+def entry_point(module: nn.Module) -> Any:
+    """What is called: ``encode`` where a model, such as an image tokenizer, has no forward."""
+    if type(module).forward is nn.Module.forward and hasattr(module, "encode"):
+        return module.encode
+    return module
+
+
 def signature(module: nn.Module) -> dict[str, bool]:
     """Parameters of forward, and whether each must be given."""
+    called = entry_point(module)
     return {
         p.name: p.default is p.empty
-        for p in inspect.signature(module.forward).parameters.values()
+        for p in inspect.signature(getattr(called, "forward", called)).parameters.values()
         if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
     }
 
 
-def example_inputs(module: nn.Module) -> dict[str, Any]:
+def example_inputs(module: nn.Module, *, text_only: bool = False) -> dict[str, Any]:
     """Keyword arguments with which the model can be called.
 
     Integers have values, everything else is on the meta device.
+
+    Args:
+        module: The model.
+        text_only: Leave images and sounds out, which a model of text and more may do without.
+
+    Raises:
+        ValueError: `text_only`, and the model takes no text, or nothing else.
     """
     config: Any = module.config
-    return Builder(module, config, signature(module)).make()
+    names = signature(module)
+    if text_only:
+        kept = {name: required for name, required in names.items() if name not in TEXT_ONLY}
+        if "input_ids" not in names or len(kept) == len(names):
+            raise ValueError("there is nothing but text, or no text")
+        names = kept
+    return Builder(module, config, names).make()

@@ -78,6 +78,21 @@ _TASKS = {
     "": "feature-extraction",
     "PRETRAINING": "pretraining",
 }
+# No networks of their own: without forward, where only generate() calls the networks inside, or
+# called with a session of frames and prompts. The networks in them have names.
+_DRIVERS = frozenset(
+    [
+        "BarkModel",
+        "EdgeTamVideoModel",
+        "Qwen2_5OmniForConditionalGeneration",
+        "Sam2VideoModel",
+        "Sam3TrackerVideoModel",
+        "Sam3VideoModel",
+    ]
+)
+# Built with packages that the extra does not install: natten, torchaudio, detectron2. timm_backbone
+# has no network until a model of timm is named, and those are names of the source timm.
+_NEEDING_MORE = frozenset({"dinat", "higgs_audio_v2_tokenizer", "layoutlmv2", "timm_backbone"})
 _DATA = files("narfast.data.sources")
 
 
@@ -157,6 +172,8 @@ def _unmapped() -> dict[str, dict[str, str]]:
 def classes_of(model_type: str) -> dict[str, str]:
     """Tasks of a model type's classes, the base model first where there is one."""
     found: dict[str, str] = {}
+    if model_type in _NEEDING_MORE:
+        return found
     order = {kind: rank for rank, kind in enumerate(_TASKS)}
     ranks: dict[str, int] = {}
     for kind, table in _tables().items():
@@ -167,6 +184,8 @@ def classes_of(model_type: str) -> dict[str, str]:
                 found[name] = _TASKS[kind]
     for name, task in _unmapped().get(model_type, {}).items():
         found.setdefault(name, task)
+    for name in _DRIVERS & found.keys():
+        del found[name]
     return found
 
 

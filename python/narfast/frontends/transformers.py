@@ -14,10 +14,17 @@ from typing import Any
 from torch import nn
 
 from narfast.frontends._sources import Fallback, check_name
-from narfast.frontends._transformers_build import default_config, model_class, network
+from narfast.frontends._transformers_build import (
+    default_config,
+    model_class,
+    narrow_config,
+    network,
+)
 from narfast.frontends._transformers_names import Entry, classes_of, entries, model_types
 
 __all__ = ["build", "fallbacks", "labels", "list_names"]
+
+_NARROWER = 8  # what widths are divided by where a network must be run
 
 
 def list_names() -> list[str]:
@@ -55,10 +62,24 @@ def labels(name: str) -> tuple[str, str]:
 
 
 def fallbacks(name: str) -> Iterable[Fallback]:
-    """Attention and experts written out, then a narrow copy of the network that is run."""
+    """Other ways to build a model.
+
+    With attention and experts written out; a narrow copy of the network, which is small enough to
+    be run where data decide what is computed; and the network called with its text alone.
+    """
     entry = _entry(name)
     yield "eager", partial(_eager, entry)
+    yield "small", partial(_small, entry)
+    yield "text", partial(_text, entry)
 
 
 def _eager(entry: Entry) -> tuple[nn.Module, dict[str, Any]]:
     return network(model_class(entry), default_config(entry), attention="eager", experts="eager")
+
+
+def _small(entry: Entry) -> tuple[nn.Module, dict[str, Any]]:
+    return network(model_class(entry), narrow_config(default_config(entry), _NARROWER))
+
+
+def _text(entry: Entry) -> tuple[nn.Module, dict[str, Any]]:
+    return network(model_class(entry), default_config(entry), text_only=True)
