@@ -2,7 +2,8 @@
 
 ``bert`` is the base model of a model type, ``BertForMaskedLM`` a class with its default
 configuration, ``bert-large-uncased`` the base model of a released size, and
-``bert-large-uncased/BertForMaskedLM`` a class in that size.
+``bert-large-uncased/BertForMaskedLM`` a class in that size. Every class can be loaded in every size;
+listed are those that checkpoints are released for, not those that each user trains a head of.
 """
 
 from __future__ import annotations
@@ -27,9 +28,29 @@ __all__ = ["build", "fallbacks", "labels", "list_names"]
 _NARROWER = 8  # what widths are divided by where a network must be run
 
 
+_TRAINED_BY_USERS = frozenset(
+    [
+        "text-classification",
+        "token-classification",
+        "question-answering",
+        "multiple-choice",
+        "next-sentence-prediction",
+        "pretraining",
+        "feature-extraction",
+        "image-feature-extraction",
+        "masked-image-modeling",
+    ]
+)
+"""Tasks of classes that are not listed in released sizes."""
+
+
 def list_names() -> list[str]:
-    """Every model type, class and released size of the installed transformers."""
-    return sorted(entries())
+    """Every model type, every class, every released size, and its classes as released."""
+    return sorted(
+        name
+        for name, entry in entries().items()
+        if "/" not in name or entry.task not in _TRAINED_BY_USERS
+    )
 
 
 def _entry(name: str) -> Entry:
