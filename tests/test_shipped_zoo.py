@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 import narfast
+from narfast import frontends
+from narfast.coarse_class import COARSE_CLASSES
 from narfast.graph import canonicalize, structural_hash
 from narfast.zoo import DEFAULT_ZOO, Zoo
 
@@ -23,11 +25,26 @@ def zoo():
 
 def test_it_is_whole_and_small(zoo):
     assert zoo.verify() == []
-    assert sum(path.stat().st_size for path in DEFAULT_ZOO.iterdir()) < 8e6
+    assert sum(path.stat().st_size for path in DEFAULT_ZOO.iterdir()) < 25e6
     info = zoo.info()
-    assert info["distinct"] == len(zoo) > 1000
-    assert info["by_source"]["timm"] > 1300
+    assert info["distinct"] == len(zoo) >= 8_000
+    assert info["names"] == len(zoo.records) >= 12_517
+    assert len(info["by_family"]) >= 300
+    assert len(info["by_source"]) >= 8
+    assert max(info["distinct_by_source"].values()) <= 0.6 * len(zoo)
+    assert info["by_source"]["timm"] >= 0.99 * len(frontends.library("timm").list_names())
     assert info["by_source"]["torchvision"] >= 118
+
+
+def test_every_network_has_labels(zoo):
+    assert all(record.family and record.task and record.coarse_class for record in zoo.records)
+    assert {record.coarse_class for record in zoo.records} <= set(COARSE_CLASSES)
+
+
+@pytest.mark.parametrize("source", ["timm", "torchvision", "transformers", "smp", "monai"])
+def test_every_name_is_one_that_its_library_offers(zoo, source):
+    listed = set(frontends.library(source).list_names())
+    assert {record.name for record in zoo.records if record.source == source} <= listed
 
 
 def test_every_graph_is_in_todays_canonical_form(zoo):
@@ -59,6 +76,17 @@ def test_names_of_one_structure_are_together(zoo):
         "timm:coatnet_nano_rw_224",
         "torchvision:mobilenet_v3_small",
         "torchvision:squeezenet1_0",
+        "timm:convnext_tiny.fb_in22k",
+        "transformers:bert",
+        "transformers:t5-small",
+        "diffusers:AutoencoderKL",
+        "open_clip:ViT-B-32",
+        "smp:unet-resnet18",
+        "smp:fpn-tu-convnext_atto",
+        "monai:UNETR-3d",
+        "vit_pytorch:xcit.XCiT",
+        "torch_geometric:GCN-2_layers",
+        "darts:DARTS_V2",
     ],
 )
 def test_it_is_what_the_frontends_read_today(zoo, name):
