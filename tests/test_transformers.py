@@ -73,7 +73,9 @@ def test_masks_and_positions_are_no_operators() -> None:
 def test_names() -> None:
     names = library("transformers").list_names()
     assert names == sorted(set(names))
-    assert {"bert", "BertForMaskedLM", "t5-efficient-tiny", "t5-11b/T5EncoderModel"} <= set(names)
+    assert {"bert", "BertForMaskedLM", "t5-efficient-tiny", "opt-125m/OPTForCausalLM"} <= set(names)
+    assert "t5-11b/T5EncoderModel" not in names  # loaded all the same
+    assert library("transformers").labels("t5-11b/T5EncoderModel")[0] == "t5"
     assert "BertModel" not in names  # it is `bert`
     assert all(entry.source for entry in entries().values() if entry.changes)
 
