@@ -2,8 +2,8 @@
 
 ``bert`` is the base model of a model type, ``BertForMaskedLM`` a class with its default
 configuration, ``bert-large-uncased`` the base model of a released size, and
-``bert-large-uncased/BertForMaskedLM`` a class in that size. Every class can be loaded in every size;
-listed are those that checkpoints are released for, not those that each user trains a head of.
+``bert-large-uncased/BertForMaskedLM`` a class in that size. Every class can be loaded in every
+size; listed are those that checkpoints are released for, not those that users train heads of.
 """
 
 from __future__ import annotations
