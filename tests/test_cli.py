@@ -489,7 +489,8 @@ def test_an_unwritable_zoo(zoo_path):
 def test_ctrl_c_of_a_process(tmp_path):
     script = tmp_path / "wait.py"
     script.write_text(
-        "import time, narfast\n"
+        "import signal, time, narfast\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # jobs may ignore it
         "from narfast import cli\n"
         "def load(source):\n"
         "    print('ready', flush=True)\n"

@@ -110,11 +110,13 @@ def test_known_values_meet_shapes() -> None:
         assert torch.arange(3, device="meta").tolist() == [0, 1, 2]
         embedded = torch.nn.functional.embedding(tokens, weights)
         picked = embedded[tokens > 1]
-        unknown = embedded[torch.empty(1, 3, dtype=torch.bool, device="meta")]
+        unknown = embedded[embedded[..., 0] > 0]
+        unset = torch.empty(1000, dtype=torch.int64, device="meta")
         fetched = embedded.to("cpu")
     assert embedded.is_meta
     assert fetched.is_meta
     assert picked.shape == (2, 4)
     assert unknown.shape == (3, 4)  # nothing is known to be left out
+    assert not unset.any()  # never what happens to lie in memory
     assert keeps_value(tokens)
     assert not keeps_value(weights)

@@ -21,6 +21,7 @@ _FACTORIES = frozenset(
     ["arange", "zeros", "ones", "full", "tensor", "as_tensor", "empty", "eye", "tril", "randint"]
 )
 _LIKE = frozenset({"new_zeros", "new_ones", "new_full", "new_tensor", "new_empty"})
+_UNSET = frozenset({"empty", "new_empty"})
 _MOVES = frozenset({"to", "type_as"})
 _INDEXING = frozenset({"__getitem__", "__setitem__"})
 _INTEGERS = frozenset({torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool})
@@ -86,7 +87,10 @@ class KnownValues(TorchFunctionMode):
             index = name in _INDEXING
             args = tuple(_to_meta(a, index) for a in args)
             kwargs = {k: _to_meta(v, index) for k, v in kwargs.items()}
-        return func(*args, **kwargs)
+        out = func(*args, **kwargs)
+        if name in _UNSET and keeps_value(out):
+            out.zero_()  # what happens to lie in memory must not steer a network
+        return out
 
 
 def _makes_values(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
