@@ -10,6 +10,7 @@ import difflib
 import importlib
 import warnings
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -20,6 +21,7 @@ from torch.overrides import TorchFunctionMode
 from narfast.errors import MissingDependencyError, UnsupportedSourceError
 
 __all__ = [
+    "SOURCE_DATA",
     "Fallback",
     "ModelSource",
     "build_without_weights",
@@ -44,6 +46,9 @@ class ModelSource(Protocol):
         Groups are mapped into one vocabulary of families by `narfast.families`.
         """
 
+
+SOURCE_DATA = Path(__file__).parents[1] / "data" / "sources"
+"""Where files lie that say what is known of a library's models."""
 
 Fallback = tuple[str, Callable[[], tuple[nn.Module, Any]]]
 """(what is different, such as ``eager`` or ``small``; builds module and example inputs)"""

@@ -16,10 +16,10 @@ from torch import nn
 from narfast.errors import UnsupportedSourceError
 from narfast.frontends._sources import build_without_weights, import_library
 from narfast.frontends._torchvision_compat import import_torchvision
-from narfast.frontends._transformers_inputs import entry_point, example_inputs
+from narfast.frontends._transformers_inputs import config_parts, entry_point, example_inputs
 from narfast.frontends._transformers_names import Entry, missing_defaults
 
-__all__ = ["Network", "config_parts", "default_config", "model_class", "narrow_config", "network"]
+__all__ = ["Network", "default_config", "model_class", "narrow_config", "network"]
 
 _NO_CHECKS = "TRANSFORMERS_DISABLE_TORCH_CHECK"
 
@@ -74,14 +74,6 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(before)
-
-
-def config_parts(config: Any) -> Iterator[Any]:
-    """A configuration and every configuration inside it."""
-    yield config
-    for value in list(vars(config).values()):
-        if hasattr(value, "model_type") and value is not config:
-            yield from config_parts(value)
 
 
 def model_class(entry: Entry) -> Any:

@@ -22,7 +22,7 @@ from narfast.frontends._transformers_special import (
     hidden_names,
 )
 
-__all__ = ["Sizes", "entry_point", "example_inputs"]
+__all__ = ["Sizes", "config_parts", "entry_point", "example_inputs"]
 
 TEXT = 16  # tokens of a text
 TARGET = 8  # tokens of a decoder's text
@@ -87,17 +87,18 @@ def _pair(value: Any, default: int) -> tuple[int, int]:
     return default, default
 
 
-def _all_parts(config: Any) -> Iterator[Any]:
+def config_parts(config: Any) -> Iterator[Any]:
+    """A configuration and every configuration inside it."""
     yield config
     for value in list(vars(config).values()):
         if hasattr(value, "model_type") and value is not config:
-            yield from _all_parts(value)
+            yield from config_parts(value)
 
 
 def special_ids(config: Any) -> set[int]:
     """Token ids with a meaning of their own."""
     found: set[int] = set()
-    for part in _all_parts(config):
+    for part in config_parts(config):
         for name, value in vars(part).items():
             if name.endswith(("_token_id", "_token_index", "_token_ids", "_id")):
                 values = value if isinstance(value, (list, tuple)) else (value,)

@@ -11,11 +11,10 @@ import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from narfast.errors import MissingDependencyError
-from narfast.frontends._sources import import_library
+from narfast.frontends._sources import SOURCE_DATA, import_library
 
 __all__ = ["Entry", "classes_of", "entries", "missing_defaults", "model_types", "task_of"]
 
@@ -93,7 +92,6 @@ _DRIVERS = frozenset(
 # Built with packages that the extra does not install: natten, torchaudio, detectron2. timm_backbone
 # has no network until a model of timm is named, and those are names of the source timm.
 _NEEDING_MORE = frozenset({"dinat", "higgs_audio_v2_tokenizer", "layoutlmv2", "timm_backbone"})
-_DATA = files("narfast.data.sources")
 
 
 @dataclass(frozen=True)
@@ -161,7 +159,7 @@ def _unmapped() -> dict[str, dict[str, str]]:
 
     exported = transformers._class_to_module
     found: dict[str, dict[str, str]] = {}
-    with (_DATA / "transformers_classes.csv").open(encoding="utf-8") as file:
+    with (SOURCE_DATA / "transformers_classes.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
             if row["model_type"] in model_types() and row["class"] in exported:
                 found.setdefault(row["model_type"], {})[row["class"]] = row["task"]
@@ -201,20 +199,19 @@ def _own_class(model_type: str, name: str) -> bool:
 
 def _sizes() -> Iterable[tuple[str, str, dict[str, Any], str]]:
     """(name, model type, changes, source) of the released sizes."""
-    for path in sorted(_DATA.iterdir(), key=lambda p: p.name):
-        if path.name.startswith("transformers_sizes") and path.name.endswith(".toml"):
-            for group in tomllib.loads(path.read_text(encoding="utf-8"))["group"]:
-                shared = group.get("shared", {})
-                for name, changes in group["sizes"].items():
-                    given = {**shared, **changes}
-                    changed = {k: None if v == "null" else v for k, v in given.items()}
-                    yield name, group["type"], changed, group["source"]
+    table = tomllib.loads((SOURCE_DATA / "transformers_sizes.toml").read_text(encoding="utf-8"))
+    for group in table["group"]:
+        shared = group.get("shared", {})
+        for name, changes in group["sizes"].items():
+            given = {**shared, **changes}
+            changed = {k: None if v == "null" else v for k, v in given.items()}
+            yield name, group["type"], changed, group["source"]
 
 
 @cache
 def missing_defaults() -> dict[str, dict[str, Any]]:
     """Fields by model type for which a usable default is missing."""
-    return tomllib.loads((_DATA / "transformers_defaults.toml").read_text(encoding="utf-8"))
+    return tomllib.loads((SOURCE_DATA / "transformers_defaults.toml").read_text(encoding="utf-8"))
 
 
 @cache

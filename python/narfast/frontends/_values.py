@@ -22,7 +22,7 @@ _FACTORIES = frozenset(
 )
 _LIKE = frozenset({"new_zeros", "new_ones", "new_full", "new_tensor", "new_empty"})
 _UNSET = frozenset({"empty", "new_empty"})
-_MOVES = frozenset({"to", "type_as"})
+_MOVES = frozenset({"to", "type_as", "cpu"})
 _INDEXING = frozenset({"__getitem__", "__setitem__"})
 _INTEGERS = frozenset({torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool})
 _LARGEST = 1 << 22  # elements; integers of more are not what steers a network
@@ -67,14 +67,15 @@ class KnownValues(TorchFunctionMode):
                 kwargs = {**kwargs, "device": "cpu"}
         elif name in _LIKE and kwargs.get("dtype") in _INTEGERS and args[0].is_meta:
             kwargs = {**kwargs, "device": "cpu"}
-        elif name in _MOVES and args[0].device.type == "cpu" and args[0].numel() <= _LARGEST:
-            dtype = _retyped(name, args, kwargs)
-            if dtype is not None:
-                return args[0] if dtype is args[0].dtype else args[0].to(dtype)
-        elif name in ("to", "cpu") and args[0].is_meta:
-            dtype = _fetched(args, kwargs)
-            if dtype is not None:  # there is nothing to fetch
-                return args[0] if dtype is args[0].dtype else args[0].to(dtype)
+        elif name in _MOVES:
+            dtype, device = _move(args, kwargs)
+            if name == "cpu":
+                device = "cpu"
+            moved = args[0]
+            # What is known stays where it is known; of what is not there is nothing to fetch.
+            stays = moved.device.type == "cpu" and device == "meta" and moved.numel() <= _LARGEST
+            if stays or (moved.is_meta and device == "cpu"):
+                return moved if dtype is moved.dtype else moved.to(dtype)
         elif name == "nonzero" and args[0].is_meta:
             return torch.nonzero(torch.ones(args[0].shape, dtype=torch.bool), **kwargs)
         elif name == "where" and len(args) == 1 and args[0].is_meta:
@@ -119,33 +120,18 @@ def _shape(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[int, ...]:
     return tuple(size[0]) if isinstance(size[0], (tuple, list)) else size
 
 
-def _retyped(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.dtype | None:
-    """The type that a move to meta asks for, None for any other move."""
+def _move(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[torch.dtype, str | None]:
+    """(type, kind of device) that a call of ``to``, ``cpu`` or ``type_as`` asks for."""
     given = (*args[1:], kwargs.get("device"), kwargs.get("dtype"), kwargs.get("other"))
-    dtype = args[0].dtype
-    to_meta = False
+    dtype, device = args[0].dtype, None
     for value in given:
         if isinstance(value, torch.Tensor):
-            dtype, to_meta = value.dtype, to_meta or value.is_meta
+            dtype, device = value.dtype, value.device.type
         elif isinstance(value, torch.dtype):
             dtype = value
         elif isinstance(value, (str, torch.device)):
-            to_meta = to_meta or _is_meta(value)
-    return dtype if to_meta else None
-
-
-def _fetched(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.dtype | None:
-    """The type that a move from meta to the CPU asks for, None for any other move."""
-    given = (*args[1:], kwargs.get("device"), kwargs.get("dtype"), kwargs.get("other"))
-    dtype, to_cpu = args[0].dtype, len(args) == 1 and not kwargs
-    for value in given:
-        if isinstance(value, torch.Tensor):
-            dtype, to_cpu = value.dtype, to_cpu or value.device.type == "cpu"
-        elif isinstance(value, torch.dtype):
-            dtype = value
-        elif isinstance(value, (str, torch.device)):
-            to_cpu = to_cpu or torch.device(value).type == "cpu"
-    return dtype if to_cpu else None
+            device = torch.device(value).type
+    return dtype, device
 
 
 def _all_true(index: Any) -> Any:

@@ -11,7 +11,6 @@ import importlib
 import tomllib
 from collections.abc import Iterator
 from functools import cache
-from importlib.resources import files
 from typing import Any
 from unittest import mock
 
@@ -20,6 +19,7 @@ from torch import nn
 
 from narfast.frontends import _diffusers_inputs, _diffusers_transformers
 from narfast.frontends._sources import (
+    SOURCE_DATA,
     Fallback,
     build_without_weights,
     check_name,
@@ -93,7 +93,7 @@ def _models() -> Any:
 @cache
 def _released() -> dict[str, dict[str, Any]]:
     """Released configurations by name."""
-    text = files("narfast").joinpath("data/sources/diffusers_configs.toml").read_text("utf-8")
+    text = (SOURCE_DATA / "diffusers_configs.toml").read_text("utf-8")
     entries: dict[str, dict[str, Any]] = tomllib.loads(text)
     return entries
 

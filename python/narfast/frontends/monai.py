@@ -9,18 +9,22 @@ import inspect
 import tomllib
 from functools import cache
 from operator import attrgetter
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from narfast.frontends._sources import build_without_weights, check_name, import_library
+from narfast.frontends._sources import (
+    SOURCE_DATA,
+    build_without_weights,
+    check_name,
+    import_library,
+)
 from narfast.frontends._torchvision_compat import import_torchvision
 
 __all__ = ["build", "labels", "list_names"]
 
-_TABLE = Path(__file__).parent.parent / "data" / "sources" / "monai.toml"
+_TABLE = SOURCE_DATA / "monai.toml"
 
 
 def _networks() -> Any:

@@ -11,19 +11,22 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch import nn
 
-from narfast.frontends._sources import build_without_weights, check_name, import_library
+from narfast.frontends._sources import (
+    SOURCE_DATA,
+    build_without_weights,
+    check_name,
+    import_library,
+)
 from narfast.frontends._torchvision_compat import import_torchvision
 
 __all__ = ["build", "build_pairing", "labels", "list_names", "pairings"]
 
-_DATA = Path(__file__).parent.parent / "data" / "sources"
 _TIMM = "tu-"  # how the library marks encoders that it takes from timm
 _SIZE = 256  # of the image, as in the library's examples; a multiple of every stride
 
@@ -35,7 +38,7 @@ def _smp() -> Any:
 
 @cache
 def _table(name: str) -> dict[str, Any]:
-    return tomllib.loads((_DATA / name).read_text(encoding="utf-8"))
+    return tomllib.loads((SOURCE_DATA / name).read_text(encoding="utf-8"))
 
 
 @cache

@@ -27,7 +27,6 @@ __all__ = ["build", "fallbacks", "labels", "list_names"]
 
 _NARROWER = 8  # what widths are divided by where a network must be run
 
-
 _TRAINED_BY_USERS = frozenset(
     [
         "text-classification",

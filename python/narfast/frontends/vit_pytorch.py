@@ -18,13 +18,17 @@ from __future__ import annotations
 import importlib
 import json
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import torch
 from torch import nn
 
-from narfast.frontends._sources import build_without_weights, check_name, import_library
+from narfast.frontends._sources import (
+    SOURCE_DATA,
+    build_without_weights,
+    check_name,
+    import_library,
+)
 from narfast.frontends._torchvision_compat import import_torchvision
 
 __all__ = ["build", "labels", "list_names"]
@@ -32,7 +36,7 @@ __all__ = ["build", "labels", "list_names"]
 
 @cache
 def _table() -> dict[str, dict[str, Any]]:
-    file = files("narfast") / "data" / "sources" / "vit_pytorch.json"
+    file = SOURCE_DATA / "vit_pytorch.json"
     table: dict[str, dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
     return table
 
