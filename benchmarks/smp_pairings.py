@@ -1,6 +1,7 @@
 """Finds out which decoders of segmentation_models_pytorch work over which encoders.
 
     python benchmarks/smp_pairings.py sweep.jsonl [--encoders] [--decoders NAME...] [--write]
+    python benchmarks/smp_pairings.py --zoo DIR
 
 Encoders are the library's own and every model of timm that it accepts: features at 1/2, 1/4, ... of
 the image, and at no less than 1/16 or 1/8 for decoders that ask for it. ``--encoders`` tries that
@@ -12,7 +13,7 @@ where it stopped.
 
 ``--write`` turns a sweep into data/sources/smp_pairings.toml. A pairing that was traced is in it if
 that worked; one that was not, if the library accepts the encoder at the decoder's stride and unet,
-where it was tried, works over it.
+where it was tried, works over it. ``--zoo`` takes out the pairings that a zoo lists as not read.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from narfast.frontends import smp as source
 from narfast.frontends import torch_module
 from narfast.frontends._sources import build_without_weights
 from narfast.graph import canonicalize
+from narfast.zoo import Zoo
 
 DATA = Path(narfast.__file__).parent / "data" / "sources"
 
@@ -155,6 +157,22 @@ def write(rows: list[dict[str, Any]]) -> None:
             works = "error" not in row
             (fitting[encoder].add if works else fitting[encoder].discard)(decoder)
             traced += works
+    save(fitting, f"{traced} of them traced, the others by their strides")
+
+
+def drop_failed(zoo: Zoo) -> None:
+    fitting: dict[str, set[str]] = collections.defaultdict(set)
+    for decoder, encoder in source.pairings():
+        fitting[encoder].add(decoder)
+    for failure in zoo.errors:
+        library, _, name = failure.id.partition(":")
+        decoder, _, encoder = name.partition("-")
+        if library == "smp":
+            fitting[encoder].discard(decoder)
+    save(fitting, "the listed ones traced, of the others some by their strides")
+
+
+def save(fitting: dict[str, set[str]], evidence: str) -> None:
     groups: dict[tuple[str, ...], list[str]] = collections.defaultdict(list)
     for encoder, names in fitting.items():
         if names:
@@ -163,7 +181,7 @@ def write(rows: list[dict[str, Any]]) -> None:
         f"# Pairings of segmentation_models_pytorch {version('segmentation_models_pytorch')} with "
         f"timm {version('timm')} that work:",
         f"# {sum(map(len, fitting.values()))} over {sum(map(len, groups.values()))} encoders, "
-        f"{traced} of them traced, the others by their strides.",
+        f"{evidence}.",
         "# Made by benchmarks/smp_pairings.py, which says how; do not edit.",
     ]
     for names, encoders in sorted(groups.items(), key=lambda g: (-len(g[1]), g[0])):
@@ -183,13 +201,19 @@ def write(rows: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("sweep", type=Path, help="JSON lines: one pairing each")
+    parser.add_argument("sweep", type=Path, nargs="?", help="JSON lines: one pairing each")
+    parser.add_argument("--zoo", help="take out what this zoo could not read, without a sweep")
     parser.add_argument("--encoders", action="store_true", help="try the models of timm alone")
     parser.add_argument("--decoders", nargs="*", default=ORDER, help="those to try, in this order")
     parser.add_argument("--write", action="store_true", help="write the data file from the sweep")
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
+    if options.zoo:
+        drop_failed(Zoo.open(options.zoo))
+        return
+    if options.sweep is None:
+        parser.error("name a sweep or a zoo")
     # A pairing that fits is traced on shapes alone; a run with real weights is never needed.
     torch_module._REAL_LIMIT = 0
     options.sweep.touch()

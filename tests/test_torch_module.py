@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from narfast.errors import TraceError, UnsupportedSourceError
 from narfast.frontends.torch_module import trace
-from narfast.graph import ArchGraph
+from narfast.graph import ArchGraph, canonicalize
 
 IMAGE = torch.zeros(1, 16, 32, 32)
 
@@ -276,6 +276,16 @@ def test_parts_without_gradients_stay_visible() -> None:
     graph = traced(frozen, IMAGE, w=torch.zeros(16, 1, 1))
     assert graph.op_names() == ["input", "mul", "relu", "tanh"]
     assert graph.meta.trace_kind == "autograd"
+
+
+def test_instance_norm_is_no_batch_norm_unless_its_statistics_are_stored() -> None:
+    def ops(norm: nn.Module) -> list[str]:
+        module = nn.Sequential(nn.Conv2d(3, 8, 3), norm, nn.Conv2d(8, 8, 3))
+        return canonicalize(trace(module, torch.zeros(1, 3, 16, 16))).op_names()
+
+    assert ops(nn.InstanceNorm2d(8)) == ["input", "conv", "instance_norm", "conv"]
+    assert ops(nn.InstanceNorm2d(8, affine=True)) == ["input", "conv", "instance_norm", "conv"]
+    assert ops(nn.InstanceNorm2d(8, track_running_stats=True)) == ops(nn.BatchNorm2d(8))
 
 
 def test_in_place_operators_are_like_the_others() -> None:

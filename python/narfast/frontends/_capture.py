@@ -79,14 +79,20 @@ _NORM = {
 }
 _LAYER_NORM = ("input", "normalized_shape", "weight", "bias")
 _GROUP_NORM = ("input", "num_groups", "weight", "bias")
+_INSTANCE_NORM = {
+    True: ("input", "weight", "bias", "running_mean", "running_var", "use_input_stats"),
+    False: ("input", "running_mean", "running_var", "weight", "bias", "use_input_stats"),
+}
 # Argument names by operator: the functions of torch and torch.nn.functional differ.
 _SHORTCUTS: dict[str, Callable[[Any], tuple[str, ...]]] = {
     "batch_norm": lambda func: _NORM[isinstance(func, BuiltinFunctionType)],
     "layer_norm": lambda func: _LAYER_NORM,
     "group_norm": lambda func: _GROUP_NORM,
+    "instance_norm": lambda func: _INSTANCE_NORM[isinstance(func, BuiltinFunctionType)],
     "linear": lambda func: ("input", "weight", "bias"),
     **dict.fromkeys(
-        ("relu", "gelu", "silu", "mish", "hardswish", "hardsigmoid"), lambda func: ("input",)
+        ("relu", "gelu", "silu", "mish", "hardswish", "hardsigmoid"),
+        lambda func: ("input", "inplace"),
     ),
 }
 
@@ -288,9 +294,9 @@ class CaptureMode(TorchFunctionMode):
         """One node for an operator whose shapes PyTorch would work out slowly, in Python."""
         named = {**dict(zip(_SHORTCUTS[name](func), args, strict=False)), **kwargs}
         data, weight, bias = named["input"], named.get("weight"), named.get("bias")
-        in_place = any(a is True for a in args[1:]) or kwargs.get("inplace", False)
-        if not isinstance(data, torch.Tensor) or not data.requires_grad or in_place:
-            return func(*args, **kwargs)
+        plain = named.get("inplace") is not True and named.get("use_input_stats", True)
+        if not isinstance(data, torch.Tensor) or not data.requires_grad or not plain:
+            return func(*args, **kwargs)  # an instance norm with stored statistics is a batch norm
         shape = tuple(data.shape)
         fields = {"input": shape}
         if weight is not None:

@@ -70,7 +70,8 @@ def read_networks(
         loader: ``module:function`` called with an identifier.
 
     Yields:
-        `pack_graph` values, or a `Failure` for a network that raised, hung or crashed.
+        `pack_graph` values with ``seconds`` (processor time; 0 for the first network of a process,
+        which imports the library too), or a `Failure` for a network that raised, hung or crashed.
     """
     context = multiprocessing.get_context("spawn")
     queue = deque(identifiers)
@@ -184,10 +185,14 @@ def _serve(pipe: Connection, loader: str) -> None:
             identifier = pipe.recv()
         except (EOFError, OSError, KeyboardInterrupt):
             return
+        first = load is None
         try:
-            if load is None:
+            if first:
                 load = getattr(importlib.import_module(module), name)
-            answer: _Answer = ("done", pack_graph(identifier, load(identifier)))
+            start = time.process_time()
+            packed = pack_graph(identifier, load(identifier))
+            packed["seconds"] = 0.0 if first else round(time.process_time() - start, 3)
+            answer: _Answer = ("done", packed)
         except KeyboardInterrupt:
             return
         except NarfastError as error:
