@@ -76,9 +76,31 @@ SWITCHES = {
     ),
     "drop_scalar_scale": (chain(("mul", SCALAR), ("relu", 0)), ["input", "relu"]),
     "fuse_affine": (chain(("mul", PARAM), ("add", PARAM)), ["input", "affine"]),
-    "fuse_roll": (
+    "fuse_parts": (
         net(("input", [], 0), ("split", [0], 0), ("concat", [1, 1], 0)),
         ["input", "roll"],
+    ),
+    "fuse_rotary": (
+        net(
+            ("input", [], 0),
+            ("split", [0], 0),
+            ("neg", [1], 0),
+            ("concat", [2, 1], 0),
+            ("mul", [0], PARAM),
+            ("mul", [3], PARAM),
+            ("add", [4, 5], 0),
+        ),
+        ["input", "rotary_embedding"],
+    ),
+    "fuse_projections": (
+        net(
+            ("input", [], 0),
+            ("linear", [0], 0),
+            ("linear", [0], 0),
+            ("linear", [0], 0),
+            ("attention", [1, 2, 3], 0),
+        ),
+        ["input", "linear", "attention"],
     ),
 }
 
@@ -96,16 +118,24 @@ def test_each_pass_can_be_switched_on_and_off_alone(name: str) -> None:
 
 
 def test_every_pass_has_a_switch_test() -> None:
-    only_attributes = {"drop_concat_ratio"}
+    only_attributes = {"drop_concat_ratio", "drop_end_ratios"}
     assert set(canonicalization_passes()) == set(SWITCHES) | only_attributes
 
 
 def test_drop_concat_ratio_changes_attributes_alone() -> None:
     ratio = operators.pack_attributes(kernel=3, in_channels=4, out_channels=8)
     nodes = [("input", [], 0), ("conv", [0], 3), ("concat", [0, 1], 0), ("conv", [2], ratio)]
-    graph = net(*nodes)  # type: ignore[arg-type]
-    assert canonicalize(graph).attr.tolist() == [0, 3, 0, 3]
-    assert canonicalize(graph, passes=without("drop_concat_ratio")).attr.tolist()[-1] == ratio
+    graph = net(*nodes, ("relu", [3], 0))  # type: ignore[arg-type]
+    assert canonicalize(graph).attr.tolist() == [0, 3, 0, 3, 0]
+    assert canonicalize(graph, passes=without("drop_concat_ratio")).attr.tolist()[-2] == ratio
+
+
+def test_drop_end_ratios_changes_attributes_alone() -> None:
+    ratio = operators.pack_attributes(in_channels=4, out_channels=8)
+    graph = chain(("linear", ratio), ("relu", 0), ("linear", ratio), ("relu", 0), ("linear", ratio))
+    assert canonicalize(graph).attr.tolist() == [0, 0, 0, ratio, 0, 0]
+    kept = canonicalize(graph, passes=without("drop_end_ratios"))
+    assert kept.attr.tolist() == graph.attr.tolist()
 
 
 def test_the_order_of_names_does_not_matter_and_metadata_stays() -> None:

@@ -186,6 +186,19 @@ def test_adaptive_pools_are_spelt_as_exporters_do() -> None:
     assert trace(nn.AdaptiveAvgPool2d(7), IMAGE).op_names()[1] == "adaptive_avg_pool"
 
 
+def test_a_window_on_the_whole_map_is_global_and_padding_by_nothing_is_nothing() -> None:
+    def ops(function: Any) -> list[str]:
+        return traced(function, torch.zeros(1, 3, 7, 7)).op_names()[1:]
+
+    assert ops(lambda m, x: F.avg_pool2d(x, 7)) == ["global_avg_pool"]
+    assert ops(lambda m, x: F.avg_pool2d(x, 32, ceil_mode=True)) == ["global_avg_pool"]
+    assert ops(lambda m, x: F.max_pool2d(x, 7)) == ["global_max_pool"]
+    assert ops(lambda m, x: F.avg_pool2d(x, 7, padding=3)) == ["avg_pool"]
+    assert ops(lambda m, x: F.avg_pool2d(x, (7, 1))) == ["avg_pool"]
+    assert ops(lambda m, x: F.pad(x, (0, 0, 0, 0)).tanh()) == ["tanh"]
+    assert ops(lambda m, x: F.pad(x, (0, 1, 0, 0)).tanh()) == ["pad", "tanh"]
+
+
 def test_indexing() -> None:
     assert traced(lambda m, x: x[:, 0], IMAGE).op_names() == ["input", "slice"]
     assert traced(lambda m, x: x[:, 2:5], IMAGE).op_names() == ["input", "slice"]

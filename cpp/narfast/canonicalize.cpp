@@ -16,17 +16,19 @@ namespace {
 
 // Operators that the passes below look for, looked up once.
 struct Ops {
-  OpId conv = operator_id("conv"), conv_transpose = operator_id("conv_transpose"),
-       deform_conv = operator_id("deform_conv"), linear = operator_id("linear"),
-       matmul = operator_id("matmul"), batch_norm = operator_id("batch_norm"),
-       permute = operator_id("permute"), add = operator_id("add"), slice = operator_id("slice"),
-       split = operator_id("split"), mean = operator_id("mean"), max = operator_id("max"),
+  OpId input = operator_id("input"), conv = operator_id("conv"),
+       conv_transpose = operator_id("conv_transpose"), deform_conv = operator_id("deform_conv"),
+       linear = operator_id("linear"), matmul = operator_id("matmul"),
+       batch_norm = operator_id("batch_norm"), permute = operator_id("permute"),
+       add = operator_id("add"), slice = operator_id("slice"), split = operator_id("split"),
+       mean = operator_id("mean"), max = operator_id("max"),
        global_avg_pool = operator_id("global_avg_pool"),
        global_max_pool = operator_id("global_max_pool"), pad = operator_id("pad"),
        max_pool = operator_id("max_pool"), avg_pool = operator_id("avg_pool"),
        adaptive_avg_pool = operator_id("adaptive_avg_pool"), sub = operator_id("sub"),
        mul = operator_id("mul"), div = operator_id("div"), concat = operator_id("concat"),
-       roll = operator_id("roll"), affine = operator_id("affine");
+       roll = operator_id("roll"), affine = operator_id("affine"),
+       rotary = operator_id("rotary_embedding");
 };
 const Ops& ops() {
   static const Ops looked_up;
@@ -78,12 +80,26 @@ void drop_transparent(Rewriter& graph) {
   }
 }
 
+// Operators on maps, which have their channels at a fixed place.
+bool works_on_maps(OpId op) {
+  const Category category = operator_table()[op].category;
+  return category == Category::kConvolution || category == Category::kPooling ||
+         category == Category::kSpatial;
+}
+
 void drop_layout_permutes(Rewriter& graph) {
+  std::vector<std::int32_t> map_readers(static_cast<std::size_t>(graph.size()), 0);
+  for (NodeId node = 0; node < graph.size(); ++node)
+    if (works_on_maps(graph.op(node)))
+      for (NodeId source : graph.inputs(node)) ++map_readers[static_cast<std::size_t>(source)];
   for (NodeId node = 0; node < graph.size(); ++node) {
     graph.refresh(node);
     if (graph.op(node) != ops().permute || graph.inputs(node).size() != 1) continue;
     const NodeId source = graph.inputs(node).front();
-    if (graph.has_attr(node, attr::kLayoutPermute))
+    // From a map to tokens, or from tokens to a map: the operator on maps says where channels are.
+    const bool at_a_map = works_on_maps(graph.op(source)) ||
+                          map_readers[static_cast<std::size_t>(node)] == graph.uses(node);
+    if (graph.has_attr(node, attr::kLayoutPermute) || at_a_map)
       graph.replace_by(node, source);
     else if (graph.op(source) == ops().permute)
       graph.set_inputs(node, graph.inputs(source));  // one permutation after another is one
@@ -150,14 +166,22 @@ void fuse_affine(Rewriter& graph) {
   }
 }
 
-// The two parts of one value put together again, the other way round.
-void fuse_roll(Rewriter& graph) {
+// All parts of one value put together again: two of them the other way round, or more in any order.
+void fuse_parts(Rewriter& graph) {
+  const auto is_part = [&](NodeId node) {
+    return (graph.op(node) == ops().split || graph.op(node) == ops().slice) &&
+           graph.inputs(node).size() == 1;
+  };
   for (NodeId node = 0; node < graph.size(); ++node) {
     graph.refresh(node);
     const auto& inputs = graph.inputs(node);
-    if (graph.op(node) == ops().concat && inputs.size() == 2 && inputs[0] == inputs[1] &&
-        graph.op(inputs[0]) == ops().split && graph.inputs(inputs[0]).size() == 1) {
-      graph.become(node, ops().roll, 0, graph.inputs(inputs[0]));
+    if (graph.op(node) == ops().concat && inputs.size() >= 2 && is_part(inputs[0]) &&
+        !graph.has_attr(node, attr::kParamOperand) &&
+        std::all_of(inputs.begin(), inputs.end(), [&](NodeId n) { return n == inputs[0]; })) {
+      NodeId whole = graph.inputs(inputs[0]).front();
+      const bool exchanged = inputs.size() == 2;
+      while (!exchanged && is_part(whole)) whole = graph.inputs(whole).front();  // parts of parts
+      graph.become(node, exchanged ? ops().roll : ops().permute, 0, {whole});
     }
     // Along two axes it takes two rolls, or one.
     if (graph.op(node) != ops().roll || graph.inputs(node).size() != 1) continue;
@@ -173,7 +197,7 @@ void merge_twins(Rewriter& graph) {
   for (NodeId node = 0; node < graph.size(); ++node) {
     graph.refresh(node);
     const OpId op = graph.op(node);
-    const bool pure = operator_table()[op].category == Category::kPooling ||
+    const bool pure = operator_table()[op].category == Category::kPooling || op == ops().rotary ||
                       (has_trait(op, trait::kUnary) && !has_trait(op, trait::kWeights));
     if (!pure || graph.inputs(node).size() != 1) continue;
     const auto [it, is_first] =
@@ -198,6 +222,15 @@ void absorb_padding(Rewriter& graph) {
 
 void global_pool(Rewriter& graph) {
   for (NodeId node = 0; node < graph.size(); ++node) {
+    graph.refresh(node);
+    if (graph.op(node) == ops().mean && graph.inputs(node).size() == 1) {
+      // One axis of space, then the other.
+      const NodeId inner = graph.inputs(node).front();
+      if (graph.op(inner) == ops().mean && graph.inputs(inner).size() == 1 &&
+          graph.uses(inner) == 1 && graph.has_attr(node, attr::kLastAxis) &&
+          !graph.has_attr(inner, attr::kLastAxis | attr::kSpaceAxes))
+        graph.become(node, ops().global_avg_pool, 0, graph.inputs(inner));
+    }
     if (!graph.has_attr(node, attr::kSpaceAxes)) continue;
     if (graph.op(node) == ops().mean || graph.op(node) == ops().adaptive_avg_pool)
       graph.become(node, ops().global_avg_pool, 0, graph.inputs(node));
@@ -239,6 +272,20 @@ void drop_concat_ratio(Rewriter& graph) {
       graph.set_attr(node, graph.attr(node) & ~attr::kRatioMask);
 }
 
+// How many classes a head tells apart belongs to a data set, and how wide the first layer is for
+// three colours says nothing of the design.
+void drop_end_ratios(Rewriter& graph) {
+  std::vector<bool> read(static_cast<std::size_t>(graph.size()), false);
+  for (NodeId node = 0; node < graph.size(); ++node)
+    for (NodeId source : graph.inputs(node)) read[static_cast<std::size_t>(source)] = true;
+  for (NodeId node = 0; node < graph.size(); ++node) {
+    const auto& inputs = graph.inputs(node);
+    const bool first = !inputs.empty() && graph.op(inputs.front()) == ops().input;
+    if (takes_folding(graph.op(node)) && (first || !read[static_cast<std::size_t>(node)]))
+      graph.set_attr(node, graph.attr(node) & ~attr::kRatioMask);
+  }
+}
+
 void drop_scalar_scale(Rewriter& graph) {
   for (NodeId node = 0; node < graph.size(); ++node) {
     graph.refresh(node);
@@ -266,19 +313,24 @@ constexpr auto kPasses = std::to_array<Pass>({
      fuse_activations},
     {"fuse_norms", "mean, variance, division: layer_norm, rms_norm, group_norm, l2_norm",
      fuse_norms},
+    {"fuse_rotary", "x*cos + (-x2, x1)*sin: rotary_embedding", fuse_rotary},
     {"fuse_attention", "matmul, softmax, matmul: attention on the projections themselves",
      fuse_attention},
     {"fold_batch_norm", "batch norm goes into the convolution before it", fold_batch_norm},
     {"absorb_padding", "padding goes into the convolution or pooling after it", absorb_padding},
     {"global_pool", "mean or maximum over all of space: global pooling", global_pool},
     {"pointwise_to_linear", "a dense 1x1 convolution of stride 1: linear", pointwise_to_linear},
-    {"merge_twins", "equal activations or poolings of one value are one", merge_twins},
+    {"fuse_projections", "query, key and value of one value, gate and value: one linear",
+     fuse_projections},
+    {"merge_twins", "equal activations, poolings or rotations of one value are one", merge_twins},
+    {"fuse_parts", "parts of a value put together again: roll, or permute", fuse_parts},
     {"drop_concat_ratio", "where inputs pile up by concatenation, widths do not count",
      drop_concat_ratio},
+    {"drop_end_ratios", "the widths of the first layer and of outputs do not count",
+     drop_end_ratios},
     {"drop_scalar_scale", "drop multiplication by, and addition of, a constant number",
      drop_scalar_scale},
     {"fuse_affine", "a learnt scale, then a learnt shift: affine", fuse_affine},
-    {"fuse_roll", "two parts of a value, exchanged: roll", fuse_roll},
 });
 
 constexpr int kMaxRounds = 16;

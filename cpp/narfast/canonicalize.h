@@ -42,6 +42,8 @@ GraphBatch canonicalize(const GraphBatchView& batch, PassMask passes, int num_th
 void fuse_activations(Rewriter& graph);
 void fuse_norms(Rewriter& graph);
 void fuse_attention(Rewriter& graph);
+void fuse_rotary(Rewriter& graph);
+void fuse_projections(Rewriter& graph);
 
 /// The input of a multiplication or division by a scalar constant, through a few of them in a row;
 /// the node itself if it is none.

@@ -59,23 +59,28 @@ TEST_CASE("fuse_affine: a learnt scale, then a learnt shift") {
   }
 }
 
-TEST_CASE("fuse_roll: two parts of one value, exchanged") {
+TEST_CASE("fuse_parts: parts of one value, put together again") {
   Sketch s;
   const NodeId parts = s.add("split", {s.x});
   const NodeId rolled = s.add("concat", {parts, parts});
-  SUBCASE("along one axis") { CHECK(s.after({"fuse_roll"}, {rolled}) == Ops{"input", "roll"}); }
+  SUBCASE("along one axis") { CHECK(s.after({"fuse_parts"}, {rolled}) == Ops{"input", "roll"}); }
   SUBCASE("along two axes it is still one") {
     const NodeId again = s.add("split", {rolled});
     const NodeId both = s.add("concat", {again, again});
-    CHECK(s.after({"fuse_roll"}, {both}) == Ops{"input", "roll"});
+    CHECK(s.after({"fuse_parts"}, {both}) == Ops{"input", "roll"});
   }
   SUBCASE("not when one part was changed") {
     const NodeId changed = s.add("concat", {parts, s.add("relu", {parts})});
-    CHECK(s.after({"fuse_roll"}, {changed}) == Ops{"input", "split", "relu", "concat"});
+    CHECK(s.after({"fuse_parts"}, {changed}) == Ops{"input", "split", "relu", "concat"});
   }
-  SUBCASE("not four parts") {
-    const NodeId four = s.add("concat", {parts, parts, parts, parts});
-    CHECK(s.after({"fuse_roll"}, {four}) == Ops{"input", "split", "concat"});
+  SUBCASE("four parts of parts are moved from space to channels") {
+    const NodeId quarters = s.add("slice", {parts});
+    const NodeId four = s.add("concat", {quarters, quarters, quarters, quarters});
+    CHECK(s.after({"fuse_parts"}, {four}) == Ops{"input", "permute"});
+  }
+  SUBCASE("not beside a learnt part") {
+    const NodeId token = s.add("concat", {parts, parts}, attr::kParamOperand);
+    CHECK(s.after({"fuse_parts"}, {token}) == Ops{"input", "split", "concat"});
   }
 }
 

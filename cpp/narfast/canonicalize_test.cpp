@@ -113,6 +113,20 @@ TEST_CASE("drop_layout_permutes") {
     mixer.chain(mixer.input(), {"permute", "linear", "permute"});
     check_untouched("drop_layout_permutes", mixer);
   }
+  SUBCASE("from maps to tokens and back") {
+    Net tokens;
+    const NodeId map = tokens.chain(tokens.input(), {"conv", "permute", "layer_norm"});
+    tokens.chain(map, {"permute", "max_pool"});
+    CHECK(op_names(after("drop_layout_permutes", tokens).view()) ==
+          Names{"input", "conv", "layer_norm", "max_pool"});
+  }
+  SUBCASE("untouched: read by a map operator and by another") {
+    Net both;
+    const NodeId moved = both.add("permute", {both.add("layer_norm", {both.input()})});
+    both.add("conv", {moved});
+    both.add("linear", {moved});
+    check_untouched("drop_layout_permutes", both);
+  }
 }
 
 TEST_CASE("merge_slices") {
@@ -207,6 +221,11 @@ TEST_CASE("global_pool") {
           Names{"input", "global_avg_pool", "global_max_pool", "sub", "global_avg_pool"});
     CHECK(graph.attr == std::vector<Attr>(5, 0));
   }
+  SUBCASE("mean over one axis, then over the other") {
+    Net net;
+    net.add("mean", {net.add("mean", {net.add("conv", {net.input()})})}, attr::kLastAxis);
+    CHECK(op_names(after("global_pool", net).view()) == Names{"input", "conv", "global_avg_pool"});
+  }
   SUBCASE("untouched: over channels, over a grid, sums") {
     Net net;
     const NodeId x = net.input();
@@ -253,6 +272,15 @@ TEST_CASE("drop_concat_ratio") {
     net.add("add", {net.add("conv", {net.input()}, ratio), net.add("linear", {0}, ratio)});
     check_untouched("drop_concat_ratio", net);
   }
+}
+
+TEST_CASE("drop_end_ratios") {
+  const Attr ratio = pack_attributes({.in_channels = 96, .out_channels = 32});
+  Net net;
+  const NodeId stem = net.add("conv", {net.input()}, ratio | 3);
+  const NodeId middle = net.add("linear", {net.chain(stem, {"relu"})}, ratio);
+  net.add("linear", {net.chain(middle, {"relu"})}, ratio);
+  CHECK(after("drop_end_ratios", net).attr == std::vector<Attr>{0, 3, 0, ratio, 0, 0});
 }
 
 TEST_CASE("drop_scalar_scale") {

@@ -22,6 +22,7 @@ struct Operators {
   OpId slice = operator_id("slice");
   OpId max_pool = operator_id("max_pool");
   OpId avg_pool = operator_id("avg_pool");
+  OpId global_avg_pool = operator_id("global_avg_pool");
   OpId mean = operator_id("mean");
   OpId reshape = operator_id("reshape");
   OpId linear = operator_id("linear");
@@ -114,6 +115,8 @@ Feature NetworkWriter::max_pool(Feature x, int side) {
 }
 
 Feature NetworkWriter::avg_pool(Feature x, int side) {
+  if (x.height <= side && x.width <= side)
+    return append(ops().global_avg_pool, 0, std::array{x.node}, {-1, x.channels, 1, 1});
   return pool(ops().avg_pool, x, side, side, 0);
 }
 

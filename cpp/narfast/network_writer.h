@@ -54,7 +54,7 @@ class NetworkWriter {
   /// Windows of 3x3 with padding.
   Feature max_pool_3x3(Feature x, int stride);
   Feature avg_pool_3x3(Feature x, int stride);
-  /// Windows side by side, without padding.
+  /// Windows side by side, without padding; one average over all is a global one.
   Feature max_pool(Feature x, int side);
   Feature avg_pool(Feature x, int side);
   /// The first `channels` channels.

@@ -51,6 +51,9 @@ struct Ids {
   OpId max_pool = operator_id("max_pool");
   OpId avg_pool = operator_id("avg_pool");
   OpId lp_pool = operator_id("lp_pool");
+  OpId global_max_pool = operator_id("global_max_pool");
+  OpId global_avg_pool = operator_id("global_avg_pool");
+  OpId pad = operator_id("pad");
   OpId permute = operator_id("permute");
   OpId gather = operator_id("gather");
   OpId slice = operator_id("slice");
@@ -128,6 +131,7 @@ class Builder {
   std::span<const ValueId> data_operands(const FlatNode& flat, const Spelling& spelling) const;
   std::vector<NodeId> edges(std::span<const ValueId> operands, bool weighted) const;
   bool changes_nothing(const FlatNode& flat, OpId op) const;
+  bool covers_map(const FlatNode& flat, OpId op) const;
   NodeId gated_by_itself(const FlatNode& flat, OpId op) const;
   void embed_or_index(const FlatNode& flat);
   void product(const FlatNode& flat);
@@ -255,7 +259,10 @@ void Builder::visit(const FlatNode& flat) {
   const Node& node = *flat.node;
   if (fused(flat)) return;
   const Spelling spelling = lookup(node);
-  const OpId op = spelling.op;
+  const OpId op =
+      covers_map(flat, spelling.op)
+          ? (spelling.op == ids().avg_pool ? ids().global_avg_pool : ids().global_max_pool)
+          : spelling.op;
   const auto operands = data_operands(flat, spelling);
   strongest = Kind::kConstant;
   for (const ValueId id : operands) strongest = std::max(strongest, state(id).kind);
@@ -300,7 +307,7 @@ void Builder::visit(const FlatNode& flat) {
 bool Builder::changes_nothing(const FlatNode& flat, OpId op) const {
   if (operand(flat, 0).kind == Kind::kConstant) return false;
   if (op == ids().concat) return flat.inputs == 1;
-  if (op == ids().slice && flat.node->type == "Slice") {
+  if ((op == ids().slice && flat.node->type == "Slice") || op == ids().pad) {
     const Shape& before = facts_.input(flat, 0).shape;
     return before.elements() >= 0 && flat.outputs == 1 &&
            facts_.fact(flat_.outputs_of(flat)[0]).shape == before;
@@ -317,6 +324,26 @@ bool Builder::changes_nothing(const FlatNode& flat, OpId op) const {
     return a.kernel == 1 && a.stride <= 1 && flat.node->type.substr(0, 6) != "Global";
   }
   return false;
+}
+
+/// Whether a pooling has one window, as large as the map.
+bool Builder::covers_map(const FlatNode& flat, OpId op) const {
+  if ((op != ids().avg_pool && op != ids().max_pool) || flat.outputs != 1) return false;
+  const auto numbers = [&](std::string_view name) {
+    return facts_.list(flat, name, kAttributeOnly).value_or(std::vector<std::int64_t>{});
+  };
+  const std::vector<std::int64_t> kernel = numbers("kernel_shape"), pads = numbers("pads");
+  const Attribute* auto_pad = flat_.attribute(flat, "auto_pad");
+  const Shape& map = facts_.input(flat, 0).shape;
+  const int first = map.rank - static_cast<int>(kernel.size());
+  if (kernel.empty() || first < 1 || (auto_pad != nullptr && auto_pad->text != "NOTSET") ||
+      std::any_of(pads.begin(), pads.end(), [](std::int64_t n) { return n != 0; }))
+    return false;
+  for (std::size_t i = 0; i < kernel.size(); ++i) {
+    const std::int64_t size = map.dim(first + static_cast<int>(i));
+    if (size == kUnknownDim || kernel[i] < size) return false;
+  }
+  return true;
 }
 
 /// The node of x in x * sigmoid(x), else -1. Told by the value, not the node: x may be one of

@@ -55,6 +55,7 @@ _LAYOUT_PERMUTES = frozenset(
     {(0, 2, 3, 1), (0, 3, 1, 2), (0, 2, 3, 4, 1), (0, 4, 1, 2, 3), (1, 0, 2)}
 )
 _POOLS = frozenset({"max_pool", "avg_pool", "lp_pool"})
+_GLOBAL = {"max_pool": "global_max_pool", "avg_pool": "global_avg_pool"}  # one window on all
 
 
 def _sides(value: Any) -> Shape:
@@ -160,6 +161,12 @@ def _pool(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> D
     rank = next((r for r in (1, 2, 3) if f"{r}d" in spelling.lower()), 0)
     if len(kernel) == 1:
         kernel *= rank or 1
+    shape = fields.shape("self") or ()
+    if op in _GLOBAL and kernel and len(shape) > len(kernel):
+        sizes = shape[-len(kernel) :]
+        covered = all(side >= size for side, size in zip(kernel, sizes, strict=True))
+        if covered and not any(_sides(fields.value("padding"))):
+            return Described(_GLOBAL[op])
     stride = _sides(fields.value("stride")) or kernel  # an empty stride means the window's size
     attr = operators.pack_attributes(
         kernel=max(kernel, default=0),
@@ -169,6 +176,12 @@ def _pool(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> D
         square=len(set(kernel)) <= 1,
     )
     return Described(op, attr)
+
+
+def _pad(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
+    # Code that fits any size pads by nothing where the size fits.
+    sides = _sides(fields.value("pad")) or _sides(fields.value("padding"))
+    return Described("identity" if sides and not any(sides) else op)
 
 
 def _adaptive_pool(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
@@ -304,6 +317,7 @@ _RULES: dict[str, _Rule] = {
     "slice": _slice,
     "gather": _gather,
     "deform_conv": _deform_conv,
+    "pad": _pad,
     "adaptive_avg_pool": _adaptive_pool,
     "adaptive_max_pool": _adaptive_pool,
     **dict.fromkeys(BINARY, _elementwise),

@@ -89,6 +89,8 @@ _DRIVERS = frozenset(
         "Sam3VideoModel",
     ]
 )
+# Built from a configuration of their own model type, whatever types the auto classes list them for.
+_WRAPPERS = {"JevForDecision": "jev"}
 # Built with packages that the extra does not install: natten, torchaudio, detectron2. timm_backbone
 # has no network until a model of timm is named, and those are names of the source timm.
 _NEEDING_MORE = frozenset({"dinat", "higgs_audio_v2_tokenizer", "layoutlmv2", "timm_backbone"})
@@ -182,7 +184,8 @@ def classes_of(model_type: str) -> dict[str, str]:
                 found[name] = _TASKS[kind]
     for name, task in _unmapped().get(model_type, {}).items():
         found.setdefault(name, task)
-    for name in _DRIVERS & found.keys():
+    wrappers = {name for name, own in _WRAPPERS.items() if own != model_type}
+    for name in found.keys() & (_DRIVERS | wrappers):
         del found[name]
     return found
 

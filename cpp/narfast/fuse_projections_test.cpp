@@ -1,0 +1,178 @@
+// Projections that are read together, and rotary embedding, in the ways code bases write them.
+#include <doctest/doctest.h>
+
+#include "narfast/attributes.h"
+#include "narfast/canonicalize.h"
+#include "narfast/structural_hash.h"
+#include "narfast/test_graphs.h"
+
+namespace narfast {
+namespace {
+
+using testing::Names;
+using testing::Net;
+using testing::op_names;
+
+constexpr Attr kParam = attr::kParamOperand;
+constexpr Attr ratio(int log2) { return static_cast<Attr>(log2 + 8) << 7; }
+
+Graph canonical(const Net& net) {
+  std::vector<std::string_view> names;
+  for (const Pass& pass : canonicalization_passes()) names.push_back(pass.name);
+  return canonicalize(net.view(), pass_mask(names));
+}
+
+Graph fused(const Net& net) { return canonicalize(net.view(), pass_mask({"fuse_projections"})); }
+
+void check_equal(const Net& one, const Net& other) {
+  CHECK(structural_hash(canonical(one).view()) == structural_hash(canonical(other).view()));
+}
+
+TEST_CASE("query, key and value of one value are one projection") {
+  Net net;
+  const NodeId x = net.input();
+  const NodeId q = net.add("linear", {x}, ratio(0));
+  const NodeId k = net.add("linear", {x}, ratio(-2)), v = net.add("linear", {x}, ratio(-2));
+  net.add("attention", {q, k, v});
+  const Graph graph = fused(net);
+  CHECK(op_names(graph.view()) == Names{"input", "linear", "attention"});
+  CHECK(graph.attr[1] == ratio(1));  // 1 + 1/4 + 1/4 = 1.5, to the nearest power of two
+  CHECK(graph.view().inputs(2).size() == 3);
+}
+
+TEST_CASE("in cross attention, key and value are one and the query is another") {
+  Net net;
+  const NodeId x = net.input(), memory = net.input();
+  const NodeId q = net.add("linear", {x}, ratio(0));
+  const NodeId k = net.add("linear", {memory}, ratio(0)), v = net.add("linear", {memory}, ratio(0));
+  net.add("attention", {q, k, v});
+  CHECK(op_names(fused(net).view()) == Names{"input", "linear", "input", "linear", "attention"});
+}
+
+TEST_CASE("norms of queries and keys, written apart or on the parts of one projection") {
+  Net apart, together;
+  {
+    const NodeId x = apart.input();
+    const NodeId q = apart.add("rms_norm", {apart.add("permute", {apart.add("linear", {x})})});
+    const NodeId k = apart.add("rms_norm", {apart.add("permute", {apart.add("linear", {x})})});
+    apart.add("attention", {q, k, apart.add("linear", {x})});
+  }
+  {
+    const NodeId qkv = together.add("split", {together.add("linear", {together.input()})});
+    const NodeId q = together.add("rms_norm", {qkv}), k = together.add("rms_norm", {qkv});
+    together.add("attention", {q, k, qkv});
+  }
+  check_equal(apart, together);
+}
+
+TEST_CASE("untouched: projections that others read too, or of different values") {
+  Net net;
+  const NodeId x = net.input(), y = net.input();
+  const NodeId q = net.add("linear", {x}), k = net.add("linear", {x}), v = net.add("linear", {y});
+  net.add("attention", {q, k, v});
+  net.add("tanh", {k});
+  CHECK(fused(net).op.size() == net.graph().op.size());
+}
+
+TEST_CASE("gate and value, apart or as parts of one projection") {
+  for (const char* activation : {"silu", "gelu", "relu", "sigmoid"}) {
+    Net apart, swapped, together;
+    {
+      const NodeId x = apart.input();
+      const NodeId gate = apart.add(activation, {apart.add("linear", {x}, ratio(1))});
+      apart.chain(apart.add("mul", {gate, apart.add("linear", {x}, ratio(1))}), {"tanh"});
+    }
+    {
+      const NodeId x = swapped.input();
+      const NodeId value = swapped.add("linear", {x}, ratio(1));
+      const NodeId gate = swapped.add(activation, {swapped.add("linear", {x}, ratio(1))});
+      swapped.chain(swapped.add("mul", {value, gate}), {"tanh"});
+    }
+    {
+      const NodeId both = together.add("linear", {together.input()}, ratio(2));
+      const NodeId parts = together.add("split", {both});
+      together.chain(together.add("mul", {together.add(activation, {parts}), parts}), {"tanh"});
+    }
+    check_equal(apart, together);
+    check_equal(swapped, together);
+  }
+}
+
+TEST_CASE("untouched: a gate of another value or width, a projection that others read") {
+  Net net;
+  const NodeId x = net.input(), y = net.input();
+  net.add("mul", {net.add("silu", {net.add("linear", {x})}), net.add("linear", {y})});
+  net.add("mul",
+          {net.add("silu", {net.add("linear", {x}, ratio(0))}), net.add("linear", {x}, ratio(2))});
+  const NodeId shared = net.add("linear", {x}, ratio(3));
+  net.add("mul", {net.add("silu", {net.add("linear", {x}, ratio(3))}), shared});
+  net.add("tanh", {shared});
+  CHECK(fused(net).op.size() == net.graph().op.size());
+}
+
+// x * cos + (-x2, x1) * sin, with tables or with values computed from the input.
+NodeId rotated(Net& net, NodeId x, NodeId table = -1) {
+  const auto times = [&](NodeId value) {
+    return table < 0 ? net.add("mul", {value}, kParam) : net.add("mul", {table, value});
+  };
+  const NodeId half = net.add("split", {x});
+  const NodeId turned = net.add("concat", {net.add("neg", {half}), half});
+  return net.add("add", {times(x), times(turned)});
+}
+
+TEST_CASE("rotary embedding in three spellings") {
+  const auto graph_of = [](auto write) {
+    Net net;
+    net.chain(write(net, net.add("permute", {net.chain(net.input(), {"tanh"})})), {"exp"});
+    return canonicalize(net.view(), pass_mask({"fuse_rotary"}));
+  };
+  const Names expected{"input", "tanh", "rotary_embedding", "exp"};
+  CHECK(op_names(graph_of([](Net& n, NodeId x) { return rotated(n, x); }).view()) == expected);
+  CHECK(op_names(graph_of([](Net& n, NodeId x) {
+                   const NodeId half = n.add("split", {x});
+                   const auto times = [&] { return n.add("mul", {half}, kParam); };
+                   return n.add("concat", {n.add("sub", {times(), times()}),
+                                           n.add("add", {times(), times()})});
+                 }).view()) == expected);
+  CHECK(op_names(graph_of([](Net& n, NodeId x) {
+                   const NodeId part = n.add("split", {x});
+                   return n.add("concat", {rotated(n, part), part});
+                 }).view()) == expected);
+}
+
+TEST_CASE("rotary embedding by tables that positions in the input give") {
+  Net net;
+  const NodeId table = net.add("cos", {net.input()});
+  net.chain(rotated(net, net.chain(net.input(), {"tanh"}), table), {"exp"});
+  const Graph graph = canonicalize(net.view(), pass_mask({"fuse_rotary"}));
+  CHECK(op_names(graph.view()) == Names{"input", "tanh", "rotary_embedding", "exp"});
+}
+
+TEST_CASE("untouched: a sum of scaled values, halves without a sign") {
+  Net net;
+  const NodeId x = net.input();
+  const NodeId half = net.add("split", {x});
+  const NodeId swapped = net.add("concat", {half, half});
+  net.add("add", {net.add("mul", {x}, kParam), net.add("mul", {swapped}, kParam)});
+  CHECK(canonicalize(net.view(), pass_mask({"fuse_rotary"})).op.size() == net.graph().op.size());
+}
+
+TEST_CASE("rotated queries and keys, from one projection or three") {
+  Net apart, together;
+  {
+    const NodeId x = apart.input();
+    const NodeId q = rotated(apart, apart.add("permute", {apart.add("linear", {x})}));
+    const NodeId k = rotated(apart, apart.add("permute", {apart.add("linear", {x})}));
+    apart.add("attention", {q, k, apart.add("linear", {x})});
+  }
+  {
+    const NodeId qkv = together.add("split", {together.add("linear", {together.input()})});
+    together.add("attention", {rotated(together, qkv), rotated(together, qkv), qkv});
+  }
+  check_equal(apart, together);
+  CHECK(op_names(canonical(apart).view()) ==
+        Names{"input", "linear", "rotary_embedding", "attention"});
+}
+
+}  // namespace
+}  // namespace narfast
