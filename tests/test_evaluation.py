@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -13,13 +12,23 @@ from narfast.evaluation import CUTOFFS, evaluate, score_rankings
 from narfast.evaluation.baselines import (
     cosine_similarities,
     operator_histogram,
+    operator_ngrams,
     tf_idf,
     wl_counts,
 )
+from narfast.evaluation.methods import METHODS
 from narfast.evaluation.metrics import per_query_scores, rank
-from narfast.evaluation.protocols import METHODS, PROTOCOLS, rankings_of, same_family
+from narfast.evaluation.protocols import (
+    PROTOCOLS,
+    cross_library,
+    heldout_family,
+    same_family,
+    size_ladder,
+)
+from narfast.evaluation.report import rankings_of
 from narfast.graph import ArchGraph, GraphBatch, build_graph
 from narfast.operators import by_name
+from narfast.splits import Split, standard_split
 from narfast.wide import wl_labels
 from narfast.zoo import Architecture, Zoo
 from narfast.zoo.store import ZooContents, write_zoo
@@ -115,6 +124,15 @@ def test_operator_histogram_counts():
     assert sorted(counts[1].tolist()) == [0, 1, 1]
 
 
+def test_ngrams_count_runs_of_operators_within_a_network():
+    batch = GraphBatch.from_graphs([chain("input conv relu conv relu"), chain("conv relu")])
+    counts = dense(operator_ngrams(batch, 3))
+    # input, conv, relu; input conv, conv relu, relu conv; three triples, of which one repeats none.
+    assert sorted(counts[0][counts[0] > 0].tolist()) == [1, 1, 1, 1, 1, 1, 2, 2, 2]
+    assert counts[1].sum() == 3
+    assert counts[0][counts[1] > 0].tolist() == [2, 2, 2]
+
+
 def test_wl_labels_see_exactly_their_hops():
     first = chain("input conv relu conv relu tanh")
     second = chain("input conv relu conv relu sigmoid")
@@ -154,12 +172,6 @@ def test_tf_idf_and_cosine_equal_dense_arithmetic():
 # ---- protocols
 
 
-class TaughtEncoder(FakeEncoder):
-    """Says which families it has not seen."""
-
-    training_notes: ClassVar = {"config": {"data": {"heldout_families": ["mixer", "unknown"]}}}
-
-
 @pytest.fixture(scope="module")
 def zoo(tmp_path_factory):
     networks = []
@@ -191,16 +203,63 @@ def test_paper_real_asks_what_it_says(zoo):
         assert {zoo[int(row)].family for row in rows} == {family}
 
 
-def test_families_that_the_encoder_has_not_seen_are_scored_apart(zoo):
-    taught = Zoo.open(zoo.directory, encoder=TaughtEncoder())
-    timm, whole, unseen = PROTOCOLS["paper-real"](taught)
-    assert unseen.name == "unseen-families"
-    assert unseen.families == ("mixer",) * 8
-    assert len(unseen.database) == len(whole.database)
-    assert len(timm.queries) == 32
-    places = [whole.queries.tolist().index(query) for query in unseen.queries]
-    for place, rows in zip(places, unseen.relevant, strict=True):
-        np.testing.assert_array_equal(rows, whole.relevant[place])
+def test_held_out_families_are_searched_for_among_everything(zoo):
+    split = Split(test_families=frozenset({"mixer", "unknown"}))
+    (setting,) = heldout_family(zoo, split)
+    assert setting.families == ("mixer",) * 8
+    assert len(setting.database) == len(zoo)
+    for query, rows in zip(setting.queries, setting.relevant, strict=True):
+        assert query not in rows
+        assert len(rows) == 7
+    (chosen_on,) = heldout_family(zoo, split, validation=True)
+    assert len(chosen_on.queries) == 0
+
+
+def test_across_libraries_only_what_others_offer_is_found(zoo):
+    split = Split(test_libraries=frozenset({"torchvision"}))
+    together, apart = cross_library(zoo, split)
+    assert apart.name == "torchvision"
+    assert [zoo[int(row)].id for row in apart.queries] == ["torchvision:plain_11"]
+    assert {zoo[int(row)].family for row in apart.relevant[0]} == {"plain"}
+    assert len(apart.relevant[0]) == 8
+    offered = [bool(entry.sources - {"torchvision"}) for entry in zoo]
+    np.testing.assert_array_equal(apart.candidates, [offered])
+    np.testing.assert_array_equal(together.queries, apart.queries)
+    ranking = rankings_of(apart, constant(zoo, apart), seed=0)[0]
+    assert apart.queries[0] not in ranking
+    assert len(ranking) == sum(offered)
+
+
+def test_a_ladder_leads_from_one_size_to_the_others(tmp_path):
+    networks = []
+    for place, (name, family) in enumerate(
+        [("resnet18", "resnet"), ("resnet50", "resnet"), ("resnet101", "resnet"), ("vgg11", "vgg")]
+    ):
+        graph = network("plain", 2 + place, name=name, source="timm")
+        record = Architecture.of(f"timm:{name}", graph.with_meta(group=family))
+        networks.append((record, graph))
+    write_zoo(tmp_path / "zoo", ZooContents.from_networks(networks))
+    ladder = Zoo.open(tmp_path / "zoo")
+    (setting,) = size_ladder(ladder)
+    asked = {
+        ladder[int(query)].name: {ladder[int(row)].name for row in rows}
+        for query, rows in zip(setting.queries, setting.relevant, strict=True)
+    }
+    assert asked == {
+        "resnet18": {"resnet50", "resnet101"},
+        "resnet50": {"resnet18", "resnet101"},
+        "resnet101": {"resnet18", "resnet50"},
+    }
+
+
+def test_the_standard_split_is_whole():
+    split = standard_split()
+    assert split.validation_families.isdisjoint(split.test_families)
+    assert split.validation_libraries.isdisjoint(split.test_libraries)
+    assert min(map(len, vars(split).values())) >= 2
+    assert split.holds_out(["resnet"], ["timm", "torchvision"])
+    assert split.holds_out(["resnet", min(split.test_families)], ["timm"])
+    assert not split.holds_out(["resnet"], ["timm"])
 
 
 def one_hot(zoo, setting):
@@ -270,7 +329,7 @@ def test_the_query_itself_is_never_ranked(zoo):
 
 
 def test_unknown_protocol_and_zoo_without_labels(zoo, tmp_path):
-    with pytest.raises(NarfastError, match="choose from paper-real"):
+    with pytest.raises(NarfastError, match="choose from cross-library, heldout-family, paper-real"):
         evaluate("nonsense", zoo)
     graph = chain("input relu")
     path = tmp_path / "zoo"

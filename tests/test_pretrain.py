@@ -38,7 +38,7 @@ CONFIG = PretrainConfig(
         wide_size=500,
         wide_share=0.3,
     ),
-    data=DataConfig(heldout_families=("mixer",)),
+    data=DataConfig(test_families=("mixer",)),
     motif=MotifStage(epochs=2, batch_size=16),
     graph=GraphStage(
         epochs=3, batch_size=12, per_family=2, consistency=1.0, learning_rate=1e-2, tune_wide=True
@@ -287,7 +287,7 @@ def test_shipped_configurations(name: str) -> None:
         ("[graph]\nbatch_size = 0", "graph.batch_size must be at least 1"),
         ("[graph]\ntemperature = 0.0", "graph.temperature must be above zero"),
         ("[motif]\nradius = 0", "motif.radius must be at least 1"),
-        ("[data]\nheldout_families = 'vit'", "data.heldout_families must be a list"),
+        ("[data]\ntest_families = 'vit'", "data.test_families must be a list"),
         ("[encoder]\nmotif_dim = 0", "motif_dim must lie in"),
         ("[augment]\ndrop_node = 2", "augment.drop_node must be a probability"),
         ("[graph", "default.toml"),

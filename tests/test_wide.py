@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
 
 from narfast import operators
 from narfast.graph import ArchGraph, GraphBatch
-from narfast.wide import WideCounts, WideVocabulary, fit_projection, name_hash, wl_labels
+from narfast.wide import (
+    WideCounts,
+    WideVocabulary,
+    fit_projection,
+    gram_labels,
+    name_hash,
+    wl_labels,
+)
 from networks import network, tiny_zoo
 from oracles import learning as oracle
 
@@ -29,6 +36,35 @@ def test_rows_share_no_label() -> None:
     labels = wl_labels(GraphBatch.from_graphs(tiny_zoo()[0]), 2)
     distinct = [set(row.tolist()) for row in labels]
     assert len(set.union(*distinct)) == sum(map(len, distinct))
+
+
+def test_runs_of_operators_are_told_apart_and_end_with_the_network() -> None:
+    graphs = GraphBatch.from_graphs([network("vit", 2), network("resnet", 3), network("vit", 2)])
+    labels = gram_labels(graphs, 3)
+    seen: dict[int, tuple[str, ...]] = {}
+    names = [operators.by_id(int(op)).name for op in graphs.op]
+    for length, row in enumerate(labels, 2):
+        for first, stop in pairwise(graphs.node_ptr.tolist()):
+            for v in range(first, stop):
+                run = tuple(names[v : v + length])
+                if v + length > stop:
+                    assert row[v] == 0
+                else:
+                    assert seen.setdefault(int(row[v]), run) == run
+    assert len(set(seen.values())) == len(seen)
+    assert seen.keys().isdisjoint(wl_labels(graphs, 2).reshape(-1).tolist())
+
+
+def test_runs_count_beside_neighbourhoods() -> None:
+    graphs = GraphBatch.from_graphs(tiny_zoo()[0])
+    vocabulary = WideVocabulary.fit(graphs, hops=1, size=1000, grams=3)
+    assert set(vocabulary.block.tolist()) == set(range(6))
+    assert 0 not in vocabulary.label
+    count = vocabulary.count(graphs)
+    squares = np.zeros((len(graphs), 6))
+    network_of = np.repeat(np.arange(len(graphs)), np.diff(count.ptr))
+    np.add.at(squares, (network_of, vocabulary.block[count.row]), count.weight.astype(float) ** 2)
+    np.testing.assert_allclose(squares, np.tile([0.16, 1, 0.16, 1, 1, 1], (len(graphs), 1)))
 
 
 def test_name_hashes_are_fixed() -> None:

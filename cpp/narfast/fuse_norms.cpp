@@ -12,7 +12,7 @@ struct Ops {
        sub = operator_id("sub"), pow = operator_id("pow"), sqrt = operator_id("sqrt"),
        rsqrt = operator_id("rsqrt"), reciprocal = operator_id("reciprocal"),
        mean = operator_id("mean"), variance = operator_id("variance"), norm = operator_id("norm"),
-       clip = operator_id("clip"), maximum = operator_id("maximum"),
+       sum = operator_id("sum"), clip = operator_id("clip"), maximum = operator_id("maximum"),
        layer_norm = operator_id("layer_norm"), rms_norm = operator_id("rms_norm"),
        group_norm = operator_id("group_norm"), instance_norm = operator_id("instance_norm"),
        l2_norm = operator_id("l2_norm");
@@ -91,12 +91,17 @@ class NormFuser {
     if (x != kNone) graph_.become(node, ops_.variance, graph_.attr(node), {x});
   }
 
-  // y / sqrt(variance): layer norm when y is centred, RMS norm when it is not.
+  // y / sqrt(variance): layer norm when y is centred, RMS norm when it is not, and division by the
+  // length where the squares are summed.
   bool try_quotient(NodeId node, NodeId y, NodeId variance) {
     if (variance == kNone) return false;
     const NodeId x = centred(y);
     if (is_unary(variance, ops_.variance) && x != kNone && input(variance) == x) {
       graph_.become(node, ops_.layer_norm, 0, {x});
+      return true;
+    }
+    if (is_unary(variance, ops_.sum) && square(input(variance)) == y) {
+      graph_.become(node, ops_.l2_norm, 0, {y});
       return true;
     }
     if (!is_unary(variance, ops_.mean)) return false;

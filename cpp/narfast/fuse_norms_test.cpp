@@ -101,6 +101,14 @@ TEST_CASE("l2 norm: over the clipped length") {
   check_becomes("l2_norm", net);
 }
 
+TEST_CASE("l2 norm: over the root of the sum of squares") {
+  AfterLinear net;
+  const NodeId squares = net.add("pow", {net.x}, 1u << attr::kConstantClassShift);
+  const NodeId sum = net.add("sum", {squares}, attr::kLastAxis);
+  net.add("div", {net.x, net.add("sqrt", {sum})});
+  check_becomes("l2_norm", net);
+}
+
 TEST_CASE("untouched: centring alone, and division by the root of something else") {
   AfterLinear net;
   const NodeId y = net.centred();

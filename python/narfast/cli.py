@@ -392,10 +392,12 @@ def pretrain(
 
     settings = PretrainConfig.from_toml(config)
     opened = Zoo.open(zoo)
-    labelled = [(entry.graph, entry.family) for entry in opened if entry.family]
-    graphs, labels = [graph for graph, _ in labelled], [family for _, family in labelled]
+    split = settings.data.split()
+    entries = [entry for entry in opened if entry.family]
+    held_out = {i for i, e in enumerate(entries) if split.holds_out(e.families, e.sources)}
+    graphs, labels = [entry.graph for entry in entries], [entry.family for entry in entries]
     try:
-        run(settings, graphs, labels, output, resume=resume, progress=True)
+        run(settings, graphs, labels, output, held_out=held_out, resume=resume, progress=True)
     except ValueError as error:  # too few networks, or settings that contradict each other
         raise NarfastError(str(error)) from error
     typer.echo(f"{output}: encoder written; 'narfast zoo embed' puts it to use", err=True)
@@ -403,22 +405,37 @@ def pretrain(
 
 @app.command()
 def evaluate(
-    protocol: Annotated[str, typer.Argument(metavar="PROTOCOL", help="Such as paper-real.")],
+    protocol: Annotated[
+        str, typer.Argument(metavar="PROTOCOL", help="Such as paper-real, or all of them: all.")
+    ],
     zoo: _ZooOption = "default",
     seed: Annotated[int, typer.Option(help="Of tie-breaking and bootstrap.")] = 0,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="DIR", help="Write a JSON file for each protocol."),
+    ] = None,
     as_json: _Json = False,
 ) -> None:
     """Measure how well each method finds what a protocol calls relevant."""
     from narfast.cli_tables import print_report
+    from narfast.evaluation import PROTOCOLS
     from narfast.evaluation import evaluate as run
     from narfast.zoo import Zoo
 
-    with _bar("evaluating", "runs") as progress:
-        report = run(protocol, Zoo.open(zoo), seed=seed, progress=progress)
+    opened = Zoo.open(zoo)
+    reports = []
+    for name in sorted(PROTOCOLS) if protocol == "all" else [protocol]:
+        with _bar(f"evaluating {name}", "runs") as progress:
+            reports.append(run(name, opened, seed=seed, progress=progress))
+        if output is not None:
+            output.mkdir(parents=True, exist_ok=True)
+            path = output / f"{name.replace('-', '_')}.json"
+            path.write_text(json.dumps(reports[-1].to_json(), indent=1) + "\n", encoding="utf-8")
+        if not as_json:
+            print_report(reports[-1])
     if as_json:
-        _print_json(report.to_json())
-    else:
-        print_report(report)
+        values = [report.to_json() for report in reports]
+        _print_json(values if protocol == "all" else values[0])
 
 
 def _load(source: str, zoo: str) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -53,6 +53,7 @@ def run(
     labels: Sequence[str | None],
     output_dir: str | Path,
     *,
+    held_out: Collection[int] = (),
     resume: bool = True,
     progress: bool = True,
 ) -> ArchitectureEncoder:
@@ -63,6 +64,8 @@ def run(
         graphs: Structurally distinct canonical networks.
         labels: The family of each network. Networks of the families that ``config.data`` names
             are not trained on, only reported on; networks without a family are left out.
+        held_out: Positions of more networks that are not trained on, such as those of libraries
+            that ``config.data`` names: a graph alone does not say who offers it.
         output_dir: Gets ``model.safetensors`` and ``config.json``, and ``checkpoints/`` until the
             run is done.
         resume: Go on from a checkpoint of the same settings and data, if there is one.
@@ -77,10 +80,14 @@ def run(
     """
     if len(graphs) != len(labels):
         raise ValueError(f"{len(graphs)} graphs but {len(labels)} labels; give one for each")
-    unseen = {*config.data.validation_families, *config.data.heldout_families}
-    labelled = [(graph, label) for graph, label in zip(graphs, labels, strict=True) if label]
-    graphs, families = [graph for graph, _ in labelled], [label for _, label in labelled]
-    chosen = [i for i, label in enumerate(families) if label not in unseen]
+    unseen = {*config.data.validation_families, *config.data.test_families}
+    positions = [i for i, label in enumerate(labels) if label]
+    graphs, families = [graphs[i] for i in positions], [labels[i] or "" for i in positions]
+    chosen = [
+        i
+        for i, (position, label) in enumerate(zip(positions, families, strict=True))
+        if label not in unseen and position not in held_out
+    ]
     if len(chosen) < 2:
         raise ValueError(
             f"pretraining needs at least two networks of families that are not held out, "
@@ -148,11 +155,11 @@ def _report(
     labels: Sequence[str],
 ) -> dict[str, dict[str, float]]:
     vectors = encoder.encode(list(graphs))
-    validation, heldout = set(config.data.validation_families), set(config.data.heldout_families)
+    validation, test = set(config.data.validation_families), set(config.data.test_families)
     splits = {
-        "trained": set(labels) - validation - heldout,
+        "trained": set(labels) - validation - test,
         "validation": validation,
-        "heldout": heldout,
+        "test": test,
     }
     quality = {name: family_quality(vectors, labels, group) for name, group in splits.items()}
     return {name: q for name, q in quality.items() if q["queries"]}
@@ -198,7 +205,10 @@ class _Trainer:
         vocabulary = None
         if encoder.wide_dim:
             vocabulary = WideVocabulary.fit(
-                self.graphs, hops=encoder.wide_hops, size=encoder.wide_size
+                self.graphs,
+                hops=encoder.wide_hops,
+                size=encoder.wide_size,
+                grams=encoder.wide_grams,
             )
             encoder = replace(encoder, wide_size=len(vocabulary.label))
         self.rows = OperatorRows(encoder.operators)

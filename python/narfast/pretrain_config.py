@@ -13,6 +13,7 @@ from typing import Any
 from narfast.augment import AugmentConfig
 from narfast.errors import CorruptFileError
 from narfast.nn.model import EncoderConfig
+from narfast.splits import Split, standard_split
 
 __all__ = ["DataConfig", "GraphStage", "MotifStage", "PretrainConfig"]
 
@@ -21,15 +22,28 @@ _LARGEST = 2**63 - 1  # what random generators take as a seed
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Families that training never sees.
+    """What training never sees; ``split = "standard"`` in a file stands for `standard_split`.
 
     Attributes:
         validation_families: For choosing settings.
-        heldout_families: For the final report only.
+        test_families: For the final report only.
+        validation_libraries: Code bases for choosing settings.
+        test_libraries: Code bases for the final report only.
     """
 
     validation_families: tuple[str, ...] = ()
-    heldout_families: tuple[str, ...] = ()
+    test_families: tuple[str, ...] = ()
+    validation_libraries: tuple[str, ...] = ()
+    test_libraries: tuple[str, ...] = ()
+
+    @classmethod
+    def standard(cls) -> DataConfig:
+        """What the standard split holds out."""
+        return cls(**{name: tuple(sorted(v)) for name, v in vars(standard_split()).items()})
+
+    def split(self) -> Split:
+        """The same as sets."""
+        return Split(**{name: frozenset(values) for name, values in vars(self).items()})
 
 
 @dataclass(frozen=True)
@@ -149,6 +163,8 @@ class PretrainConfig:
         for name, value in document.items():
             if name == "encoder" and isinstance(value, dict):
                 values[name] = EncoderConfig.from_dict(value)
+            elif name == "data" and value == {"split": "standard"}:
+                values[name] = DataConfig.standard()
             elif name in sections and isinstance(value, dict):
                 values[name] = _read_section(sections[name], name, value)
             elif name in ("name", "seed", "checkpoint_every"):

@@ -1,4 +1,7 @@
-"""Weisfeiler-Lehman labels of operator graphs, weighted by rarity: the training-free part.
+"""Labels of places in operator graphs, weighted by rarity: the training-free part.
+
+A label is of a node with its surroundings (Weisfeiler-Lehman), or of a few operators that follow
+each other in topological order.
 
 Labels are hashed from operator names, not ids, so a longer operator table leaves them as they are.
 A vocabulary keeps the labels seen in at least two training networks; others are not counted.
@@ -21,7 +24,14 @@ from narfast.batching import transpose_csr
 if TYPE_CHECKING:
     from narfast.graph import GraphBatch
 
-__all__ = ["WideCounts", "WideVocabulary", "fit_projection", "name_hash", "wl_labels"]
+__all__ = [
+    "WideCounts",
+    "WideVocabulary",
+    "fit_projection",
+    "gram_labels",
+    "name_hash",
+    "wl_labels",
+]
 
 UInt64 = NDArray[np.uint64]
 
@@ -57,6 +67,22 @@ def wl_labels(graphs: GraphBatch, hops: int) -> UInt64:
     return labels
 
 
+def gram_labels(graphs: GraphBatch, longest: int) -> UInt64:
+    """Label the runs of 2 to ``longest`` operators that start at every node.
+
+    Runs are in topological order, which says more of how branches lie side by side than a node's
+    neighbours do; attributes are left out.
+
+    Returns:
+        uint64[longest - 1, N]; 0 where a network ends before a run does. Labels of different rows,
+        and those of `wl_labels`, never mean the same.
+    """
+    table = np.array([name_hash(info.name) for info in operators.table()], dtype=np.uint64)
+    last = np.repeat(graphs.node_ptr[1:], np.diff(graphs.node_ptr))
+    labels: UInt64 = _gram_labels(table[graphs.op], last, longest)
+    return labels
+
+
 @dataclass(frozen=True)
 class WideCounts:
     """Sparse rows of label weights, one for each network.
@@ -64,8 +90,8 @@ class WideCounts:
     Attributes:
         ptr: int64[G + 1], offsets into the other two.
         row: int64[K], rows of the vocabulary, ascending for each network.
-        weight: float32[K]; every block (one row of ``wl_labels``) has length 1, or 0 if empty,
-            those of single nodes 0.4.
+        weight: float32[K]; every block (one row of ``wl_labels`` or ``gram_labels``) has length 1,
+            or 0 if empty, those of single nodes 0.4.
     """
 
     ptr: NDArray[np.int64]
@@ -79,32 +105,36 @@ class WideVocabulary:
 
     Attributes:
         label: uint64[V], ascending.
-        block: uint8[V], the row of ``wl_labels`` that a label belongs to.
+        block: uint8[V], the row of ``wl_labels``, and after those of ``gram_labels``, that a label
+            belongs to.
         idf: float32[V].
         hops: Rounds of refinement.
+        grams: Operators in the longest run; below 2 there are none.
     """
 
     label: UInt64
     block: NDArray[np.uint8]
     idf: NDArray[np.float32]
     hops: int
+    grams: int = 1
 
     @classmethod
-    def fit(cls, graphs: GraphBatch, *, hops: int, size: int) -> WideVocabulary:
+    def fit(cls, graphs: GraphBatch, *, hops: int, size: int, grams: int = 1) -> WideVocabulary:
         """Collect the labels of training networks.
 
         Args:
             graphs: Training networks.
             hops: Rounds of refinement.
             size: Keep at most this many labels, those of most networks first.
+            grams: Operators in the longest run.
         """
-        labels = wl_labels(graphs, hops)
+        labels = _labels(graphs, hops, grams)
         network = np.repeat(np.arange(len(graphs)), np.diff(graphs.node_ptr))
         found: list[tuple[UInt64, NDArray[np.int64], NDArray[np.uint8]]] = []
         for block, row in enumerate(labels):
             pairs = np.unique(np.stack([row, network.astype(np.uint64)], axis=1), axis=0)
             label, frequency = np.unique(pairs[:, 0], return_counts=True)
-            kept = frequency >= min(2, len(graphs))
+            kept = (frequency >= min(2, len(graphs))) & (label != 0)
             found.append(
                 (label[kept], frequency[kept], np.full(int(kept.sum()), block, dtype=np.uint8))
             )
@@ -112,7 +142,7 @@ class WideVocabulary:
         chosen = np.lexsort((label, -frequency))[:size]
         chosen = chosen[np.argsort(label[chosen], kind="stable")]
         idf = np.log((1 + len(graphs)) / (1 + frequency[chosen])) + 1
-        return cls(label[chosen], blocks[chosen], idf.astype(np.float32), hops)
+        return cls(label[chosen], blocks[chosen], idf.astype(np.float32), hops, grams)
 
     def count(self, graphs: GraphBatch) -> WideCounts:
         """Weights of the known labels of each network: idf, scaled per block.
@@ -120,8 +150,8 @@ class WideVocabulary:
         How often a label occurs is left out: it says how deep a network is rather than how it is
         designed, and with it (as 1 + log count) families are found less well.
         """
-        labels = wl_labels(graphs, self.hops)
-        lengths = np.ones(2 * (self.hops + 1))
+        labels = _labels(graphs, self.hops, self.grams)
+        lengths = np.ones(len(labels))
         lengths[[0, self.hops + 1]] = _SINGLE_NODE_WEIGHT
         arrays = _count(
             labels, graphs.node_ptr, self.label, self.block, self.idf.astype(np.float64), lengths
@@ -173,6 +203,25 @@ def fit_projection(
     random = signs / np.sqrt(max(rest, 1))
     random -= principal @ (principal.T @ random)
     return np.concatenate([principal, random], axis=1).astype(np.float32)
+
+
+def _labels(graphs: GraphBatch, hops: int, grams: int) -> UInt64:
+    labels = wl_labels(graphs, hops)
+    return np.concatenate([labels, gram_labels(graphs, grams)]) if grams > 1 else labels
+
+
+@kernel
+def _gram_labels(op_hash: Any, last: Any, longest: int) -> Any:
+    num_nodes = len(op_hash)
+    labels = np.zeros((longest - 1, num_nodes), dtype=np.uint64)
+    for v in range(num_nodes):
+        label = splitmix64(op_hash[v] ^ np.uint64(0x3C3C3C3C))
+        for length in range(2, longest + 1):
+            if v + length > last[v]:
+                break
+            label = splitmix64(label) ^ splitmix64(op_hash[v + length - 1] + np.uint64(length))
+            labels[length - 2, v] = splitmix64(label)
+    return labels
 
 
 @kernel

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from narfast.evaluation.metrics import CUTOFFS, Metric, score_rankings
-from narfast.evaluation.protocols import PROTOCOLS, Report, evaluate
+from narfast.evaluation.protocols import PROTOCOLS
+from narfast.evaluation.report import Report, evaluate
 
 __all__ = ["CUTOFFS", "PROTOCOLS", "Metric", "Report", "evaluate", "score_rankings"]

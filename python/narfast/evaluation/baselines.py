@@ -19,6 +19,7 @@ __all__ = [
     "SparseRows",
     "cosine_similarities",
     "operator_histogram",
+    "operator_ngrams",
     "tf_idf",
     "wl_counts",
 ]
@@ -60,6 +61,21 @@ def operator_histogram(batch: GraphBatch) -> SparseRows:
     """Count the operators of each graph, attributes aside: rows are graphs, columns operators."""
     graph = _graph_of_node(batch)
     return _count(graph, batch.op.astype(np.uint64), len(batch))
+
+
+def operator_ngrams(batch: GraphBatch, longest: int) -> SparseRows:
+    """Count runs of 1 to ``longest`` operators in topological order: a network as a text."""
+    graph = _graph_of_node(batch)
+    op = batch.op.astype(np.uint64) + 1
+    rows, keys = [], []
+    gram = np.zeros(len(op), dtype=np.uint64)
+    for length in range(1, longest + 1):
+        starts = np.arange(len(op) - length + 1)
+        starts = starts[graph[starts] == graph[starts + length - 1]]
+        gram = gram[: len(op) - length + 1] * np.uint64(1 << 16) + op[length - 1 :]
+        rows.append(graph[starts])
+        keys.append(gram[starts])
+    return _count(np.concatenate(rows), np.concatenate(keys), len(batch))
 
 
 def wl_counts(batch: GraphBatch, hops: int) -> SparseRows:

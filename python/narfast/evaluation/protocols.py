@@ -1,32 +1,20 @@
 """What is asked of a search: which networks are queries, what they search in, what is relevant.
 
-A protocol is a function from a zoo to settings, registered in `PROTOCOLS`; a method is a function
-from a zoo to similarities, registered in `METHODS`. `evaluate` runs every method on every setting.
+A protocol is a function from a zoo to settings, registered in `PROTOCOLS`.
 """
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from narfast.errors import NarfastError
-from narfast.evaluation.baselines import (
-    cosine_similarities,
-    operator_histogram,
-    tf_idf,
-    wl_counts,
-)
-from narfast.evaluation.metrics import CUTOFFS, Metric, rank, score_rankings
-from narfast.index import normalize
-from narfast.zoo.store import library_versions
+from narfast.splits import Split, standard_split
 from narfast.zoo.zoo import Zoo
 
-__all__ = ["METHODS", "PROTOCOLS", "Method", "Report", "Setting", "evaluate"]
+__all__ = ["PROTOCOLS", "Setting"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +28,7 @@ class Setting:
         database: int64[n] rows that are searched in, a query's own row among them or not.
         relevant: per query, the rows that should come first, without the query itself.
         families: per query, the family whose mean it counts in.
+        candidates: bool [q, n], which rows of the database a query may find; None for all.
     """
 
     name: str
@@ -48,60 +37,10 @@ class Setting:
     database: NDArray[np.int64]
     relevant: tuple[NDArray[np.int64], ...]
     families: tuple[str, ...]
+    candidates: NDArray[np.bool_] | None = None
 
 
 Protocol = Callable[[Zoo], Sequence[Setting]]
-
-Method = Callable[[Zoo, Setting], NDArray[np.float32]]
-"""Similarities float32 [queries, database] of a setting."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SettingResult:
-    """The scores of every method in one setting."""
-
-    setting: Setting
-    methods: Mapping[str, Mapping[str, Mapping[str, Metric]]]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return {
-            "methods": {
-                name: {
-                    measure: {cut: metric.to_json() for cut, metric in by_cut.items()}
-                    for measure, by_cut in measures.items()
-                }
-                for name, measures in self.methods.items()
-            },
-            "description": self.setting.description,
-            "queries": len(self.setting.queries),
-            "database": len(self.setting.database),
-            "families": len(set(self.setting.families)),
-        }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """The outcome of a protocol: its main setting first."""
-
-    protocol: str
-    results: tuple[SettingResult, ...]
-    seed: int
-    zoo: str
-    encoder: Mapping[str, Any] | None
-    versions: Mapping[str, str]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values: the main setting on top, all of them under ``settings``."""
-        return {
-            "protocol": self.protocol,
-            **self.results[0].to_json(),
-            "settings": {result.setting.name: result.to_json() for result in self.results},
-            "seed": self.seed,
-            "zoo": self.zoo,
-            "encoder": None if self.encoder is None else dict(self.encoder),
-            "versions": dict(self.versions),
-        }
 
 
 def same_family(zoo: Zoo, rows: Sequence[int], *, name: str, description: str) -> Setting:
@@ -133,13 +72,9 @@ def same_family(zoo: Zoo, rows: Sequence[int], *, name: str, description: str) -
 
 
 def paper_real(zoo: Zoo) -> list[Setting]:
-    """Each timm network among the other timm networks, and each network among the whole zoo.
-
-    Where the encoder says which families it was not trained on, their queries are scored apart too:
-    only there is the comparison with training-free methods one of equals.
-    """
+    """Each timm network among the other timm networks, and each network among the whole zoo."""
     timm = [entry.row for entry in zoo if "timm" in entry.sources]
-    settings = [
+    return [
         same_family(
             zoo, timm, name="timm", description="each timm network among the others, same family"
         ),
@@ -150,163 +85,138 @@ def paper_real(zoo: Zoo) -> list[Setting]:
             description="each network of the zoo among the others, same family",
         ),
     ]
-    unseen = of_families(
-        settings[1],
-        unseen_families(zoo),
-        name="unseen-families",
-        description="as above, queries of families that the encoder was not trained on",
-    )
-    return [*settings, unseen] if len(unseen.queries) else settings
 
 
-def of_families(
-    setting: Setting, families: frozenset[str], *, name: str, description: str
-) -> Setting:
-    """Keep only the queries of some families; the database stays as it is."""
-    kept = [place for place, family in enumerate(setting.families) if family in families]
-    return Setting(
-        name=name,
-        description=description,
-        queries=setting.queries[kept],
-        database=setting.database,
-        relevant=tuple(setting.relevant[place] for place in kept),
-        families=tuple(setting.families[place] for place in kept),
-    )
-
-
-def unseen_families(zoo: Zoo) -> frozenset[str]:
-    """Return the families that the zoo's encoder notes as held out of its training."""
-    if zoo.manifest.encoder is None:
-        return frozenset()
-    try:
-        notes = getattr(zoo.encoder, "training_notes", {})
-    except NarfastError:
-        return frozenset()  # the embeddings are there, the encoder that made them is not
-    data = notes.get("config", {}).get("data", {})
-    return frozenset(data.get("heldout_families", ()))
-
-
-PROTOCOLS: dict[str, Protocol] = {"paper-real": paper_real}
-
-
-def by_operator_histogram(zoo: Zoo, setting: Setting) -> NDArray[np.float32]:
-    """Cosine of operator counts."""
-    counts = operator_histogram(zoo.graphs)
-    return cosine_similarities(counts, setting.queries, setting.database)
-
-
-def by_wl(hops: int) -> Method:
-    """Cosine of tf-idf weighted WL labels up to ``hops``."""
-
-    def method(zoo: Zoo, setting: Setting) -> NDArray[np.float32]:
-        weighted = tf_idf(wl_counts(zoo.graphs, hops), setting.database)
-        return cosine_similarities(weighted, setting.queries, setting.database)
-
-    return method
-
-
-def by_wl_presence(zoo: Zoo, setting: Setting) -> NDArray[np.float32]:
-    """Cosine of idf weighted 1-hop WL labels, each counted once: the strongest of these baselines.
-
-    Sizes of one family differ in how often a block is repeated; forgetting counts forgets depth.
-    """
-    counts = wl_counts(zoo.graphs, 1)
-    presence = replace(counts, value=np.ones_like(counts.value))
-    weighted = tf_idf(presence, setting.database)
-    return cosine_similarities(weighted, setting.queries, setting.database)
-
-
-def by_encoder(zoo: Zoo, setting: Setting) -> NDArray[np.float32]:
-    """Cosine of the zoo's stored embeddings."""
-    unit = normalize(zoo.embeddings)
-    return np.asarray(unit[setting.queries] @ unit[setting.database].T, dtype=np.float32)
-
-
-METHODS: dict[str, Method] = {
-    "operator histogram": by_operator_histogram,
-    "WL tf-idf, 1 hop": by_wl(1),
-    "WL tf-idf, 2 hops": by_wl(2),
-    "WL tf-idf, 3 hops": by_wl(3),
-    "WL idf, 1 hop, presence": by_wl_presence,
-    "shipped encoder": by_encoder,
-}
-
-
-def evaluate(
-    protocol: str,
-    zoo: Zoo,
-    *,
-    methods: Mapping[str, Method] | None = None,
-    seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
-) -> Report:
-    """Run a protocol with every method.
+def heldout_family(
+    zoo: Zoo, split: Split | None = None, *, validation: bool = False
+) -> list[Setting]:
+    """Queries of families that training never saw, among the whole zoo.
 
     Args:
-        protocol: a key of `PROTOCOLS`.
         zoo: the networks.
-        methods: name -> method; `METHODS` when None, without the encoder where the zoo has no
-            embeddings.
-        seed: of tie-breaking and bootstrap.
-        progress: told how many (setting, method) pairs are done.
-
-    Raises:
-        NarfastError: no such protocol, or the zoo holds no queries for it.
-        MissingDependencyError: ir-measures is not installed.
+        split: what is held out; `standard_split` when None.
+        validation: ask for the validation families instead, as one does while choosing settings.
     """
-    if protocol not in PROTOCOLS:
-        raise NarfastError(
-            f"{protocol}: no such protocol; choose from {', '.join(sorted(PROTOCOLS))}"
-        )
-    if methods is None:
-        methods = dict(METHODS)
-        if zoo.manifest.encoder is None:
-            del methods["shipped encoder"]
-    settings = PROTOCOLS[protocol](zoo)
-    results = []
-    done = 0
-    for setting in settings:
-        if not len(setting.queries):
-            raise NarfastError(
-                f"{zoo.directory}: no two structures share a family in setting {setting.name!r}, "
-                f"so {protocol} has no queries; use a zoo with labelled networks"
-            )
-        scored = {}
-        for name, method in methods.items():
-            rankings = rankings_of(setting, method(zoo, setting), seed=seed)
-            scored[name] = score_rankings(rankings, setting.relevant, setting.families, seed=seed)
-            done += 1
-            if progress is not None:
-                progress(done, len(settings) * len(methods))
-        results.append(SettingResult(setting=setting, methods=scored))
-    return Report(
-        protocol=protocol,
-        results=tuple(results),
-        seed=seed,
-        zoo=zoo.checksum,
-        encoder=zoo.manifest.encoder,
-        versions={
-            **library_versions(),
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-        },
-    )
-
-
-def rankings_of(
-    setting: Setting, similarities: NDArray[np.float32], *, seed: int
-) -> list[NDArray[np.int64]]:
-    """Turn similarities [queries, database] into zoo rows per query, the query itself removed."""
-    generator = np.random.default_rng(seed)
-    # One random order per query: a shared one would rank the same tied rows first for all of them.
+    split = split or standard_split()
+    families = split.validation_families if validation else split.test_families
+    queries, relevant, named = [], [], []
+    members = _members(zoo)
+    for entry in zoo:
+        own = sorted(entry.families & families)
+        others = {row for family in own for row in members[family]} - {entry.row}
+        if others:
+            queries.append(entry.row)
+            relevant.append(np.array(sorted(others), dtype=np.int64))
+            named.append(entry.family if entry.family in own else own[0])
     return [
-        setting.database[
-            rank(
-                similarities[place],
-                setting.database != query,
-                max(CUTOFFS),
-                generator.permutation(len(setting.database)),
-            )
-        ]
-        for place, query in enumerate(setting.queries)
+        Setting(
+            name="heldout-families",
+            description="families that training never saw, among the whole zoo",
+            queries=np.array(queries, dtype=np.int64),
+            database=np.arange(len(zoo), dtype=np.int64),
+            relevant=tuple(relevant),
+            families=tuple(named),
+        )
     ]
+
+
+def cross_library(
+    zoo: Zoo, split: Split | None = None, *, validation: bool = False
+) -> list[Setting]:
+    """Networks of libraries that training never saw; relevant is the same family elsewhere.
+
+    What a query's own library alone offers is no candidate: it is neither wanted nor wrong.
+
+    Args:
+        zoo: the networks.
+        split: what is held out; `standard_split` when None.
+        validation: ask for the validation libraries instead.
+    """
+    split = split or standard_split()
+    libraries = sorted(split.validation_libraries if validation else split.test_libraries)
+    members = _members(zoo)
+    asked: dict[str, list[tuple[int, NDArray[np.int64], str]]] = {}
+    for library in libraries:
+        elsewhere = {entry.row for entry in zoo if entry.sources - {library}}
+        for entry in zoo:
+            found = {row for family in entry.families for row in members[family]} & elsewhere
+            if library in entry.sources and found - {entry.row}:
+                rows = np.array(sorted(found - {entry.row}), dtype=np.int64)
+                asked.setdefault(library, []).append((entry.row, rows, entry.family or ""))
+
+    def setting(name: str, description: str, chosen: Sequence[str]) -> Setting:
+        asks = [(library, *ask) for library in chosen for ask in asked.get(library, ())]
+        candidates = {
+            library: np.array([bool(entry.sources - {library}) for entry in zoo])
+            for library in chosen
+        }
+        return Setting(
+            name=name,
+            description=description,
+            queries=np.array([row for _, row, _, _ in asks], dtype=np.int64),
+            database=np.arange(len(zoo), dtype=np.int64),
+            relevant=tuple(rows for _, _, rows, _ in asks),
+            families=tuple(family for *_, family in asks),
+            candidates=np.array([candidates[library] for library, *_ in asks]).reshape(
+                len(asks), len(zoo)
+            ),
+        )
+
+    apart = [
+        setting(library, f"networks of {library}, same family in another library", [library])
+        for library in asked
+    ]
+    together = "networks of libraries that training never saw, same family in another library"
+    return [setting("all", together, libraries), *apart]
+
+
+def size_ladder(zoo: Zoo) -> list[Setting]:
+    """One size of a line of models is searched for; relevant are its other sizes."""
+    sizes: dict[tuple[str, str, str | None], dict[str, set[int]]] = {}
+    lines: list[set[tuple[tuple[str, str, str | None], str]]] = []
+    for entry in zoo:
+        lines.append(set())
+        for record in entry.records:
+            if record.family and record.size:
+                line = (record.source, record.family, record.subfamily)
+                sizes.setdefault(line, {}).setdefault(record.size, set()).add(entry.row)
+                lines[-1].add((line, record.size))
+    queries, relevant, families = [], [], []
+    for entry in zoo:
+        others = {
+            row
+            for line, size in lines[entry.row]
+            for other, rows in sizes[line].items()
+            if other != size
+            for row in rows
+        } - {entry.row}
+        if others:
+            queries.append(entry.row)
+            relevant.append(np.array(sorted(others), dtype=np.int64))
+            families.append(entry.family or "")
+    return [
+        Setting(
+            name="sizes",
+            description="one size of a line of models; relevant are its other sizes",
+            queries=np.array(queries, dtype=np.int64),
+            database=np.arange(len(zoo), dtype=np.int64),
+            relevant=tuple(relevant),
+            families=tuple(families),
+        )
+    ]
+
+
+def _members(zoo: Zoo) -> dict[str, list[int]]:
+    members: dict[str, list[int]] = {}
+    for entry in zoo:
+        for family in entry.families:
+            members.setdefault(family, []).append(entry.row)
+    return members
+
+
+PROTOCOLS: dict[str, Protocol] = {
+    "paper-real": paper_real,
+    "heldout-family": heldout_family,
+    "cross-library": cross_library,
+    "size-ladder": size_ladder,
+}

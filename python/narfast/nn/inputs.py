@@ -155,6 +155,7 @@ def load_vocabulary(model: ArchitectureModel) -> WideVocabulary:
         block=model.wide_block.cpu().numpy(),
         idf=model.wide_idf.cpu().numpy(),
         hops=model.config.wide_hops,
+        grams=model.config.wide_grams,
     )
 
 

@@ -42,9 +42,10 @@ class EncoderConfig:
         deep_dim: Width of the graph neural network's vector.
         merge_dim: Hidden width between the readouts of a network and its vector; 0 for none.
         deep_reads_wide: Whether the deep vector is made from the wide one too.
-        wide_dim: Width of the Weisfeiler-Lehman part; 0 for none.
+        wide_dim: Width of the wide (training-free) part; 0 for none.
         wide_axes: Principal axes among the ``wide_dim`` columns; the others are random.
         wide_hops: Rounds of refinement of the wide part.
+        wide_grams: Operators in the longest run that the wide part counts; below 2 for none.
         wide_size: Labels in the vocabulary of the wide part.
         wide_share: Part of the cosine that the wide part decides, in [0, 1].
     """
@@ -69,6 +70,7 @@ class EncoderConfig:
     wide_dim: int = 0
     wide_axes: int = 64
     wide_hops: int = 1
+    wide_grams: int = 1
     wide_size: int = 0
     wide_share: float = 0.0
 
@@ -81,6 +83,7 @@ class EncoderConfig:
         _check_range("wide_dim", self.wide_dim, 0, _MAX_WIDTH)
         _check_range("wide_axes", self.wide_axes, 0, _MAX_WIDTH)
         _check_range("wide_hops", self.wide_hops, 0, 8)
+        _check_range("wide_grams", self.wide_grams, 0, 8)
         _check_range("wide_size", self.wide_size, 0, 1 << 24)
         _check_range("dropout", self.dropout, 0.0, 1.0)
         _check_range("wide_share", self.wide_share, 0.0, 1.0)
