@@ -1,11 +1,15 @@
 """How many networks of a library load, and how fast: one table per library.
 
     python benchmarks/trace_coverage.py timm torchvision [--every N] [--json FILE]
+    python benchmarks/trace_coverage.py --journal ZOO.journal [--json FILE]
 
 A network's time is what `narfast.load` would take before canonicalization: building it without
 weights and tracing it. Importing the library is not counted; one network is loaded beforehand as a
 warm-up. Processor time (one thread) is given beside wall time, which other work on the machine
 inflates. Every failure is listed with its reason.
+
+``--journal`` reads what ``narfast zoo build --keep-journal`` noted of every network instead:
+processor time in its worker, the first network of a worker left out since it imports the library.
 """
 
 from __future__ import annotations
@@ -28,6 +32,7 @@ import torch
 
 from narfast.errors import NarfastError
 from narfast.frontends import LIBRARIES, library, load_raw
+from narfast.zoo.journal import unpack_graph
 from narfast.zoo.store import library_version
 
 
@@ -66,6 +71,26 @@ def measure(source: str, name: str) -> Row:
     )
 
 
+def from_journal(path: Path) -> dict[str, list[Row]]:
+    rows: dict[str, list[Row]] = {}
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            value = json.loads(line)["line"]
+            identifier = value.get("id") or value.get("failed")
+            if identifier is None:
+                continue
+            source, _, name = identifier.partition(":")
+            if "failed" in value:
+                row = failed(name, value["reason"])
+            else:
+                meta, seconds = value["meta"], value["seconds"]
+                nodes = unpack_graph(value)[1].num_nodes
+                unknown = meta["unknown_ops"]
+                row = Row(name, 0.0, seconds, nodes, meta["trace_kind"], meta["untraced"], unknown)
+            rows.setdefault(source, []).append(row)
+    return rows
+
+
 def summarize(source: str, rows: list[Row]) -> dict[str, Any]:
     loaded = [r for r in rows if not r.error]
     unknown: collections.Counter[str] = collections.Counter()
@@ -73,12 +98,23 @@ def summarize(source: str, rows: list[Row]) -> dict[str, Any]:
         unknown.update(row.unknown_ops)
     times = {}
     for what in ("wall_s", "cpu_s"):
-        values = sorted(getattr(r, what) for r in loaded)
+        values = sorted(getattr(r, what) for r in loaded if getattr(r, what))
+        if not values:
+            continue
         low, high = values[len(values) // 10], values[-1 - len(values) // 10]
         times[what] = {"median": statistics.median(values), "p10": low, "p90": high}
     slowest = sorted(loaded, key=lambda r: -r.cpu_s)[:10]
+    types: dict[str, bool] = {}
+    if source == "transformers":
+        from narfast.frontends._transformers_names import entries
+
+        for row in rows:
+            model_type = entries()[row.name].model_type
+            types[model_type] = types.get(model_type, False) or not row.error
     return {
         "version": library_version(source),
+        "model_types": len(types),
+        "model_types_loaded": sum(types.values()),
         "names": len(rows),
         "loaded": len(loaded),
         "trace_kinds": dict(collections.Counter(r.trace_kind for r in loaded)),
@@ -93,11 +129,12 @@ def summarize(source: str, rows: list[Row]) -> dict[str, Any]:
 def report(source: str, summary: dict[str, Any]) -> None:
     names, loaded, kinds = (summary[k] for k in ("names", "loaded", "trace_kinds"))
     print(f"\n{source} {summary['version']}: {loaded} of {names} loaded, {kinds}")
+    if summary["model_types"]:
+        print(f"  model types: {summary['model_types_loaded']} of {summary['model_types']} loaded")
     for what, t in summary["times"].items():
         print(f"  {what:8} median {t['median']:.3f}  10%-90% {t['p10']:.3f}-{t['p90']:.3f}")
     print(f"  unknown operators: {summary['unknown_ops'] or 'none'}")
-    for name, count in summary["untraced"].items():
-        print(f"  {count} parameter tensors not reached: {name}")
+    print(f"  parameter tensors not reached: {len(summary['untraced'])} names")
     print("  slowest:")
     for name, row in summary["slowest"].items():
         print(f"    {row['cpu_s']:6.2f} s of processor time  {name} ({row['nodes']} nodes)")
@@ -109,15 +146,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sources", nargs="*", default=list(LIBRARIES))
     parser.add_argument("--every", type=int, default=1, help="take every N-th name")
+    parser.add_argument("--journal", type=Path, help="read this instead of measuring")
     parser.add_argument("--json", type=Path, help="write the summary here")
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     summaries: dict[str, dict[str, Any]] = {}
-    for source in options.sources:
+    if options.journal:
+        for source, rows in sorted(from_journal(options.journal).items()):
+            summaries[source] = summarize(source, rows)
+            report(source, summaries[source])
+    for source in () if options.journal else options.sources:
         names = library(source).list_names()[:: options.every]
         measure(source, names[0])
-        rows: list[Row] = []
+        rows = []
         for i, name in enumerate(names):
             rows.append(measure(source, name))
             if sys.stderr.isatty() or i % 100 == 0:
