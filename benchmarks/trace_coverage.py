@@ -1,7 +1,7 @@
 """How many networks of a library load, and how fast: one table per library.
 
     python benchmarks/trace_coverage.py timm torchvision [--every N] [--json FILE]
-    python benchmarks/trace_coverage.py --journal ZOO.journal [--json FILE]
+    python benchmarks/trace_coverage.py --journal ZOO.journal [--json FILE] [--readme]
 
 A network's time is what `narfast.load` would take before canonicalization: building it without
 weights and tracing it. Importing the library is not counted; one network is loaded beforehand as a
@@ -10,6 +10,7 @@ inflates. Every failure is listed with its reason.
 
 ``--journal`` reads what ``narfast zoo build --keep-journal`` noted of every network instead:
 processor time in its worker, the first network of a worker left out since it imports the library.
+``--readme`` writes the table of the README.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ from narfast.errors import NarfastError
 from narfast.frontends import LIBRARIES, library, load_raw
 from narfast.zoo.journal import unpack_graph
 from narfast.zoo.store import library_version
+
+BEGIN, END = "<!-- tracing: made by benchmarks/trace_coverage.py -->", "<!-- tracing ends -->"
 
 
 @dataclass(frozen=True)
@@ -142,20 +145,53 @@ def report(source: str, summary: dict[str, Any]) -> None:
         print(f"  FAILED {name}: {reason}")
 
 
+def table(summaries: dict[str, dict[str, Any]], median: float) -> str:
+    """The README's table: a line for each library, and its ten slowest networks."""
+    lines = [
+        "| library | loaded | median | 90 % below | ways other than the first |",
+        "|---|--:|--:|--:|---|",
+    ]
+    slow = []
+    for source, s in summaries.items():
+        kinds = {k: n for k, n in s["trace_kinds"].items() if k not in ("autograd", "generated")}
+        if set(s["trace_kinds"]) == {"generated"}:
+            continue
+        times = s["times"]["cpu_s"]
+        ways = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items())) or "none"
+        lines.append(
+            f"| {source} {s['version']} | {s['loaded']:,} of {s['names']:,} | "
+            f"{times['median']:.2f} s | {times['p90']:.2f} s | {ways} |"
+        )
+        names = (f"{n} {row['cpu_s']:.1f}" for n, row in s["slowest"].items())
+        slow.append(f"- {source}: {', '.join(names)}")
+    types = summaries.get("transformers", {})
+    if types.get("model_types"):
+        lines += [
+            "",
+            f"Of transformers' {types['model_types']} model types {types['model_types_loaded']} "
+            f"load ({types['model_types_loaded'] / types['model_types']:.1%}).",
+        ]
+    lines += ["", f"The median of all networks is {median:.2f} s."]
+    return "\n".join([*lines, "", "The ten slowest of each, in seconds:", "", *slow]) + "\n"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sources", nargs="*", default=list(LIBRARIES))
     parser.add_argument("--every", type=int, default=1, help="take every N-th name")
     parser.add_argument("--journal", type=Path, help="read this instead of measuring")
     parser.add_argument("--json", type=Path, help="write the summary here")
+    parser.add_argument("--readme", action="store_true", help="write the README's table")
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     summaries: dict[str, dict[str, Any]] = {}
+    seconds: list[float] = []
     if options.journal:
         for source, rows in sorted(from_journal(options.journal).items()):
             summaries[source] = summarize(source, rows)
             report(source, summaries[source])
+            seconds += [row.cpu_s for row in rows if row.cpu_s]
     for source in () if options.journal else options.sources:
         names = library(source).list_names()[:: options.every]
         measure(source, names[0])
@@ -166,6 +202,15 @@ def main() -> None:
                 print(f"\r{source} {i + 1}/{len(names)}", end="", file=sys.stderr, flush=True)
         summaries[source] = summarize(source, rows)
         report(source, summaries[source])
+        seconds += [row.cpu_s for row in rows if row.cpu_s]
+    if options.readme:
+        readme = Path(__file__).parents[1] / "README.md"
+        head, rest = readme.read_text(encoding="utf-8").split(BEGIN)
+        tail = rest.split(END)[1]
+        readme.write_text(
+            f"{head}{BEGIN}\n{table(summaries, statistics.median(seconds))}{END}{tail}",
+            encoding="utf-8",
+        )
     if options.json:
         facts = {
             "machine": platform.machine(),
