@@ -14,6 +14,7 @@ import pytest
 import narfast
 from narfast import frontends
 from narfast.coarse_class import COARSE_CLASSES
+from narfast.frontends._transformers_names import entries
 from narfast.graph import canonicalize, structural_hash
 from narfast.zoo import DEFAULT_ZOO, Zoo
 
@@ -34,6 +35,13 @@ def test_it_is_whole_and_small(zoo):
     assert max(info["distinct_by_source"].values()) <= 0.6 * len(zoo)
     assert info["by_source"]["timm"] >= 0.99 * len(frontends.library("timm").list_names())
     assert info["by_source"]["torchvision"] >= 118
+
+
+def test_most_model_types_of_transformers_are_there(zoo):
+    types = {entry.model_type for entry in entries().values()}
+    names = {record.name for record in zoo.records if record.source == "transformers"}
+    found = {entry.model_type for name, entry in entries().items() if name in names}
+    assert len(found) >= 0.85 * len(types)
 
 
 def test_every_network_has_labels(zoo):
@@ -61,6 +69,7 @@ def test_names_of_one_structure_are_together(zoo):
     assert zoo["timm:resnet50"].row == zoo["torchvision:resnet50"].row
     assert zoo["timm:mobilenetv2_100"].row == zoo["torchvision:mobilenet_v2"].row
     assert zoo["timm:vit_base_patch16_224"].row == zoo["torchvision:vit_b_16"].row
+    assert zoo["timm:vit_base_patch14_dinov2"].row == zoo["transformers:dinov2"].row
     assert zoo["timm:resnet50"].row != zoo["timm:resnet101"].row
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narfast.evaluation.baselines import (
+    SparseRows,
     cosine_similarities,
     operator_histogram,
     operator_ngrams,
@@ -43,6 +44,12 @@ def by_text(zoo: Zoo, setting: Setting) -> NDArray[np.float32]:
     return cosine_similarities(weighted, setting.queries, setting.database)
 
 
+def by_text_presence(zoo: Zoo, setting: Setting) -> NDArray[np.float32]:
+    """As `by_text`, with every n-gram counted once: how deep a network is does not count."""
+    weighted = tf_idf(_presence(operator_ngrams(zoo.graphs, 3)), setting.database)
+    return cosine_similarities(weighted, setting.queries, setting.database)
+
+
 def by_wl(hops: int) -> Method:
     """Cosine of tf-idf weighted WL labels up to ``hops``."""
 
@@ -54,13 +61,11 @@ def by_wl(hops: int) -> Method:
 
 
 def by_wl_presence(zoo: Zoo, setting: Setting) -> NDArray[np.float32]:
-    """Cosine of idf weighted 1-hop WL labels, each counted once: the strongest of these baselines.
+    """Cosine of idf weighted 1-hop WL labels, each counted once.
 
     Sizes of one family differ in how often a block is repeated; forgetting counts forgets depth.
     """
-    counts = wl_counts(zoo.graphs, 1)
-    presence = replace(counts, value=np.ones_like(counts.value))
-    weighted = tf_idf(presence, setting.database)
+    weighted = tf_idf(_presence(wl_counts(zoo.graphs, 1)), setting.database)
     return cosine_similarities(weighted, setting.queries, setting.database)
 
 
@@ -70,10 +75,15 @@ def by_encoder(zoo: Zoo, setting: Setting) -> NDArray[np.float32]:
     return np.asarray(unit[setting.queries] @ unit[setting.database].T, dtype=np.float32)
 
 
+def _presence(counts: SparseRows) -> SparseRows:
+    return replace(counts, value=np.ones_like(counts.value))
+
+
 METHODS: dict[str, Method] = {
     "operator histogram": by_operator_histogram,
     "operator tf-idf": by_operator_tf_idf,
     "operator n-grams": by_text,
+    "operator n-grams, presence": by_text_presence,
     "WL tf-idf, 1 hop": by_wl(1),
     "WL tf-idf, 2 hops": by_wl(2),
     "WL tf-idf, 3 hops": by_wl(3),
