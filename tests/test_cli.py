@@ -23,6 +23,7 @@ from narfast.bulk import encode_to_parquet
 from narfast.errors import CorruptFileError, NarfastError
 from narfast.explain import operator_label, shared_motifs, summarize
 from narfast.operators import by_name, pack_attributes
+from narfast.pretrain_config import DataConfig
 from narfast.zoo import Architecture, Zoo
 from narfast.zoo.store import ZooContents, write_zoo
 from zoo_fakes import NAMES, FakeEncoder, load
@@ -84,6 +85,8 @@ def test_search_json(run, zoo_path):
     assert all(keys <= set(hit) for hit in hits)
     assert hits[0]["id"] == "fake:plain_3"
     assert hits[0]["score"] == pytest.approx(1.0, abs=1e-6)
+    words = {"same structure", "same family", "related", "unrelated", None}
+    assert {hit["relation"] for hit in hits} <= words
     shared = hits[0]["shared_motifs"]
     assert sum(m["size"] * m["count"] for m in shared) == load("fake:plain_3").num_nodes
     assert all(m["count"] == m["query_count"] for m in shared)
@@ -318,21 +321,27 @@ def test_zoo_verify_of_a_damaged_zoo(run, zoo_path):
     assert result.stderr.startswith("error: ")
 
 
-def test_evaluate(run, zoo_path, monkeypatch):
+def test_evaluate(run, zoo_path, tmp_path, monkeypatch):
     from narfast.evaluation import PROTOCOLS, protocols
 
+    for name in PROTOCOLS.copy():
+        monkeypatch.delitem(PROTOCOLS, name)
     monkeypatch.setitem(
         PROTOCOLS,
-        "all",
+        "some-thing",
         lambda zoo: [
             protocols.same_family(zoo, range(len(zoo)), name="all", description="everything")
         ],
     )
-    result = run("evaluate", "all", "--zoo", zoo_path, "--json")
+    folder = tmp_path / "results"
+    result = run("evaluate", "some-thing", "--zoo", zoo_path, "--json")
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
     assert report["queries"] == 16
     assert {"protocol", "methods", "families", "seed", "zoo", "versions"} <= set(report)
+    every = run("evaluate", "all", "--zoo", zoo_path, "-o", folder, "--json")
+    assert json.loads(every.stdout) == [report]
+    assert json.loads((folder / "some_thing.json").read_text()) == report
     table = run("evaluate", "all", "--zoo", zoo_path)
     assert table.exit_code == 0
     assert "operator histogram" in table.stdout
@@ -344,17 +353,25 @@ def test_pretrain_hands_over_graphs_and_families(run, zoo_path, tmp_path, monkey
 
     calls = []
     stand_in = types.ModuleType("narfast.pretrain")
-    stand_in.PretrainConfig = types.SimpleNamespace(from_toml=lambda path: ("config", path))
+    config = types.SimpleNamespace(
+        data=DataConfig(test_families=("mixer",), test_libraries=("nowhere",))
+    )
+    paths = []
+    stand_in.PretrainConfig = types.SimpleNamespace(
+        from_toml=lambda path: paths.append(path) or config
+    )
     stand_in.run = lambda *arguments, **options: calls.append((arguments, options))
     monkeypatch.setitem(sys.modules, "narfast.pretrain", stand_in)
     result = run("pretrain", "-c", "x.toml", "-o", tmp_path / "out", "--zoo", zoo_path)
     assert result.exit_code == 0, result.output
-    (config, graphs, labels, output), options = calls[0]
-    assert config == ("config", Path("x.toml"))
+    (given, graphs, labels, output), options = calls[0]
+    assert given is config
+    assert paths == [Path("x.toml")]
     assert len(graphs) == len(labels) == 16
     assert set(labels) == set(zoo_fakes.BLOCKS)
     assert output == tmp_path / "out"
-    assert options == {"resume": True, "progress": True}
+    held_out = {place for place, label in enumerate(labels) if label == "mixer"}
+    assert options == {"held_out": held_out, "resume": True, "progress": True}
 
 
 # ---- mistakes

@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,7 +25,8 @@ from narfast.errors import NarfastError
 
 if TYPE_CHECKING:
     from narfast.cli_tables import UpdateBar
-    from narfast.zoo import Architecture, Zoo
+    from narfast.graph import ArchGraph
+    from narfast.zoo import Architecture, Hit, Zoo
     from narfast.zoo.store import Encoder
 
 __all__ = ["app", "main"]
@@ -153,17 +154,22 @@ def search(
         hits = opened.search(query, k, where=_filter(family, max_params))
         graphs = [opened[hit.structural_hash].graph for hit in hits]
         shared = shared_motifs(query, graphs) if hits else []
+    relations = _relations(opened, query, hits)
     if as_json:
         _print_json(
             [
-                {**hit.to_json(), "shared_motifs": [motif.to_json() for motif in motifs]}
-                for hit, motifs in zip(hits, shared, strict=True)
+                {
+                    **hit.to_json(),
+                    "relation": relation,
+                    "shared_motifs": [motif.to_json() for motif in motifs],
+                }
+                for hit, relation, motifs in zip(hits, relations, shared, strict=True)
             ]
         )
     else:
         if not hits:
             typer.echo("no network of the zoo passes the filters", err=True)
-        print_hits(query, hits, shared)
+        print_hits(query, hits, relations, shared)
 
 
 @app.command()
@@ -436,6 +442,18 @@ def evaluate(
     if as_json:
         values = [report.to_json() for report in reports]
         _print_json(values if protocol == "all" else values[0])
+
+
+def _relations(zoo: Zoo, query: ArchGraph, hits: Sequence[Hit]) -> list[str | None]:
+    """Say in words what scores mean; None where the encoder of the zoo was never calibrated."""
+    from narfast.calibration import Calibration
+
+    stamp = zoo.manifest.encoder or {}
+    calibration = Calibration.load(str(stamp.get("source", "default")))
+    if calibration is None:
+        return [None] * len(hits)
+    own = query.structural_hash
+    return [calibration.word(hit.score, same_structure=hit.structural_hash == own) for hit in hits]
 
 
 def _load(source: str, zoo: str) -> Any:

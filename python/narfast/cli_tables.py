@@ -55,7 +55,10 @@ def short_count(value: int | None) -> str:
 
 
 def print_hits(
-    query: ArchGraph, hits: Sequence[Hit], shared: Sequence[Sequence[SharedMotif]]
+    query: ArchGraph,
+    hits: Sequence[Hit],
+    relations: Sequence[str | None],
+    shared: Sequence[Sequence[SharedMotif]],
 ) -> None:
     """Show the hits, and below them the motifs that the query has in common with the best."""
     console = _console()
@@ -63,15 +66,18 @@ def print_hits(
     table = _table(f"Networks most like {escape(title)} ({query.num_nodes} operators)")
     table.add_column("#", justify="right")
     table.add_column("score", justify="right")
+    if any(relations):
+        table.add_column("means")
     table.add_column("name", overflow="fold")
     for column in ("family", "library"):
         table.add_column(column, overflow="fold")
     table.add_column("params", justify="right")
-    for place, hit in enumerate(hits, 1):
+    for place, (hit, relation) in enumerate(zip(hits, relations, strict=True), 1):
         others = len(hit.ids) - 1
         table.add_row(
             str(place),
             f"{hit.score:.4f}",
+            *([relation or "–"] if any(relations) else []),
             escape(hit.name) + (f" [dim]+{others} more[/dim]" if others else ""),
             escape(hit.family or "–"),
             escape(hit.source),

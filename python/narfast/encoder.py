@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from narfast.batching import collate_motifs
-from narfast.encoder_files import fingerprint, load_model, save_model
+from narfast.encoder_files import encoder_folder, fingerprint, load_model, save_model
 from narfast.graph import ArchGraph, GraphBatch
 from narfast.nn.inputs import (
     MinedBatch,
@@ -111,12 +111,7 @@ class ArchitectureEncoder:
         Raises:
             CorruptFileError: The folder holds no encoder, or a damaged one.
         """
-        folder = (
-            Path(__file__).parent / "data" / "encoder"
-            if name_or_path == "default"
-            else Path(name_or_path)
-        )
-        model, document = load_model(folder)
+        model, document = load_model(encoder_folder(name_or_path))
         notes = document.get("training")
         return cls(model, training=notes if isinstance(notes, dict) else None)
 

@@ -21,12 +21,25 @@ from safetensors.torch import save as safetensors_save
 from narfast.errors import CorruptFileError
 from narfast.nn.model import ArchitectureModel, EncoderConfig
 
-__all__ = ["FORMAT_VERSION", "fingerprint", "load_model", "save_model", "write_atomically"]
+__all__ = [
+    "FORMAT_VERSION",
+    "encoder_folder",
+    "fingerprint",
+    "load_model",
+    "save_model",
+    "write_atomically",
+]
 
 FORMAT_VERSION = 1
 _CONFIG = "config.json"
 _WEIGHTS = "model.safetensors"
 _REMEDY = "copy or train the encoder again"
+
+
+def encoder_folder(name_or_path: str | Path) -> Path:
+    """Return the folder of an encoder: ``"default"`` is the one inside the package."""
+    shipped = Path(__file__).parent / "data" / "encoder"
+    return shipped if name_or_path == "default" else Path(name_or_path)
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -1,0 +1,92 @@
+"""What a score means: words for it, by thresholds fitted on validation queries."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narfast.encoder_files import encoder_folder, write_atomically
+from narfast.errors import CorruptFileError
+
+__all__ = ["PRECISION", "Calibration"]
+
+PRECISION = 0.9
+"""How often a word must be right among the hits that get it or a stronger one."""
+
+_FILE = "calibration.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """Thresholds of one encoder.
+
+    Attributes:
+        same_family: from this cosine on, hits are of the query's family nine times in ten.
+        related: from this cosine on, hits are of its coarse class nine times in ten.
+    """
+
+    same_family: float
+    related: float
+
+    @classmethod
+    def fit(
+        cls,
+        scores: NDArray[np.floating[Any]],
+        same_family: NDArray[np.bool_],
+        same_class: NDArray[np.bool_],
+    ) -> Calibration:
+        """Find the lowest thresholds at which words are right often enough.
+
+        Args:
+            scores: [n], cosines of hits as a search shows them.
+            same_family: [n], whether the hit is of the query's family.
+            same_class: [n], whether it is of the query's coarse class.
+        """
+        family = _lowest(scores, same_family)
+        return cls(same_family=family, related=min(family, _lowest(scores, same_class)))
+
+    @classmethod
+    def load(cls, encoder: str | Path) -> Calibration | None:
+        """Read the thresholds saved beside an encoder, or return None where there are none.
+
+        Raises:
+            CorruptFileError: the file is there and damaged.
+        """
+        path = encoder_folder(encoder) / _FILE
+        if not path.is_file():
+            return None
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+            return cls(same_family=float(value["same_family"]), related=float(value["related"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            raise CorruptFileError(
+                f"{path}: not the thresholds of an encoder; delete it, or run "
+                "benchmarks/calibrate.py again"
+            ) from None
+
+    def save(self, encoder: str | Path, **notes: Any) -> None:
+        """Write the thresholds beside an encoder, with notes on how good they are."""
+        path = encoder_folder(encoder) / _FILE
+        text = json.dumps({**asdict(self), **notes}, indent=1) + "\n"
+        write_atomically(path, text.encode())
+
+    def word(self, score: float, *, same_structure: bool) -> str:
+        """Say in a word how alike two networks are."""
+        if same_structure:
+            return "same structure"
+        if score >= self.same_family:
+            return "same family"
+        return "related" if score >= self.related else "unrelated"
+
+
+def _lowest(scores: NDArray[np.floating[Any]], right: NDArray[np.bool_]) -> float:
+    """Return the lowest score at or above which `PRECISION` of all are right; above 1 if none."""
+    order = np.argsort(-scores, kind="stable")
+    precision = np.cumsum(right[order]) / np.arange(1, len(scores) + 1)
+    enough = np.flatnonzero(precision >= PRECISION)
+    return round(float(scores[order[enough[-1]]]), 4) if len(enough) else 2.0
