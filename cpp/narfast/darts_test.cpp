@@ -46,7 +46,8 @@ TEST_CASE("20 cells for CIFAR, 14 for ImageNet, two of them reductions") {
   CHECK(count(cifar, "concat") == 20 + 2);  // two cells factorize what came before a reduction
   const Network imagenet = network(kPools, kPools, DartsVariant::kImageNet);
   CHECK(count(imagenet, "max_pool") == 14);
-  CHECK(count(imagenet, "avg_pool") == 14 + 1);
+  CHECK(count(imagenet, "avg_pool") == 14);
+  CHECK(count(imagenet, "global_avg_pool") == 1);
   CHECK(count(imagenet, "concat") == 14 + 3);  // and the first, whose inputs differ in size
 }
 
