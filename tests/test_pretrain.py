@@ -72,7 +72,7 @@ def test_result_is_saved(trained: tuple[ArchitectureEncoder, Path]) -> None:
     assert notes["families"] == 4
     assert len(notes["losses"]) == 5
     assert notes["quality"]["trained"]["queries"] == 16
-    assert notes["quality"]["heldout"]["queries"] == 4
+    assert notes["quality"]["test"]["queries"] == 4
     assert "layer_norm" in encoder.config.operators
     assert "silu" not in encoder.config.operators  # only the held-out family has it
 
