@@ -531,3 +531,23 @@ def test_ctrl_c_of_a_process(tmp_path):
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "Traceback" not in errors
+
+
+def test_a_file_that_is_no_table_is_never_replaced(run, zoo_path, tmp_path):
+    script = tmp_path / "my_model.py"
+    script.write_text("def build(): ...")
+    for arguments in (
+        ["encode", "fake:plain_1", "-o", script],
+        ["zoo", "export", zoo_path, "-o", script],
+    ):
+        result = run(*arguments)
+        assert result.exit_code == 2, result.output
+        assert "no parquet file" in result.stderr
+        assert script.read_text() == "def build(): ..."
+
+
+def test_more_hits_than_there_are_networks_and_a_zoo_without_a_name(run, zoo_path):
+    result = run("search", "fake:plain_1", "-k", 10**18, "--zoo", zoo_path, "--json")
+    assert result.exit_code == 0, result.output
+    assert len(json.loads(result.stdout)) == 16
+    assert run("search", "fake:plain_1", "--zoo", "").exit_code == 2

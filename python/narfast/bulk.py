@@ -19,6 +19,7 @@ import numpy as np
 import narfast
 from narfast.errors import CorruptFileError, NarfastError
 from narfast.graph import ArchGraph
+from narfast.zoo.format import check_replaceable_table
 from narfast.zoo.store import Encoder
 
 __all__ = ["BulkReport", "encode_to_parquet"]
@@ -71,6 +72,7 @@ def encode_to_parquet(
     if output.name in ("", "..") or (output.exists() and not output.is_file()):
         # A device or a folder must never be replaced by a table.
         raise NarfastError(f"{output}: not a file; name the parquet file to write")
+    check_replaceable_table(output)
     wanted = list(dict.fromkeys(sources))
     parts = output.with_name(output.name + ".parts")
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -78,15 +78,20 @@ def import_library(package: str, *, extra: str | None = None) -> ModuleType:
         ) from error
 
 
+_LONGEST = 120  # characters of a name that an error repeats
+
+
 def check_name(library: str, name: str, names: Iterable[str]) -> None:
     """Raises UnsupportedSourceError, with close matches, unless the library has the name."""
     known = list(names)
     if name in known:
         return
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    hint = f"; did you mean {', '.join(close)}?" if close else ""
+    spelt = {other.lower(): other for other in known}
+    close = difflib.get_close_matches(name[:_LONGEST].lower(), spelt, n=3, cutoff=0.5)
+    hint = f"; did you mean {', '.join(spelt[other] for other in close)}?" if close else ""
+    shown = repr(name if len(name) <= _LONGEST else name[:_LONGEST] + "…")
     raise UnsupportedSourceError(
-        f"{library} has no model called {name!r}{hint} (it has {len(known)} models)"
+        f"{library} has no model called {shown}{hint} (it has {len(known)} models)"
     )
 
 

@@ -19,7 +19,7 @@ from narfast.frontends._torchvision_compat import import_torchvision
 from narfast.frontends._transformers_inputs import config_parts, entry_point, example_inputs
 from narfast.frontends._transformers_names import Entry, missing_defaults
 
-__all__ = ["Network", "default_config", "model_class", "narrow_config", "network"]
+__all__ = ["Network", "default_config", "model_class", "narrow_config", "network", "quiet"]
 
 _NO_CHECKS = "TRANSFORMERS_DISABLE_TORCH_CHECK"
 
@@ -44,7 +44,7 @@ class Network(nn.Module):
         if coded and isinstance(encoder, nn.Module):
             hook = encoder.register_forward_hook(lambda *call: encoded.append(call[-1]))
         try:
-            with _quiet(), _environment(_NO_CHECKS, "1"):
+            with quiet(), _environment(_NO_CHECKS, "1"):
                 return entry_point(self.model)(**inputs), encoded
         finally:
             if hook is not None:
@@ -65,7 +65,7 @@ def _environment(name: str, value: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silences advice on weights and speed, which no one here has or needs."""
     logger = logging.getLogger("transformers")
     before = logger.level
@@ -110,7 +110,7 @@ def default_config(entry: Entry) -> Any:
     import_library("transformers")
     from transformers import CONFIG_MAPPING
 
-    with _quiet():
+    with quiet():
         missing = missing_defaults().get(entry.model_type, {})
         return CONFIG_MAPPING[entry.model_type](**{**missing, **entry.changes})
 
@@ -186,7 +186,7 @@ def network(
         return module
 
     config = suitable_config(model, config)
-    with _quiet():
+    with quiet():
         module = build_without_weights(build)
         for part in module.modules():  # some copy their configuration, or a default is put back
             own: Any = getattr(part, "config", None)

@@ -37,7 +37,7 @@ def load_hf(where: str) -> ArchGraph:
         TraceError: The network could not be built or traced.
         MissingDependencyError: transformers is not installed.
     """
-    from narfast.frontends._transformers_build import model_class, network
+    from narfast.frontends._transformers_build import model_class, network, quiet
     from narfast.frontends._transformers_names import Entry
     from narfast.frontends.torch_module import trace
 
@@ -48,7 +48,8 @@ def load_hf(where: str) -> ArchGraph:
     reasons: list[str] = []
     for attention in (None, "eager"):
         try:
-            config = _config(fields, entry.model_type)
+            with quiet():
+                config = _config(fields, entry.model_type)
             module, inputs = network(model, config, attention=attention)
             graph = trace(module, inputs, name=name, source="hf", task=entry.task, copy=False)
             family = classify("hf", entry.model_type, name).family
@@ -56,9 +57,11 @@ def load_hf(where: str) -> ArchGraph:
         except NarfastError as error:
             reasons.append(str(error))
         except Exception as error:  # what a model's constructor may raise has no limit
-            line = str(error).strip().partition("\n")[0][:200]
-            reasons.append(f"{type(error).__name__}: {line}")
-    raise TraceError(f"{file}: {entry.class_name} could not be read ({'; '.join(reasons)})")
+            reasons.append(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+    why = "; ".join(dict.fromkeys(reasons))
+    raise TraceError(
+        f"{file}: {entry.class_name} could not be read ({why}); check the values of its fields"
+    )
 
 
 def _name(where: str, fields: dict[str, Any]) -> str:

@@ -5,10 +5,14 @@ Loading such a source runs the file: it is for one's own code, and a server must
 
 from __future__ import annotations
 
+import contextlib
 import runpy
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
+
+from torch import nn
 
 from narfast.errors import NarfastError, TraceError, UnsupportedSourceError
 from narfast.frontends.torch_module import trace
@@ -34,6 +38,13 @@ def load_python(path: Path, function: str) -> ArchGraph:
         raise UnsupportedSourceError(f"{path}: no such file; check the path")
     if not function.isidentifier():
         raise UnsupportedSourceError(f"{where}: name a function of the file, as {path}:build")
+    # What the user's code prints or warns of is not the answer.
+    with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _traced(path, function, where)
+
+
+def _traced(path: Path, function: str, where: str) -> ArchGraph:
     built = _build(path, function, where)
     if isinstance(built, tuple) and len(built) == 2:
         module, inputs = built
@@ -43,8 +54,15 @@ def load_python(path: Path, function: str) -> ArchGraph:
         raise UnsupportedSourceError(
             f"{where}: must return (module, example_inputs), got {type(built).__name__}"
         )
+    if not isinstance(module, nn.Module):
+        raise UnsupportedSourceError(
+            f"{where}: must return a torch.nn.Module with its inputs, got {type(module).__name__}"
+        )
     name = path.stem if function == "build" else function
-    return trace(module, inputs, name=name, source="python")
+    try:
+        return trace(module, inputs, name=name, source="python")
+    except TraceError as error:
+        raise TraceError(f"{path}: {error}") from error
 
 
 def _build(path: Path, function: str, where: str) -> Any:
@@ -62,7 +80,8 @@ def _build(path: Path, function: str, where: str) -> Any:
     except NarfastError:
         raise
     except (Exception, SystemExit) as error:
-        line = next(iter(str(error).splitlines()), "")
-        raise TraceError(f"{where}: running it failed: {type(error).__name__}: {line}") from error
+        text = " ".join(str(error).split())[:300]
+        why = f"{type(error).__name__}: {text}" if text else type(error).__name__
+        raise TraceError(f"{where}: running it failed: {why}") from error
     finally:
         sys.path[:] = before

@@ -6,8 +6,10 @@ PyTorch recorded for differentiation. Other ways are tried in turn where that fa
 
 from __future__ import annotations
 
+import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -137,6 +139,18 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {line}" if not isinstance(error, _NoGraphError) else line
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silences the log of fake tensors: failures are told at length, and another way is tried."""
+    log = logging.getLogger("torch._subclasses.fake_tensor")
+    before = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
+
+
 def _input_shape(call: tuple[Any, Any]) -> tuple[int, ...] | None:
     first = next(iter(output_tensors(call)), None)
     return None if first is None else tuple(first.shape)
@@ -187,6 +201,7 @@ def trace(
     reasons: list[str] = []
     with (
         warnings.catch_warnings(),
+        _quiet(),
         torch.inference_mode(False),
         torch.enable_grad(),
         torch.random.fork_rng(devices=[]),
@@ -195,7 +210,7 @@ def trace(
         for kind, way in _WAYS.items():
             try:
                 nodes, own = way(module, call, copy)
-            except Exception as error:
+            except (Exception, SystemExit) as error:  # a module may even end the program
                 reasons.append(f"{kind}: {_reason(error)}")
                 continue
             meta = GraphMeta(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from narfast.errors import NarfastError
+from narfast.zoo.format import check_replaceable_table
 from narfast.zoo.records import Architecture
 from narfast.zoo.store import Progress
 from narfast.zoo.tables import architecture_table
@@ -45,6 +46,8 @@ def export_zoo(zoo: Zoo, path: Path, format: str, *, progress: Progress | None =
         raise NarfastError(f"{format!r} is no export format: {', '.join(EXPORT_FORMATS)}")
     if path.is_dir():
         raise NarfastError(f"{path}: is a folder; name a file")
+    if format == "parquet":
+        check_replaceable_table(path)
     staging = path.with_name(f".{path.name}.new")
     records = zoo.records
     try:

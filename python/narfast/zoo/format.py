@@ -35,6 +35,7 @@ __all__ = [
     "Manifest",
     "ZooFolder",
     "check_replaceable",
+    "check_replaceable_table",
     "remedy",
     "replace_folder",
     "write_file",
@@ -241,6 +242,20 @@ def write_file(path: Path, data: bytes) -> None:
         stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())
+
+
+def check_replaceable_table(path: Path) -> None:
+    """Refuse to overwrite what is no table, such as a source file named by mistake.
+
+    Raises:
+        NarfastError: ``path`` is there and is no parquet file.
+    """
+    if path.is_file() and path.stat().st_size:
+        with path.open("rb") as file:
+            if file.read(4) != b"PAR1":
+                raise NarfastError(
+                    f"{path}: exists and is no parquet file; choose another name or move it away"
+                )
 
 
 def check_replaceable(target: Path) -> None:

@@ -91,6 +91,10 @@ class Zoo:
             NarfastError: there is no zoo.
             CorruptFileError: its manifest is damaged. Other files are checked when first used.
         """
+        if not str(directory):
+            raise NarfastError(
+                "the name of the zoo is empty; name a folder, or leave it out for the shipped zoo"
+            )
         if directory == "default" and not Path("default", folder.MANIFEST).exists():
             directory = DEFAULT_ZOO
         return cls(directory, encoder=encoder)
@@ -365,6 +369,7 @@ class Zoo:
         allowed: NDArray[np.bool_] | None = None
         if where is not None:
             allowed = np.array([any(map(where, group)) for group in self._group_list], dtype=bool)
+        k = min(k, len(self))
         rows, scores = self.index.search(self.vector(query)[None], k, allowed=allowed)
         return [
             self._hit(int(row), float(score), where)
