@@ -303,3 +303,47 @@ def test_importing_the_frontends_imports_no_library_and_warns_of_nothing() -> No
         "import timm\n"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=120)
+
+
+PRINTING = """
+import sys
+from torch import nn
+import torch
+
+print("noise")
+
+class Leaving(nn.Module):
+    def forward(self, x):
+        sys.exit(0)
+
+def build():
+    print("more noise")
+    return nn.Linear(4, 4), torch.zeros(1, 4)
+
+def leaving():
+    return Leaving(), torch.zeros(1, 4)
+
+def a_class():
+    return nn.Linear, torch.zeros(1, 4)
+"""
+
+
+def test_what_user_code_prints_is_not_on_stdout_and_it_cannot_end_the_program(tmp_path, capsys):
+    path = tmp_path / "model.py"
+    path.write_text(PRINTING)
+    assert load(f"{path}:build").op_names() == ["input", "linear"]
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "more noise" in printed.err
+    with pytest.raises(TraceError, match=r"model\.py: leaving could not be traced .*SystemExit"):
+        load(f"{path}:leaving")
+    with pytest.raises(UnsupportedSourceError, match=r"model\.py:a_class: must return a torch"):
+        load(f"{path}:a_class")
+
+
+def test_names_are_suggested_whatever_their_case():
+    with pytest.raises(UnsupportedSourceError, match=r"did you mean .*resnet50"):
+        load("timm:RESNET50")
+    with pytest.raises(UnsupportedSourceError) as caught:
+        load("timm:" + "x" * 5000)
+    assert len(str(caught.value)) < 300
