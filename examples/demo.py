@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 import narfast
+from narfast.calibration import relations_of
 from narfast.cli_tables import print_hits
 from narfast.explain import shared_motifs
 
@@ -113,7 +114,7 @@ def export(module: nn.Module, image: Tensor, path: Path) -> None:
 def search(zoo: narfast.Zoo, query: narfast.ArchGraph) -> None:
     hits = zoo.search(query, k=5)
     graphs = [zoo[hit.structural_hash].graph for hit in hits]
-    print_hits(query, hits, shared_motifs(query, graphs))
+    print_hits(query, hits, relations_of(zoo, query, hits), shared_motifs(query, graphs))
 
 
 def main() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,11 @@ from numpy.typing import NDArray
 from narfast.encoder_files import encoder_folder, write_atomically
 from narfast.errors import CorruptFileError
 
-__all__ = ["PRECISION", "Calibration"]
+if TYPE_CHECKING:
+    from narfast.graph import ArchGraph
+    from narfast.zoo import Hit, Zoo
+
+__all__ = ["PRECISION", "Calibration", "relations_of"]
 
 PRECISION = 0.9
 """How often a word must be right among the hits that get it or a stronger one."""
@@ -82,6 +87,16 @@ class Calibration:
         if score >= self.same_family:
             return "same family"
         return "related" if score >= self.related else "unrelated"
+
+
+def relations_of(zoo: Zoo, query: ArchGraph, hits: Sequence[Hit]) -> list[str | None]:
+    """Say in words what the scores of hits mean; None where the zoo's encoder has no thresholds."""
+    stamp = zoo.manifest.encoder or {}
+    calibration = Calibration.load(str(stamp.get("source", "default")))
+    if calibration is None:
+        return [None] * len(hits)
+    own = query.structural_hash
+    return [calibration.word(hit.score, same_structure=hit.structural_hash == own) for hit in hits]
 
 
 def _lowest(scores: NDArray[np.floating[Any]], right: NDArray[np.bool_]) -> float:

@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,8 +25,7 @@ from narfast.errors import NarfastError
 
 if TYPE_CHECKING:
     from narfast.cli_tables import UpdateBar
-    from narfast.graph import ArchGraph
-    from narfast.zoo import Architecture, Hit, Zoo
+    from narfast.zoo import Architecture, Zoo
     from narfast.zoo.store import Encoder
 
 __all__ = ["app", "main"]
@@ -141,6 +140,7 @@ def search(
     as_json: _Json = False,
 ) -> None:
     """Find the networks of a zoo that are most like SOURCE, and the motifs they share."""
+    from narfast.calibration import relations_of
     from narfast.cli_tables import print_hits
     from narfast.explain import shared_motifs
     from narfast.zoo import Zoo
@@ -154,7 +154,7 @@ def search(
         hits = opened.search(query, k, where=_filter(family, max_params))
         graphs = [opened[hit.structural_hash].graph for hit in hits]
         shared = shared_motifs(query, graphs) if hits else []
-    relations = _relations(opened, query, hits)
+    relations = relations_of(opened, query, hits)
     if as_json:
         _print_json(
             [
@@ -442,18 +442,6 @@ def evaluate(
     if as_json:
         values = [report.to_json() for report in reports]
         _print_json(values if protocol == "all" else values[0])
-
-
-def _relations(zoo: Zoo, query: ArchGraph, hits: Sequence[Hit]) -> list[str | None]:
-    """Say in words what scores mean; None where the encoder of the zoo was never calibrated."""
-    from narfast.calibration import Calibration
-
-    stamp = zoo.manifest.encoder or {}
-    calibration = Calibration.load(str(stamp.get("source", "default")))
-    if calibration is None:
-        return [None] * len(hits)
-    own = query.structural_hash
-    return [calibration.word(hit.score, same_structure=hit.structural_hash == own) for hit in hits]
 
 
 def _load(source: str, zoo: str) -> Any:
