@@ -14,6 +14,7 @@ import argparse
 import collections
 import json
 import random
+import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -112,9 +113,11 @@ def main() -> None:
     tasks = [f"{exporter}|{identifier}" for identifier in entries for exporter in EXPORTERS]
     rows: list[Row] = []
     failures: list[Failure] = []
-    for result in read_networks(
+    results = read_networks(
         tasks, workers=options.workers, timeout=120, loader="onnx_retrace:load_export"
-    ):
+    )
+    for done, result in enumerate(results, 1):
+        print(f"\r{done} of {len(tasks)} exports", end="", file=sys.stderr, flush=True)
         if isinstance(result, Failure):
             failures.append(result)
             continue
