@@ -15,6 +15,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
 import narfast
 from exports import VARIANTS, build, export
@@ -109,6 +111,37 @@ def test_fresh_exports(source: str, variant: str, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     export(*build(source), path, variant)
     assert canonicalize(load_onnx(path)).structural_hash == traced(source).structural_hash
+
+
+class Products(nn.Module):
+    """Einsum with learnt and computed operands, an ellipsis, sums, and an outer product."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queries = nn.Linear(16, 16)
+        self.positions = nn.Parameter(torch.rand(6, 5, 16))
+        self.heads = nn.Parameter(torch.rand(16, 4, 8))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q = self.queries(x)
+        parts = [
+            torch.einsum("bhwc,hkc->bhwk", q, self.positions),
+            torch.einsum("bhwc,cnd->bhwnd", q, self.heads),
+            torch.einsum("...c,...c->...", q, x),
+            torch.einsum("bhwc->bhw", q),
+            torch.einsum("bhwc,bhwd", q, x),
+            torch.einsum("bi,bj->bij", q[:, 0, 0], x[:, 0, 0]),
+        ]
+        return torch.cat([part.flatten() for part in parts])
+
+
+@pytest.mark.parametrize("variant", ["script", "dynamo_folded"])
+def test_einsum_has_the_structure_of_the_trace(variant: str, tmp_path: Path) -> None:
+    module, inputs = Products().eval(), (torch.rand(2, 6, 5, 16),)
+    path = tmp_path / "model.onnx"
+    export(module, inputs, path, variant)
+    expected = narfast.trace(module, inputs)
+    assert canonicalize(load_onnx(path)).structural_hash == expected.structural_hash
 
 
 @pytest.mark.slow

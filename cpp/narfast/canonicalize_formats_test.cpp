@@ -126,6 +126,27 @@ TEST_CASE("fold_batch_norm: into the projection after it") {
   }
 }
 
+TEST_CASE("fold_batch_norm comes before permutations are looked at") {
+  // After a 1x1 convolution at a map: a linear layer by the time that later passes run.
+  Sketch s;
+  const Attr pointwise = attr::kKernelOne | attr::kGroupsDense;
+  const NodeId conv = s.add("conv", {s.x}, pointwise);
+  const std::vector<std::string_view> all{"fuse_linear", "fold_batch_norm", "drop_layout_permutes",
+                                          "pointwise_to_linear"};
+  SUBCASE("as traced") {
+    const NodeId tokens = s.add("permute", {s.add("batch_norm", {conv})});
+    CHECK(s.after(all, {s.add("relu", {tokens})}) == Ops{"input", "linear", "relu"});
+  }
+  SUBCASE("as exported") {
+    const NodeId tokens = s.add("permute", {conv});
+    CHECK(s.after(all, {s.add("relu", {tokens})}) == Ops{"input", "linear", "relu"});
+  }
+  SUBCASE("a permutation of what a linear layer gives stays") {
+    const NodeId heads = s.add("permute", {s.add("linear", {s.x})});
+    CHECK(s.after(all, {s.add("relu", {heads})}) == Ops{"input", "linear", "permute", "relu"});
+  }
+}
+
 TEST_CASE("drop_scalar_scale: added numbers too, but not one minus x") {
   Sketch s;
   const NodeId sum = s.add("relu", {s.add("add", {s.x}, attr::kScalarOperand)});
@@ -143,6 +164,21 @@ TEST_CASE("fuse_norms: the mean of the centred square is the variance") {
         Ops{"input", "variance"});
   const NodeId raw = s.add("mean", {s.add("mul", {s.x, s.x})});
   CHECK(s.after({"fuse_norms"}, {raw}) == Ops{"input", "mul", "mean"});
+}
+
+TEST_CASE("fuse_attention: exports replace what is not a number after the softmax") {
+  Sketch s;
+  const NodeId weights = s.add("softmax", {s.add("matmul", {s.x, s.x})}, attr::kLastAxis);
+  SUBCASE("by a constant") {
+    const NodeId guarded = s.add("where", {weights});
+    CHECK(s.after({"fuse_attention"}, {s.add("matmul", {guarded, s.x})}) ==
+          Ops{"input", "attention"});
+  }
+  SUBCASE("not by another value") {
+    const NodeId mixed = s.add("where", {weights, s.add("relu", {s.x})});
+    CHECK(s.after({"fuse_attention"}, {s.add("matmul", {mixed, s.x})}) ==
+          Ops{"input", "matmul", "softmax", "relu", "where", "matmul"});
+  }
 }
 
 TEST_CASE("fuse_attention: queries may be learnt") {

@@ -40,10 +40,13 @@ class AttentionFuser {
   void try_decomposed(NodeId node) {
     NodeId weights = graph_.inputs(node)[0];
     const NodeId value = graph_.inputs(node)[1];
-    for (int step = 0; step < kMaxScoreOperators && graph_.op(weights) == ops_.permute &&
-                       graph_.inputs(weights).size() == 1;
-         ++step)
-      weights = graph_.inputs(weights).front();  // einsum arranges its operands
+    // Einsum arranges its operands; exports replace what is not a number in rows masked entirely.
+    const auto passes_on = [&](NodeId n) {
+      return (graph_.op(n) == ops_.permute || graph_.op(n) == ops_.where) &&
+             graph_.inputs(n).size() == 1;
+    };
+    for (int step = 0; step < kMaxScoreOperators && passes_on(weights); ++step)
+      weights = graph_.inputs(weights).front();
     if (graph_.op(weights) != ops_.softmax || graph_.inputs(weights).size() != 1) return;
     int budget = kMaxScoreOperators;
     const NodeId scores = find_scores(graph_.inputs(weights).front(), budget);

@@ -8,6 +8,7 @@
 #include <unordered_set>
 
 #include "narfast/attributes.h"
+#include "narfast/onnx_einsum.h"
 #include "narfast/onnx_flatten.h"
 #include "narfast/onnx_shapes.h"
 #include "narfast/operators.h"
@@ -32,6 +33,8 @@ struct Ids {
   OpId deform_conv = operator_id("deform_conv");
   OpId linear = operator_id("linear");
   OpId matmul = operator_id("matmul");
+  OpId einsum = operator_id("einsum");
+  OpId sum = operator_id("sum");
   OpId attention = operator_id("attention");
   OpId layer_norm = operator_id("layer_norm");
   OpId rms_norm = operator_id("rms_norm");
@@ -135,6 +138,7 @@ class Builder {
   NodeId gated_by_itself(const FlatNode& flat, OpId op) const;
   void embed_or_index(const FlatNode& flat);
   void product(const FlatNode& flat);
+  bool einsum(const FlatNode& flat);
   Attributes attributes(const FlatNode& flat, OpId op) const;
   Attributes convolution(const FlatNode& flat, OpId op) const;
   Attributes pooling(const FlatNode& flat) const;
@@ -275,6 +279,7 @@ void Builder::visit(const FlatNode& flat) {
     product(flat);
     return;
   }
+  if (op == ids().einsum && einsum(flat)) return;
   if (op == ids().batch_norm) {
     for (const std::size_t n : {std::size_t{3}, std::size_t{4}}) {
       if (facts_.input(flat, n).tensor != nullptr) statistics_.insert(facts_.input(flat, n).tensor);
@@ -420,6 +425,51 @@ void Builder::product(const FlatNode& flat) {
   NodeId node = add(op, attributes, edges(flat_.inputs_of(flat), true));
   node = activation(flat, node);
   set_outputs(flat, {data ? Kind::kData : Kind::kAuxiliary, node});
+}
+
+/// An Einsum in the steps that it is computed in. Returns false where they cannot be told.
+bool Builder::einsum(const FlatNode& flat) {
+  const Attribute* equation = flat_.attribute(flat, "equation");
+  std::vector<Shape> shapes;
+  std::vector<State> values;
+  for (std::size_t n = 0; n < flat.inputs; ++n) {
+    shapes.push_back(facts_.input(flat, n).shape);
+    values.push_back(operand(flat, n));
+    if (values.back().kind == Kind::kAuxiliary) return false;
+  }
+  const auto steps = einsum_steps(equation == nullptr ? "" : equation->text, shapes);
+  if (!steps) return false;
+  for (const EinsumStep& step : *steps) {
+    const State left = values[static_cast<std::size_t>(step.left)];
+    const State right = step.right < 0 ? State{} : values[static_cast<std::size_t>(step.right)];
+    if (left.kind == Kind::kConstant && right.kind == Kind::kConstant) {
+      values.emplace_back();
+      continue;
+    }
+    Attributes attributes;
+    std::vector<NodeId> sources;
+    for (const State& side : {left, right})
+      if (side.kind != Kind::kConstant) sources.push_back(side.node);
+    const bool product = step.right >= 0;
+    attributes.param_operand = product && sources.size() == 1;
+    attributes.constant_first =
+        step.kind == EinsumStep::Kind::kMatmul && left.kind == Kind::kConstant;
+    const std::vector<std::int64_t> axes(step.axes.begin(), step.axes.end());
+    using A = std::vector<std::int64_t>;
+    if (step.kind == EinsumStep::Kind::kSum) {
+      attributes.last_axis = axes.size() == 1;
+      attributes.space_axes = axes == A{2, 3} || axes == A{2, 3, 4};
+    } else {
+      attributes.layout_permute = mirrors_layout(axes);
+    }
+    const OpId op = step.kind == EinsumStep::Kind::kPermute  ? ids().permute
+                    : step.kind == EinsumStep::Kind::kMatmul ? ids().matmul
+                    : step.kind == EinsumStep::Kind::kMul    ? ids().mul
+                                                             : ids().sum;
+    values.push_back({Kind::kData, add(op, attributes, sources)});
+  }
+  set_outputs(flat, values.back());
+  return true;
 }
 
 /// The activation that a fused operator names in its attributes, as a node of its own.

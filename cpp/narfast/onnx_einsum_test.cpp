@@ -1,0 +1,50 @@
+#include "narfast/onnx_einsum.h"
+
+#include <doctest/doctest.h>
+
+namespace narfast::onnx {
+namespace {
+
+using Kind = EinsumStep::Kind;
+using Steps = std::vector<EinsumStep>;
+
+Shape shape(std::vector<std::int64_t> dims) { return Shape::of(dims); }
+
+TEST_CASE("einsum_steps: queries and keys of several heads") {
+  const std::vector<Shape> operands{shape({2, 5, 4, 8}), shape({2, 6, 4, 8})};
+  CHECK(einsum_steps("bihd, bjhd -> bhij", operands) ==
+        Steps{{Kind::kPermute, 0, -1, {0, 2, 1, 4, 3}},
+              {Kind::kPermute, 1, -1, {0, 2, 4, 1, 3}},
+              {Kind::kPermute, 2, -1, {0, 1, 2, 4, 3}},
+              {Kind::kPermute, 3, -1, {0, 1, 4, 3, 2}},
+              {Kind::kMatmul, 4, 5, {}},
+              {Kind::kPermute, 6, -1, {0, 1, 2, 4, 3}}});
+}
+
+TEST_CASE("einsum_steps: one operand, outer products, an ellipsis, no arrow") {
+  const std::vector<Shape> one{shape({2, 5, 4})};
+  const auto summed = einsum_steps("abc->a", one);
+  REQUIRE(summed);
+  CHECK(summed->back() == EinsumStep{Kind::kSum, 1, -1, {1, 2}});
+  const std::vector<Shape> two{shape({3}), shape({4})};
+  CHECK(einsum_steps("i,j->ij", two)->back().kind == Kind::kMul);
+  const std::vector<Shape> batched{shape({7, 2, 3}), shape({3, 4})};
+  const auto last = [](const auto& steps) { return (*steps)[steps->size() - 2]; };
+  CHECK(last(einsum_steps("...ij,jk->...ik", batched)).kind == Kind::kMatmul);
+  const std::vector<Shape> plain{shape({2, 3}), shape({3, 4})};
+  CHECK(einsum_steps("ij,jk", plain) == einsum_steps("ij,jk->ik", plain));
+}
+
+TEST_CASE("einsum_steps: what does not fit is left alone") {
+  const std::vector<Shape> pair{shape({2, 3}), shape({3, 4})};
+  for (const char* equation :
+       {"", "->", "ij->ij", "ijk,jk->ik", "ij,jk->iz", "ij,jk->ii", "i,...j"})
+    CHECK_FALSE(einsum_steps(equation, pair));
+  const std::vector<Shape> unknown{Shape{}, shape({3, 4})};
+  CHECK_FALSE(einsum_steps("ij,jk->ik", unknown));
+  CHECK_FALSE(einsum_steps(std::string(2000, 'i'), pair));
+  CHECK_FALSE(einsum_steps("ij", {}));
+}
+
+}  // namespace
+}  // namespace narfast::onnx
