@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from narfast.errors import NarfastError
-from narfast.evaluation import CUTOFFS, evaluate, score_rankings
+from narfast.evaluation import CUTOFFS, evaluate, protocols
 from narfast.evaluation.baselines import (
     cosine_similarities,
     operator_histogram,
@@ -16,12 +16,20 @@ from narfast.evaluation.baselines import (
     tf_idf,
     wl_counts,
 )
-from narfast.evaluation.methods import METHODS
-from narfast.evaluation.metrics import per_query_scores, rank
+from narfast.evaluation.corpus import Corpus
+from narfast.evaluation.methods import METHODS, by_encoder
+from narfast.evaluation.metrics import (
+    compare_scores,
+    per_query_scores,
+    rank,
+    summarize_scores,
+)
 from narfast.evaluation.protocols import (
     PROTOCOLS,
+    cross_format,
     cross_library,
     heldout_family,
+    paper_nas,
     same_family,
     size_ladder,
 )
@@ -86,14 +94,32 @@ def test_a_query_without_relevant_rows_is_refused():
 def test_means_and_intervals():
     rankings = [np.array([0]), np.array([0]), np.array([1])]
     relevant = [np.array([0])] * 3
-    scored = score_rankings(rankings, relevant, ["a", "a", "b"], seed=1)
-    metric = scored["mrr"]["20"]
-    assert metric.mean == pytest.approx(2 / 3)
-    assert metric.family_mean == pytest.approx(1 / 2)
-    assert metric.low < metric.mean < metric.high
-    assert metric.family_low == 0.0
-    assert metric.family_high == 1.0
-    assert scored == score_rankings(rankings, relevant, ["a", "a", "b"], seed=1)
+    scores = per_query_scores(rankings, relevant)
+    scored = summarize_scores(scores, ["a", "a", "b"], seed=1)
+    for metric in (scored["mrr"]["20"], scored["hit"]["1"]):
+        assert metric.mean == pytest.approx(2 / 3)
+        assert metric.family_mean == pytest.approx(1 / 2)
+        assert metric.low < metric.mean < metric.high
+        assert metric.family_low == 0.0
+        assert metric.family_high == 1.0
+    assert scored == summarize_scores(scores, ["a", "a", "b"], seed=1)
+
+
+def test_differences_are_taken_query_by_query_and_resampled_by_family():
+    families = [name for name in "abcdefghij" for _ in range(4)]
+    rng = np.random.default_rng(0)
+    base = {"map": {20: rng.uniform(0.2, 0.6, len(families))}}
+    better = {"map": {20: base["map"][20] + rng.uniform(0.05, 0.15, len(families))}}
+    found = compare_scores(better, base, families)["map"]["20"]
+    assert 0.05 < found.low < found.mean < found.high < 0.15
+    assert found.p_value < 0.01  # ten families all agree: one draw of signs in 512 does so too
+    back = compare_scores(base, better, families)["map"]["20"]
+    assert back.mean == pytest.approx(-found.mean)
+    assert compare_scores(base, base, families)["map"]["20"].p_value == 1.0
+    # All the gain in one family is no evidence, however many queries it has.
+    lucky = base["map"][20].copy()
+    lucky[:4] += 0.3
+    assert compare_scores({"map": {20: lucky}}, base, families)["map"]["20"].p_value == 1.0
 
 
 def test_rank_removes_and_breaks_ties_as_told():
@@ -188,7 +214,7 @@ def zoo(tmp_path_factory):
     path = tmp_path_factory.mktemp("zoos") / "zoo"
     contents = ZooContents.from_networks(networks).embedded(FakeEncoder(), source="fake")
     write_zoo(path, contents)
-    return Zoo.open(path)
+    return Zoo(path, encoder=FakeEncoder())
 
 
 def test_paper_real_asks_what_it_says(zoo):
@@ -225,7 +251,7 @@ def test_across_libraries_only_what_others_offer_is_found(zoo):
     offered = [bool(entry.sources - {"torchvision"}) for entry in zoo]
     np.testing.assert_array_equal(apart.candidates, [offered])
     np.testing.assert_array_equal(together.queries, apart.queries)
-    ranking = rankings_of(apart, constant(zoo, apart), seed=0)[0]
+    ranking = rankings_of(apart, constant(None, apart), seed=0)[0]
     assert apart.queries[0] not in ranking
     assert len(ranking) == sum(offered)
 
@@ -262,7 +288,70 @@ def test_the_standard_split_is_whole():
     assert not split.holds_out(["resnet"], ["timm"])
 
 
-def one_hot(zoo, setting):
+def test_exports_are_searched_for_in_the_zoo(zoo, tmp_path):
+    networks = []
+    for exporter in ("script", "dynamo"):
+        for identifier in ("timm:plain_3", "timm:mixer_5", "timm:absent"):
+            family, depth = ("plain", 3) if "plain" in identifier else ("mixer", 5)
+            graph = network(family, depth, name=identifier, source=exporter)
+            if exporter == "dynamo":  # the export differs from the network a little
+                graph = network(family, depth + 1, name=identifier, source=exporter)
+            networks.append((Architecture.of(f"{exporter}:{identifier}", graph), graph))
+    write_zoo(tmp_path / "exports", ZooContents.from_networks(networks))
+    both, dynamo, script = cross_format(zoo, tmp_path / "exports")
+    assert (dynamo.name, script.name) == ("dynamo", "script")
+    assert len(both.queries) == 4
+    assert len(script.queries) == 2
+    assert {zoo[int(rows[0])].id for rows in script.relevant} == {"timm:plain_3", "timm:mixer_5"}
+    assert all(len(rows) == 1 for rows in both.relevant)
+    assert both.queries.min() >= len(zoo)
+    for exporter, setting, expected in (("script", script, 1.0), ("dynamo", dynamo, 0.0)):
+        corpus = Corpus(zoo, setting.extra)
+        ranked = rankings_of(setting, by_encoder()(corpus, setting), seed=0)
+        hit = per_query_scores(ranked, setting.relevant)["hit"][1]
+        assert hit.mean() == expected, exporter
+
+
+def test_variants_of_one_genotype_belong_together(zoo):
+    (setting,) = paper_nas(zoo)
+    assert len(set(setting.families)) == 60
+    assert 1400 < len(setting.queries) <= 1500  # edits may meet: distinct structures alone count
+    assert set(setting.queries.tolist()) == set(setting.database.tolist())
+    assert setting.database.min() == len(zoo)
+    for query, rows, family in zip(
+        setting.queries, setting.relevant, setting.families, strict=True
+    ):
+        assert query not in rows
+        assert {setting.families[int(row) - len(zoo)] for row in rows} == {family}
+    again = paper_nas(zoo)[0]
+    np.testing.assert_array_equal(again.extra.op, setting.extra.op)
+
+
+@pytest.mark.parametrize("protocol", ["paper-nas", "heldout-family", "cross-library"])
+def test_a_perfect_method_scores_one_and_a_constant_one_does_not(zoo, protocol, monkeypatch):
+    split = Split(
+        test_families=frozenset({"mixer", "plain"}), test_libraries=frozenset({"torchvision"})
+    )
+    monkeypatch.setattr(protocols, "standard_split", lambda: split)
+
+    def perfect(corpus, setting):
+        place = {int(row): i for i, row in enumerate(setting.database)}
+        result = np.zeros((len(setting.queries), len(setting.database)), dtype=np.float32)
+        for query, rows in enumerate(setting.relevant):
+            result[query, [place[int(row)] for row in rows]] = 1
+        return result
+
+    report = evaluate(protocol, zoo, methods={"perfect": perfect, "constant": constant}).to_json()
+    values = {
+        name: [metric["mean"] for by_cut in measures.values() for metric in by_cut.values()]
+        for name, measures in report["methods"].items()
+    }
+    assert values["perfect"] == pytest.approx([1.0] * 10)
+    assert max(values["constant"]) < 0.9
+
+
+def one_hot(corpus, setting):
+    zoo = corpus.zoo
     families = sorted({entry.family or "" for entry in zoo})
     table = np.zeros((len(zoo), len(families)), dtype=np.float32)
     for entry in zoo:
@@ -270,7 +359,7 @@ def one_hot(zoo, setting):
     return table[setting.queries] @ table[setting.database].T
 
 
-def constant(zoo, setting):
+def constant(corpus, setting):
     return np.ones((len(setting.queries), len(setting.database)), dtype=np.float32)
 
 
@@ -309,18 +398,25 @@ def test_report_has_what_programs_read(zoo):
     assert {"narfast", "numpy", "python"} <= set(report["versions"])
     assert set(report["settings"]) == {"timm", "whole-zoo"}
     for measures in report["methods"].values():
-        assert set(measures) == {"mrr", "map", "ndcg"}
-        for by_cut in measures.values():
-            assert set(by_cut) == {"20", "50", "100"}
+        assert set(measures) == {"mrr", "map", "ndcg", "hit"}
+        for measure, by_cut in measures.items():
+            assert set(by_cut) == ({"1"} if measure == "hit" else {"20", "50", "100"})
             for metric in by_cut.values():
                 assert 0 <= metric["low"] <= metric["mean"] <= metric["high"] <= 1
     assert report["methods"]["WL tf-idf, 1 hop"]["map"]["20"]["mean"] > 0.9
+    encoder, other = (
+        report["methods"][name]["map"]["20"]["mean"]
+        for name in ("shipped encoder", "operator histogram")
+    )
+    ahead = report["ahead"]["operator histogram"]["map"]["20"]
+    assert ahead["mean"] == pytest.approx(encoder - other)
+    assert "shipped encoder" not in report["ahead"]
     assert evaluate("paper-real", zoo).to_json() == report
 
 
 def test_the_query_itself_is_never_ranked(zoo):
     setting = same_family(zoo, range(len(zoo)), name="all", description="")
-    similarities = constant(zoo, setting)
+    similarities = constant(None, setting)
     for query, ranking in zip(
         setting.queries, rankings_of(setting, similarities, seed=0), strict=True
     ):
@@ -329,7 +425,7 @@ def test_the_query_itself_is_never_ranked(zoo):
 
 
 def test_unknown_protocol_and_zoo_without_labels(zoo, tmp_path):
-    with pytest.raises(NarfastError, match="choose from cross-library, heldout-family, paper-real"):
+    with pytest.raises(NarfastError, match="choose from cross-format, cross-library"):
         evaluate("nonsense", zoo)
     graph = chain("input relu")
     path = tmp_path / "zoo"

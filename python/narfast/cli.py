@@ -401,9 +401,16 @@ def pretrain(
     split = settings.data.split()
     entries = [entry for entry in opened if entry.family]
     held_out = {i for i, e in enumerate(entries) if split.holds_out(e.families, e.sources)}
-    graphs, labels = [entry.graph for entry in entries], [entry.family for entry in entries]
     try:
-        run(settings, graphs, labels, output, held_out=held_out, resume=resume, progress=True)
+        run(
+            settings,
+            [entry.graph for entry in entries],
+            [entry.family for entry in entries],
+            output,
+            held_out=held_out,
+            libraries=[entry.source for entry in entries],
+            resume=resume,
+        )
     except ValueError as error:  # too few networks, or settings that contradict each other
         raise NarfastError(str(error)) from error
     typer.echo(f"{output}: encoder written; 'narfast zoo embed' puts it to use", err=True)
@@ -420,19 +427,31 @@ def evaluate(
         Path | None,
         typer.Option("-o", "--output", metavar="DIR", help="Write a JSON file for each protocol."),
     ] = None,
+    encoder: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=DIR", help="Rank by another encoder too; repeatable."),
+    ] = None,
     as_json: _Json = False,
 ) -> None:
     """Measure how well each method finds what a protocol calls relevant."""
     from narfast.cli_tables import print_report
     from narfast.evaluation import PROTOCOLS
     from narfast.evaluation import evaluate as run
+    from narfast.evaluation.methods import by_encoder, methods_for
     from narfast.zoo import Zoo
 
     opened = Zoo.open(zoo)
+    methods = methods_for(opened)
+    for named in encoder or ():
+        name, equals, folder = named.partition("=")
+        if not (name and equals and folder):
+            raise NarfastError(f"--encoder {named}: say NAME=DIR, such as mine=out/encoder")
+        methods[name] = by_encoder(_encoder(folder))
     reports = []
     for name in sorted(PROTOCOLS) if protocol == "all" else [protocol]:
         with _bar(f"evaluating {name}", "runs") as progress:
-            reports.append(run(name, opened, seed=seed, progress=progress))
+            report = run(name, opened, methods=methods, seed=seed, progress=progress)
+            reports.append(report)
         if output is not None:
             output.mkdir(parents=True, exist_ok=True)
             path = output / f"{name.replace('-', '_')}.json"

@@ -54,6 +54,7 @@ def run(
     output_dir: str | Path,
     *,
     held_out: Collection[int] = (),
+    libraries: Sequence[str] | None = None,
     resume: bool = True,
     progress: bool = True,
 ) -> ArchitectureEncoder:
@@ -66,6 +67,7 @@ def run(
             are not trained on, only reported on; networks without a family are left out.
         held_out: Positions of more networks that are not trained on, such as those of libraries
             that ``config.data`` names: a graph alone does not say who offers it.
+        libraries: The library that offers each network, for ``config.graph.mix_libraries``.
         output_dir: Gets ``model.safetensors`` and ``config.json``, and ``checkpoints/`` until the
             run is done.
         resume: Go on from a checkpoint of the same settings and data, if there is one.
@@ -80,8 +82,11 @@ def run(
     """
     if len(graphs) != len(labels):
         raise ValueError(f"{len(graphs)} graphs but {len(labels)} labels; give one for each")
+    if libraries is not None and len(libraries) != len(graphs):
+        raise ValueError(f"{len(graphs)} graphs but {len(libraries)} libraries; give one for each")
     unseen = {*config.data.validation_families, *config.data.test_families}
     positions = [i for i, label in enumerate(labels) if label]
+    offered = ["" if libraries is None else libraries[i] for i in positions]
     graphs, families = [graphs[i] for i in positions], [labels[i] or "" for i in positions]
     chosen = [
         i
@@ -96,7 +101,12 @@ def run(
     output_dir = Path(output_dir)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        trainer = _Trainer(config, [graphs[i] for i in chosen], [families[i] for i in chosen])
+        trainer = _Trainer(
+            config,
+            [graphs[i] for i in chosen],
+            [families[i] for i in chosen],
+            [offered[i] for i in chosen],
+        )
         trainer.train(output_dir / "checkpoints", resume=resume, show=progress)
     encoder = ArchitectureEncoder(trainer.finished_model())
     encoder.training_notes = {
@@ -193,13 +203,18 @@ class _Trainer:
     """One run: data, module, and the loop over stages and epochs."""
 
     def __init__(
-        self, config: PretrainConfig, graphs: Sequence[ArchGraph], labels: Sequence[str]
+        self,
+        config: PretrainConfig,
+        graphs: Sequence[ArchGraph],
+        labels: Sequence[str],
+        libraries: Sequence[str],
     ) -> None:
         self.config = config
         self.graphs = GraphBatch.from_graphs(graphs)
         self.labels = list(labels)
         names = sorted(set(labels))
         self.label = np.array([names.index(label) for label in labels], dtype=np.int64)
+        self.library = np.array(libraries)
         self.mined = mine_batch(self.graphs, miner=config.encoder.miner)
         encoder = replace(config.encoder, operators=_vocabulary(self.graphs))
         vocabulary = None
@@ -217,6 +232,7 @@ class _Trainer:
         self.wide = vocabulary
         if vocabulary is not None:
             self._fit_wide(vocabulary)
+        self._motif_table: Tensor | None = None
         self.edits = any(vars(config.augment).values())
         self.progress = Progress(config=config.fingerprint(), data=self._data_fingerprint())
 
@@ -240,7 +256,7 @@ class _Trainer:
         digest = hashlib.sha256()
         for array in self.graphs.arrays:
             digest.update(np.ascontiguousarray(array).tobytes())
-        digest.update("\0".join(self.labels).encode())
+        digest.update("\0".join([*self.labels, *self.library.tolist()]).encode())
         return digest.hexdigest()
 
     def finished_model(self) -> ArchitectureModel:
@@ -387,6 +403,8 @@ class _Trainer:
             groups: list[NDArray[np.int64]] = []
             for label in range(int(self.label.max()) + 1):
                 members = rng.permutation(np.flatnonzero(self.label == label))
+                if settings.mix_libraries:
+                    members = _in_turn(members, self.library[members])
                 members = members[: settings.family_cap or None]
                 step = settings.per_family
                 groups += [members[i : i + step] for i in range(0, len(members), step)]
@@ -406,10 +424,12 @@ class _Trainer:
         deep = torch.cat([d for d, _ in views])
         final = torch.cat([f for _, f in views])
         label = torch.from_numpy(self.label[networks]).repeat(len(views))
+        own = torch.arange(len(networks)).repeat(len(views))
         loss = final.sum() * 0
         if settings.contrast:
             # On the deep vectors: joined with a good wide part they would be left little to learn.
-            contrast = supervised_contrast(deep, label, temperature=settings.temperature)
+            alike = label if settings.positives == "family" else own
+            contrast = supervised_contrast(deep, alike, temperature=settings.temperature)
             loss = loss + settings.contrast * contrast
         if settings.classify:
             logits = self.module.head(deep)
@@ -425,22 +445,44 @@ class _Trainer:
         """Deep and final vectors of networks; each distinct motif is encoded once."""
         model = self.module.model
         macro = macro_tensors(mined, networks)
-        motif, row = torch.unique(macro.motif, return_inverse=True)
-        nodes = collate_motifs(
-            mined.graphs, mined.macros, mined.unique.representative[motif.numpy()]
-        )
-        with torch.set_grad_enabled(self.config.graph.motif_learning_rate > 0):
-            table = model.embed_motifs(*node_tensors(nodes, self.rows))
+        if not self.config.graph.motif_learning_rate and mined is self.mined:
+            table, row = self._frozen_motifs(), macro.motif
+        else:
+            motif, row = torch.unique(macro.motif, return_inverse=True)
+            table = self._embed_motifs(mined, motif.numpy())
         deep = model.embed_networks(
             table.index_select(0, row), macro.size, macro.multiplicity, macro.graph, wide
         )
         return deep, model.join(deep, wide)
+
+    def _embed_motifs(self, mined: MinedBatch, motifs: NDArray[np.int64]) -> Tensor:
+        nodes = collate_motifs(mined.graphs, mined.macros, mined.unique.representative[motifs])
+        with torch.set_grad_enabled(self.config.graph.motif_learning_rate > 0):
+            return self.module.model.embed_motifs(*node_tensors(nodes, self.rows))
+
+    def _frozen_motifs(self) -> Tensor:
+        """Vectors of all motifs of the training networks, which the graph level leaves alone."""
+        if self._motif_table is None:
+            every = np.arange(len(self.mined.unique.representative))
+            size = self.config.motif.batch_size
+            parts = [every[i : i + size] for i in range(0, len(every), size)]
+            self._motif_table = torch.cat([self._embed_motifs(self.mined, p) for p in parts])
+        return self._motif_table
 
     def _wide(self, graphs: GraphBatch, networks: NDArray[np.int64]) -> Tensor | None:
         if self.wide is None:
             return None
         counts = self.wide.count(select_graphs(graphs, networks))
         return wide_vectors(self.module.model, counts, self.module.wide_table)
+
+
+def _in_turn(members: NDArray[np.int64], library: NDArray[np.str_]) -> NDArray[np.int64]:
+    """Reorder members so that those of all libraries take turns, each library's in their order."""
+    turn = np.zeros(len(members), dtype=np.int64)
+    for name in np.unique(library):
+        own = np.flatnonzero(library == name)
+        turn[own] = np.arange(len(own))
+    return members[np.argsort(turn, kind="stable")]
 
 
 def _vocabulary(graphs: GraphBatch) -> tuple[str, ...]:

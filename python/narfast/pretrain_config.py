@@ -88,6 +88,10 @@ class GraphStage:
         per_family: Members of one family drawn together, so that a batch has positives; 0 shuffles
             freely.
         family_cap: At most this many members of one family in an epoch; 0 for all.
+        mix_libraries: Whether members are drawn from the libraries that offer a family in turn, so
+            that positives are by other hands; else as they come.
+        positives: What a network is contrasted with: others of its ``family``, or ``itself``, in
+            the edited copy (GraphCL).
         tune_wide: Whether the projection of the wide part is trained too.
     """
 
@@ -102,10 +106,16 @@ class GraphStage:
     consistency: float = 0.0
     per_family: int = 0
     family_cap: int = 0
+    mix_libraries: bool = False
+    positives: str = "family"
     tune_wide: bool = False
 
     def __post_init__(self) -> None:
         _at_least_one("graph", self, "batch_size")
+        if self.positives not in ("family", "itself"):
+            raise ValueError(
+                f"graph.positives must be 'family' or 'itself', not {self.positives!r}"
+            )
         if not self.temperature > 0:
             raise ValueError(f"graph.temperature must be above zero, not {self.temperature!r}")
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from narfast.evaluation.metrics import CUTOFFS, Metric, score_rankings
+from narfast.evaluation.metrics import CUTOFFS, Difference, Metric
 from narfast.evaluation.protocols import PROTOCOLS
 from narfast.evaluation.report import Report, evaluate
 
-__all__ = ["CUTOFFS", "PROTOCOLS", "Metric", "Report", "evaluate", "score_rankings"]
+__all__ = ["CUTOFFS", "PROTOCOLS", "Difference", "Metric", "Report", "evaluate"]

@@ -78,12 +78,14 @@ def operator_ngrams(batch: GraphBatch, longest: int) -> SparseRows:
     return _count(np.concatenate(rows), np.concatenate(keys), len(batch))
 
 
-def wl_counts(batch: GraphBatch, hops: int) -> SparseRows:
+def wl_counts(batch: GraphBatch, hops: int, *, attributes: bool = True) -> SparseRows:
     """Count each graph's WL labels of 0 to ``hops`` rounds: rows are graphs, columns labels.
 
-    Labels are of operators with their attributes; those of different rounds never meet.
+    Labels are of operators with their attributes, or of operators alone; those of different rounds
+    never meet.
     """
-    labels = wl_labels(batch, hops)[hops + 1 :]
+    every = wl_labels(batch, hops)
+    labels = every[hops + 1 :] if attributes else every[: hops + 1]
     return _count(np.tile(_graph_of_node(batch), hops + 1), labels.reshape(-1), len(batch))
 
 

@@ -1,4 +1,4 @@
-"""Ways to compare networks: from a zoo and a setting to similarities, by name in `METHODS`."""
+"""Ways to compare networks: from a corpus and a setting to similarities, by name in `METHODS`."""
 
 from __future__ import annotations
 
@@ -8,71 +8,71 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from narfast.evaluation.baselines import (
-    SparseRows,
-    cosine_similarities,
-    operator_histogram,
-    operator_ngrams,
-    tf_idf,
-    wl_counts,
-)
+from narfast.evaluation.baselines import SparseRows, cosine_similarities, tf_idf
+from narfast.evaluation.corpus import Corpus
 from narfast.evaluation.protocols import Setting
-from narfast.index import normalize
+from narfast.zoo.store import Encoder
 from narfast.zoo.zoo import Zoo
 
-__all__ = ["METHODS", "Method"]
+__all__ = ["METHODS", "SHIPPED", "Method", "by_encoder", "methods_for"]
 
-Method = Callable[[Zoo, Setting], NDArray[np.float32]]
+Method = Callable[[Corpus, Setting], NDArray[np.float32]]
 """Similarities float32 [queries, database] of a setting."""
 
+SHIPPED = "shipped encoder"
+"""The method that ranks by the zoo's stored embeddings."""
 
-def by_operator_histogram(zoo: Zoo, setting: Setting) -> NDArray[np.float32]:
+
+def by_operator_histogram(corpus: Corpus, setting: Setting) -> NDArray[np.float32]:
     """Cosine of operator counts."""
-    counts = operator_histogram(zoo.graphs)
-    return cosine_similarities(counts, setting.queries, setting.database)
+    return cosine_similarities(corpus.histogram(), setting.queries, setting.database)
 
 
-def by_operator_tf_idf(zoo: Zoo, setting: Setting) -> NDArray[np.float32]:
+def by_operator_tf_idf(corpus: Corpus, setting: Setting) -> NDArray[np.float32]:
     """Cosine of tf-idf weighted operator counts."""
-    weighted = tf_idf(operator_histogram(zoo.graphs), setting.database)
-    return cosine_similarities(weighted, setting.queries, setting.database)
+    return _by_tf_idf(corpus.histogram(), setting)
 
 
-def by_text(zoo: Zoo, setting: Setting) -> NDArray[np.float32]:
+def by_text(corpus: Corpus, setting: Setting) -> NDArray[np.float32]:
     """Cosine of tf-idf weighted 1- to 3-grams of operator names in topological order."""
-    weighted = tf_idf(operator_ngrams(zoo.graphs, 3), setting.database)
-    return cosine_similarities(weighted, setting.queries, setting.database)
+    return _by_tf_idf(corpus.ngrams(), setting)
 
 
-def by_text_presence(zoo: Zoo, setting: Setting) -> NDArray[np.float32]:
+def by_text_presence(corpus: Corpus, setting: Setting) -> NDArray[np.float32]:
     """As `by_text`, with every n-gram counted once: how deep a network is does not count."""
-    weighted = tf_idf(_presence(operator_ngrams(zoo.graphs, 3)), setting.database)
-    return cosine_similarities(weighted, setting.queries, setting.database)
+    return _by_tf_idf(_presence(corpus.ngrams()), setting)
 
 
-def by_wl(hops: int) -> Method:
-    """Cosine of tf-idf weighted WL labels up to ``hops``."""
+def by_wl(hops: int, *, attributes: bool = True) -> Method:
+    """Cosine of tf-idf weighted WL labels up to ``hops``, of operators with attributes or alone."""
 
-    def method(zoo: Zoo, setting: Setting) -> NDArray[np.float32]:
-        weighted = tf_idf(wl_counts(zoo.graphs, hops), setting.database)
-        return cosine_similarities(weighted, setting.queries, setting.database)
+    def method(corpus: Corpus, setting: Setting) -> NDArray[np.float32]:
+        return _by_tf_idf(corpus.wl(hops, attributes), setting)
 
     return method
 
 
-def by_wl_presence(zoo: Zoo, setting: Setting) -> NDArray[np.float32]:
+def by_wl_presence(corpus: Corpus, setting: Setting) -> NDArray[np.float32]:
     """Cosine of idf weighted 1-hop WL labels, each counted once.
 
     Sizes of one family differ in how often a block is repeated; forgetting counts forgets depth.
     """
-    weighted = tf_idf(_presence(wl_counts(zoo.graphs, 1)), setting.database)
+    return _by_tf_idf(_presence(corpus.wl(1, True)), setting)
+
+
+def by_encoder(encoder: Encoder | None = None) -> Method:
+    """Cosine of an encoder's vectors; of the zoo's stored ones when None."""
+
+    def method(corpus: Corpus, setting: Setting) -> NDArray[np.float32]:
+        unit = corpus.vectors(encoder)
+        return np.asarray(unit[setting.queries] @ unit[setting.database].T, dtype=np.float32)
+
+    return method
+
+
+def _by_tf_idf(counts: SparseRows, setting: Setting) -> NDArray[np.float32]:
+    weighted = tf_idf(counts, setting.database)
     return cosine_similarities(weighted, setting.queries, setting.database)
-
-
-def by_encoder(zoo: Zoo, setting: Setting) -> NDArray[np.float32]:
-    """Cosine of the zoo's stored embeddings."""
-    unit = normalize(zoo.embeddings)
-    return np.asarray(unit[setting.queries] @ unit[setting.database].T, dtype=np.float32)
 
 
 def _presence(counts: SparseRows) -> SparseRows:
@@ -84,9 +84,15 @@ METHODS: dict[str, Method] = {
     "operator tf-idf": by_operator_tf_idf,
     "operator n-grams": by_text,
     "operator n-grams, presence": by_text_presence,
+    "WL tf-idf, 1 hop, operators alone": by_wl(1, attributes=False),
     "WL tf-idf, 1 hop": by_wl(1),
     "WL tf-idf, 2 hops": by_wl(2),
     "WL tf-idf, 3 hops": by_wl(3),
     "WL idf, 1 hop, presence": by_wl_presence,
-    "shipped encoder": by_encoder,
+    SHIPPED: by_encoder(),
 }
+
+
+def methods_for(zoo: Zoo) -> dict[str, Method]:
+    """Return `METHODS`, without the encoder where the zoo has no embeddings."""
+    return {k: m for k, m in METHODS.items() if k != SHIPPED or zoo.manifest.encoder is not None}

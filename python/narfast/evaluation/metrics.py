@@ -1,12 +1,12 @@
 """Rankings to numbers: MRR, MAP and NDCG by ir-measures, with means and bootstrap intervals.
 
-MAP divides by min(|relevant|, k), so that a perfect ranking scores 1 at every cut-off; NDCG cuts
-the ideal ranking at k too.
+Beside them, how often the first hit is right. MAP divides by min(|relevant|, k), so that a perfect
+ranking scores 1 at every cut-off; NDCG cuts the ideal ranking at k too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,13 +15,23 @@ from numpy.typing import NDArray
 
 from narfast.errors import MissingDependencyError
 
-__all__ = ["CUTOFFS", "MEASURES", "Metric", "per_query_scores", "rank", "score_rankings"]
+__all__ = [
+    "CUTOFFS",
+    "MEASURES",
+    "Difference",
+    "Metric",
+    "Scores",
+    "compare_scores",
+    "per_query_scores",
+    "rank",
+    "summarize_scores",
+]
 
 CUTOFFS = (20, 50, 100)
 MEASURES = ("mrr", "map", "ndcg")
 
 _RESAMPLES = 1000
-_CONFIDENCE = 0.95
+_TAILS = (0.025, 0.975)  # of a 95 % interval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +57,33 @@ class Metric:
     def to_json(self) -> dict[str, float]:
         """Return plain JSON values."""
         return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """By how much one method is ahead of another on the same queries.
+
+    Attributes:
+        mean: of the differences of queries.
+        low: lower end of the 95 % bootstrap interval, resampling families with all their queries:
+            queries of one family are no independent evidence.
+        high: upper end.
+        p_value: two-sided; how often signs drawn at random for whole families give a mean as far
+            from zero.
+    """
+
+    mean: float
+    low: float
+    high: float
+    p_value: float
+
+    def to_json(self) -> dict[str, float]:
+        """Return plain JSON values."""
+        return asdict(self)
+
+
+Scores = Mapping[str, Mapping[int, NDArray[np.float64]]]
+"""Measure -> cut-off -> float64 [queries]."""
 
 
 def rank(
@@ -82,7 +119,7 @@ def per_query_scores(
         relevant: relevant row numbers per query, each not empty.
 
     Returns:
-        measure -> cut-off -> float64 [queries].
+        ``mrr``, ``map`` and ``ndcg`` at `CUTOFFS`, and ``hit`` at 1.
 
     Raises:
         MissingDependencyError: ir-measures is not installed.
@@ -97,8 +134,12 @@ def per_query_scores(
         ) from error
     if any(len(rows) == 0 for rows in relevant):
         raise ValueError("every query needs at least one relevant row")
+    first = [
+        len(rows) > 0 and rows[0] in wanted for rows, wanted in zip(rankings, relevant, strict=True)
+    ]
+    hits = {"hit": {1: np.array(first, dtype=np.float64)}}
     if not rankings:
-        return {name: {cut: np.empty(0) for cut in CUTOFFS} for name in MEASURES}
+        return {name: {cut: np.empty(0) for cut in CUTOFFS} for name in MEASURES} | hits
     depth = max(CUTOFFS)
     # trec_eval sorts by score and breaks ties its own way: ranks as scores keep our order. A query
     # without candidates gets one unjudged document, since trec_eval skips empty rankings.
@@ -118,21 +159,16 @@ def per_query_scores(
             count = len(relevant[int(result.query_id)])
             value *= count / min(count, cut)
         scores[name][cut][int(result.query_id)] = value
-    return scores
+    return scores | hits
 
 
-def score_rankings(
-    rankings: Sequence[NDArray[np.int64]],
-    relevant: Sequence[NDArray[np.int64]],
-    families: Sequence[str],
-    *,
-    seed: int = 0,
+def summarize_scores(
+    scores: Scores, families: Sequence[str], *, seed: int = 0
 ) -> dict[str, dict[str, Metric]]:
-    """Score rankings and estimate how far the means can be trusted.
+    """Estimate how far the means can be trusted.
 
     Args:
-        rankings: row numbers per query, best first.
-        relevant: relevant row numbers per query.
+        scores: of every query.
         families: family of each query.
         seed: of the bootstrap.
 
@@ -143,7 +179,7 @@ def score_rankings(
     sizes = np.bincount(member, minlength=len(labels))
     generator = np.random.default_rng(seed)
     # The same resamples for every measure and method, so that their intervals compare.
-    queries = _resamples(generator, len(rankings))
+    queries = _resamples(generator, len(member))
     groups = _resamples(generator, len(labels))
 
     def metric(values: NDArray[np.float64]) -> Metric:
@@ -159,10 +195,50 @@ def score_rankings(
             family_high=family_high,
         )
 
-    scores = per_query_scores(rankings, relevant)
     return {
         name: {str(cut): metric(values) for cut, values in by_cut.items()}
         for name, by_cut in scores.items()
+    }
+
+
+def compare_scores(
+    first: Scores, second: Scores, families: Sequence[str], *, seed: int = 0
+) -> dict[str, dict[str, Difference]]:
+    """Compare two methods query by query.
+
+    Args:
+        first: scores of the method that is asked about.
+        second: scores of the other on the same queries.
+        families: family of each query.
+        seed: of the resamples.
+
+    Returns:
+        measure -> cut-off (as text) -> difference.
+    """
+    labels, member = np.unique(np.asarray(families), return_inverse=True)
+    sizes = np.bincount(member, minlength=len(labels))
+    generator = np.random.default_rng(seed)
+    groups = _resamples(generator, len(labels))
+    signs = generator.choice([-1.0, 1.0], size=(_RESAMPLES, len(labels)))
+
+    def difference(values: NDArray[np.float64]) -> Difference:
+        sums = np.bincount(member, weights=values, minlength=len(labels))
+        mean = sums.sum() / len(values)
+        means = sums[groups].sum(axis=1) / sizes[groups].sum(axis=1)
+        low, high = np.quantile(means, _TAILS)
+        by_chance = np.abs(signs @ sums) / len(values)
+        # Equal up to rounding counts as equal; the data itself is one of the draws.
+        extreme = int((by_chance >= abs(mean) * (1 - 1e-9)).sum())
+        return Difference(
+            mean=float(mean),
+            low=float(low),
+            high=float(high),
+            p_value=(1 + extreme) / (1 + _RESAMPLES),
+        )
+
+    return {
+        name: {str(cut): difference(first[name][cut] - second[name][cut]) for cut in by_cut}
+        for name, by_cut in first.items()
     }
 
 
@@ -171,7 +247,5 @@ def _resamples(generator: np.random.Generator, count: int) -> NDArray[np.int64]:
 
 
 def _interval(values: NDArray[np.float64], resamples: NDArray[np.int64]) -> tuple[float, float]:
-    means = values[resamples].mean(axis=1)
-    tail = (1.0 - _CONFIDENCE) / 2.0
-    low, high = np.quantile(means, [tail, 1.0 - tail])
+    low, high = np.quantile(values[resamples].mean(axis=1), _TAILS)
     return float(low), float(high)

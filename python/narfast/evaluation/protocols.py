@@ -5,16 +5,40 @@ A protocol is a function from a zoo to settings, registered in `PROTOCOLS`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from narfast.graph import GraphBatch, canonicalize
+from narfast.nas import darts
 from narfast.splits import Split, standard_split
 from narfast.zoo.zoo import Zoo
 
-__all__ = ["PROTOCOLS", "Setting"]
+__all__ = ["EXPORTS", "PROTOCOLS", "Ask", "Setting"]
+
+EXPORTS = Path(__file__).parent.parent / "data" / "exports"
+"""A zoo of networks read from ONNX exports, ``exporter:id``; by ``benchmarks/onnx_exports.py``."""
+
+# The search spaces of `paper_nas`: genotypes, variants of each, most edits that make one.
+_GENOTYPES, _VARIANTS, _EDITS = 60, 25, 3
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One query.
+
+    Attributes:
+        row: what is searched for.
+        relevant: rows that should come first, without the query itself.
+        family: whose mean it counts in.
+    """
+
+    row: int
+    relevant: Collection[int]
+    family: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +53,7 @@ class Setting:
         relevant: per query, the rows that should come first, without the query itself.
         families: per query, the family whose mean it counts in.
         candidates: bool [q, n], which rows of the database a query may find; None for all.
+        extra: canonical graphs that the zoo does not hold; their rows follow those of the zoo.
     """
 
     name: str
@@ -38,6 +63,31 @@ class Setting:
     relevant: tuple[NDArray[np.int64], ...]
     families: tuple[str, ...]
     candidates: NDArray[np.bool_] | None = None
+    extra: GraphBatch | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        description: str,
+        asks: Iterable[Ask],
+        database: Iterable[int],
+        *,
+        candidates: NDArray[np.bool_] | None = None,
+        extra: GraphBatch | None = None,
+    ) -> Setting:
+        """Collect queries; those with nothing relevant are left out."""
+        asks = [ask for ask in asks if ask.relevant]
+        return cls(
+            name=name,
+            description=description,
+            queries=np.array([ask.row for ask in asks], dtype=np.int64),
+            database=np.array(list(database), dtype=np.int64),
+            relevant=tuple(np.array(sorted(ask.relevant), dtype=np.int64) for ask in asks),
+            families=tuple(ask.family for ask in asks),
+            candidates=candidates,
+            extra=extra,
+        )
 
 
 Protocol = Callable[[Zoo], Sequence[Setting]]
@@ -49,26 +99,12 @@ def same_family(zoo: Zoo, rows: Sequence[int], *, name: str, description: str) -
     A structure that several families offer (one design published twice) belongs to each of them.
     Rows are distinct structures, so a query has no twins; families of one structure ask nothing.
     """
-    entries = [zoo[row] for row in rows]
-    members: dict[str, list[int]] = {}
-    for entry in entries:
-        for family in entry.families:
-            members.setdefault(family, []).append(entry.row)
-    queries, relevant, families = [], [], []
-    for entry in entries:
-        others = {row for family in entry.families for row in members[family]} - {entry.row}
-        if others:
-            queries.append(entry.row)
-            relevant.append(np.array(sorted(others), dtype=np.int64))
-            families.append(entry.family or "")
-    return Setting(
-        name=name,
-        description=description,
-        queries=np.array(queries, dtype=np.int64),
-        database=np.array(list(rows), dtype=np.int64),
-        relevant=tuple(relevant),
-        families=tuple(families),
+    members = _members(zoo, rows)
+    asks = (
+        Ask(row, _sharing(members, zoo[row].families) - {row}, zoo[row].family or "")
+        for row in rows
     )
+    return Setting.of(name, description, asks, rows)
 
 
 def paper_real(zoo: Zoo) -> list[Setting]:
@@ -87,6 +123,43 @@ def paper_real(zoo: Zoo) -> list[Setting]:
     ]
 
 
+def paper_nas(zoo: Zoo) -> list[Setting]:
+    """Networks of the DARTS space: relevant are those that come from the same genotype.
+
+    Sixty genotypes are drawn at random; each has 24 variants in which one to three of the 16 edges
+    have another operator or read another state. The zoo takes no part.
+    """
+    cells, parents = [], []
+    for parent, genotype in enumerate(darts.random_genotypes(_GENOTYPES, seed=0)):
+        for variant in range(_VARIANTS):
+            edits = 1 + variant % _EDITS if variant else 0
+            seed = parent * _VARIANTS + variant
+            cells.append(darts.mutated(genotype, edits, seed=seed))
+            parents.append(parent)
+    graphs = canonicalize(darts.networks(cells))
+    first: dict[str, int] = {}
+    for place, graph in enumerate(graphs):
+        first.setdefault(graph.structural_hash, place)
+    kept = sorted(first.values())
+    members: dict[int, list[int]] = {}
+    for row, place in enumerate(kept, len(zoo)):
+        members.setdefault(parents[place], []).append(row)
+    asks = [
+        Ask(row, {*rows} - {row}, f"genotype {parent}")
+        for parent, rows in members.items()
+        for row in rows
+    ]
+    return [
+        Setting.of(
+            "darts",
+            "DARTS networks, same genotype before up to three edits",
+            asks,
+            range(len(zoo), len(zoo) + len(kept)),
+            extra=GraphBatch.from_graphs([graphs[place] for place in kept]),
+        )
+    ]
+
+
 def heldout_family(
     zoo: Zoo, split: Split | None = None, *, validation: bool = False
 ) -> list[Setting]:
@@ -99,25 +172,15 @@ def heldout_family(
     """
     split = split or standard_split()
     families = split.validation_families if validation else split.test_families
-    queries, relevant, named = [], [], []
-    members = _members(zoo)
+    members = _members(zoo, range(len(zoo)))
+    asks = []
     for entry in zoo:
         own = sorted(entry.families & families)
-        others = {row for family in own for row in members[family]} - {entry.row}
-        if others:
-            queries.append(entry.row)
-            relevant.append(np.array(sorted(others), dtype=np.int64))
-            named.append(entry.family if entry.family in own else own[0])
-    return [
-        Setting(
-            name="heldout-families",
-            description="families that training never saw, among the whole zoo",
-            queries=np.array(queries, dtype=np.int64),
-            database=np.arange(len(zoo), dtype=np.int64),
-            relevant=tuple(relevant),
-            families=tuple(named),
-        )
-    ]
+        if own:
+            named = entry.family if entry.family in own else own[0]
+            asks.append(Ask(entry.row, _sharing(members, own) - {entry.row}, named or ""))
+    description = "families that training never saw, among the whole zoo"
+    return [Setting.of("heldout-families", description, asks, range(len(zoo)))]
 
 
 def cross_library(
@@ -134,40 +197,70 @@ def cross_library(
     """
     split = split or standard_split()
     libraries = sorted(split.validation_libraries if validation else split.test_libraries)
-    members = _members(zoo)
-    asked: dict[str, list[tuple[int, NDArray[np.int64], str]]] = {}
+    members = _members(zoo, range(len(zoo)))
+    asks: dict[str, list[Ask]] = {}
+    elsewhere: dict[str, NDArray[np.bool_]] = {}
     for library in libraries:
-        elsewhere = {entry.row for entry in zoo if entry.sources - {library}}
-        for entry in zoo:
-            found = {row for family in entry.families for row in members[family]} & elsewhere
-            if library in entry.sources and found - {entry.row}:
-                rows = np.array(sorted(found - {entry.row}), dtype=np.int64)
-                asked.setdefault(library, []).append((entry.row, rows, entry.family or ""))
+        elsewhere[library] = np.array([bool(entry.sources - {library}) for entry in zoo])
+        found = [
+            Ask(
+                entry.row,
+                {
+                    row
+                    for row in _sharing(members, entry.families) - {entry.row}
+                    if elsewhere[library][row]
+                },
+                entry.family or "",
+            )
+            for entry in zoo
+            if library in entry.sources
+        ]
+        asks[library] = [ask for ask in found if ask.relevant]
 
     def setting(name: str, description: str, chosen: Sequence[str]) -> Setting:
-        asks = [(library, *ask) for library in chosen for ask in asked.get(library, ())]
-        candidates = {
-            library: np.array([bool(entry.sources - {library}) for entry in zoo])
-            for library in chosen
-        }
-        return Setting(
-            name=name,
-            description=description,
-            queries=np.array([row for _, row, _, _ in asks], dtype=np.int64),
-            database=np.arange(len(zoo), dtype=np.int64),
-            relevant=tuple(rows for _, _, rows, _ in asks),
-            families=tuple(family for *_, family in asks),
-            candidates=np.array([candidates[library] for library, *_ in asks]).reshape(
-                len(asks), len(zoo)
-            ),
+        candidates = [elsewhere[library] for library in chosen for _ in asks[library]]
+        return Setting.of(
+            name,
+            description,
+            [ask for library in chosen for ask in asks[library]],
+            range(len(zoo)),
+            candidates=np.array(candidates, dtype=np.bool_).reshape(-1, len(zoo)),
         )
 
     apart = [
         setting(library, f"networks of {library}, same family in another library", [library])
-        for library in asked
+        for library in libraries
+        if asks[library]
     ]
     together = "networks of libraries that training never saw, same family in another library"
     return [setting("all", together, libraries), *apart]
+
+
+def cross_format(zoo: Zoo, exports: Path = EXPORTS) -> list[Setting]:
+    """ONNX exports of networks of the zoo; relevant is the one structure that was exported.
+
+    Args:
+        zoo: the networks.
+        exports: a zoo of exports; what this zoo does not hold is no query.
+    """
+    read = Zoo.open(exports)
+    asks: dict[str, list[Ask]] = {}
+    for row, entry in enumerate(read, len(zoo)):
+        for record in entry.records:
+            exporter, _, identifier = record.id.partition(":")
+            if identifier in zoo:
+                target = zoo[identifier]
+                ask = Ask(row, {target.row}, target.family or "")
+                asks.setdefault(exporter, []).append(ask)
+
+    def setting(name: str, description: str, chosen: Sequence[Ask]) -> Setting:
+        return Setting.of(name, description, chosen, range(len(zoo)), extra=read.graphs)
+
+    both = [ask for exporter in sorted(asks) for ask in asks[exporter]]
+    return [
+        setting("exports", "ONNX exports; relevant is the structure that was exported", both),
+        *(setting(name, f"exports by the {name} exporter", asks[name]) for name in sorted(asks)),
+    ]
 
 
 def size_ladder(zoo: Zoo) -> list[Setting]:
@@ -181,7 +274,7 @@ def size_ladder(zoo: Zoo) -> list[Setting]:
                 line = (record.source, record.family, record.subfamily)
                 sizes.setdefault(line, {}).setdefault(record.size, set()).add(entry.row)
                 lines[-1].add((line, record.size))
-    queries, relevant, families = [], [], []
+    asks = []
     for entry in zoo:
         others = {
             row
@@ -189,34 +282,29 @@ def size_ladder(zoo: Zoo) -> list[Setting]:
             for other, rows in sizes[line].items()
             if other != size
             for row in rows
-        } - {entry.row}
-        if others:
-            queries.append(entry.row)
-            relevant.append(np.array(sorted(others), dtype=np.int64))
-            families.append(entry.family or "")
-    return [
-        Setting(
-            name="sizes",
-            description="one size of a line of models; relevant are its other sizes",
-            queries=np.array(queries, dtype=np.int64),
-            database=np.arange(len(zoo), dtype=np.int64),
-            relevant=tuple(relevant),
-            families=tuple(families),
-        )
-    ]
+        }
+        asks.append(Ask(entry.row, others - {entry.row}, entry.family or ""))
+    description = "one size of a line of models; relevant are its other sizes"
+    return [Setting.of("sizes", description, asks, range(len(zoo)))]
 
 
-def _members(zoo: Zoo) -> dict[str, list[int]]:
+def _members(zoo: Zoo, rows: Iterable[int]) -> dict[str, list[int]]:
     members: dict[str, list[int]] = {}
-    for entry in zoo:
-        for family in entry.families:
-            members.setdefault(family, []).append(entry.row)
+    for row in rows:
+        for family in zoo[row].families:
+            members.setdefault(family, []).append(row)
     return members
+
+
+def _sharing(members: Mapping[str, list[int]], families: Iterable[str]) -> set[int]:
+    return {row for family in families for row in members[family]}
 
 
 PROTOCOLS: dict[str, Protocol] = {
     "paper-real": paper_real,
+    "paper-nas": paper_nas,
     "heldout-family": heldout_family,
     "cross-library": cross_library,
+    "cross-format": cross_format,
     "size-ladder": size_ladder,
 }

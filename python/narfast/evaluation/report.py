@@ -11,8 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narfast.errors import NarfastError
-from narfast.evaluation.methods import METHODS, Method
-from narfast.evaluation.metrics import CUTOFFS, Metric, rank, score_rankings
+from narfast.evaluation.corpus import Corpus
+from narfast.evaluation.methods import SHIPPED, Method, methods_for
+from narfast.evaluation.metrics import (
+    CUTOFFS,
+    Difference,
+    Metric,
+    Scores,
+    compare_scores,
+    per_query_scores,
+    rank,
+    summarize_scores,
+)
 from narfast.evaluation.protocols import PROTOCOLS, Setting
 from narfast.zoo.store import library_versions
 from narfast.zoo.zoo import Zoo
@@ -22,21 +32,24 @@ __all__ = ["Report", "SettingResult", "evaluate", "rankings_of"]
 
 @dataclass(frozen=True, kw_only=True)
 class SettingResult:
-    """The scores of every method in one setting."""
+    """The scores of every method in one setting.
+
+    Attributes:
+        setting: what was asked.
+        methods: method -> measure -> cut-off -> metric.
+        ahead: by how much the shipped encoder is ahead of each other method, in the same layout;
+            empty where it takes no part.
+    """
 
     setting: Setting
     methods: Mapping[str, Mapping[str, Mapping[str, Metric]]]
+    ahead: Mapping[str, Mapping[str, Mapping[str, Difference]]]
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return {
-            "methods": {
-                name: {
-                    measure: {cut: metric.to_json() for cut, metric in by_cut.items()}
-                    for measure, by_cut in measures.items()
-                }
-                for name, measures in self.methods.items()
-            },
+            "methods": _plain(self.methods),
+            "ahead": _plain(self.ahead),
             "description": self.setting.description,
             "queries": len(self.setting.queries),
             "database": len(self.setting.database),
@@ -68,6 +81,16 @@ class Report:
         }
 
 
+def _plain(values: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, Any]:
+    return {
+        name: {
+            measure: {cut: value.to_json() for cut, value in by_cut.items()}
+            for measure, by_cut in measures.items()
+        }
+        for name, measures in values.items()
+    }
+
+
 def evaluate(
     protocol: str,
     zoo: Zoo,
@@ -81,8 +104,7 @@ def evaluate(
     Args:
         protocol: a key of `PROTOCOLS`.
         zoo: the networks.
-        methods: name -> method; `METHODS` when None, without the encoder where the zoo has no
-            embeddings.
+        methods: name -> method; those of `methods_for` when None.
         seed: of tie-breaking and bootstrap.
         progress: told how many (setting, method) pairs are done.
 
@@ -94,27 +116,34 @@ def evaluate(
         raise NarfastError(
             f"{protocol}: no such protocol; choose from {', '.join(sorted(PROTOCOLS))}"
         )
-    if methods is None:
-        methods = dict(METHODS)
-        if zoo.manifest.encoder is None:
-            del methods["shipped encoder"]
+    methods = methods_for(zoo) if methods is None else methods
     settings = PROTOCOLS[protocol](zoo)
     results = []
     done = 0
+    corpus, corpus_of = Corpus(zoo), None
     for setting in settings:
         if not len(setting.queries):
             raise NarfastError(
                 f"{zoo.directory}: nothing is relevant to anything in setting {setting.name!r}, so "
                 f"{protocol} has no queries; use a zoo with labelled networks of several families"
             )
-        scored = {}
+        if setting.extra is not corpus_of:
+            corpus, corpus_of = Corpus(zoo, setting.extra), setting.extra
+        scores: dict[str, Scores] = {}
         for name, method in methods.items():
-            rankings = rankings_of(setting, method(zoo, setting), seed=seed)
-            scored[name] = score_rankings(rankings, setting.relevant, setting.families, seed=seed)
+            rankings = rankings_of(setting, method(corpus, setting), seed=seed)
+            scores[name] = per_query_scores(rankings, setting.relevant)
             done += 1
             if progress is not None:
                 progress(done, len(settings) * len(methods))
-        results.append(SettingResult(setting=setting, methods=scored))
+        families = setting.families
+        ahead = {
+            name: compare_scores(scores[SHIPPED], scores[name], families, seed=seed)
+            for name in methods
+            if SHIPPED in scores and name != SHIPPED
+        }
+        summary = {name: summarize_scores(scores[name], families, seed=seed) for name in methods}
+        results.append(SettingResult(setting=setting, methods=summary, ahead=ahead))
     return Report(
         protocol=protocol,
         results=tuple(results),

@@ -38,6 +38,7 @@ __all__ = [
     "Published",
     "Variant",
     "load",
+    "mutated",
     "names",
     "networks",
     "parse",
@@ -234,6 +235,31 @@ def _draw(random: np.random.Generator) -> Iterator[Genotype]:
                 for ops, of in zip(*genotype, strict=True)
             )
             yield Genotype(normal, concat, reduce, concat)
+
+
+def mutated(genotype: Genotype, edits: int, *, seed: int) -> Genotype:
+    """The genotype after a few random edits: each gives one edge another operator or another state.
+
+    Args:
+        genotype: One of the searched space.
+        edits: How many edges are changed, at most all 16.
+        seed: Of the draw.
+    """
+    random = np.random.default_rng(seed)
+    cells = [list(genotype.normal), list(genotype.reduce)]
+    places = [(cell, edge) for cell in (0, 1) for edge in range(len(cells[cell]))]
+    for place in random.choice(len(places), size=edits, replace=False).tolist():
+        cell, edge = places[place]
+        operator, state = cells[cell][edge]
+        beside = cells[cell][edge ^ 1][1]  # the other edge of the step reads another state
+        states = [s for s in range(2 + edge // 2) if s not in (state, beside)]
+        if states and random.integers(2):
+            cells[cell][edge] = (operator, states[random.integers(len(states))])
+        else:
+            others = [name for name in SEARCHED if name != operator]
+            cells[cell][edge] = (others[random.integers(len(others))], state)
+    normal, reduce = (tuple(cell) for cell in cells)
+    return Genotype(normal, genotype.normal_concat, reduce, genotype.reduce_concat)
 
 
 def networks(

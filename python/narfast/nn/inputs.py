@@ -84,8 +84,15 @@ class MinedBatch:
 
 
 def mine_batch(graphs: GraphBatch, *, miner: str, num_threads: int = 1) -> MinedBatch:
-    """Mine motifs, coarsen, and find the distinct motifs."""
-    found = motifs_module.mine(graphs, method=miner, num_threads=num_threads)  # type: ignore[arg-type]
+    """Mine motifs, coarsen, and find the distinct motifs.
+
+    Beside the methods of `narfast.motifs.mine` there is ``whole``: every network is one motif, and
+    the motif encoder a graph neural network on the operators.
+    """
+    if miner == "whole":
+        found = motifs_module.mine(graphs, method="fixed_count", count=1, num_threads=num_threads)
+    else:
+        found = motifs_module.mine(graphs, method=miner, num_threads=num_threads)  # type: ignore[arg-type]
     macros = motifs_module.coarsen(graphs, found, num_threads=num_threads)
     unique = unique_motifs(macros.motif_id)
     return MinedBatch(

@@ -16,6 +16,7 @@ from narfast.nn.scatter import neighbor_sum, segment_max, segment_mean, segment_
 
 __all__ = [
     "BidirectionalLayer",
+    "GatLayer",
     "GcnLayer",
     "GraphTensors",
     "LayerKind",
@@ -24,7 +25,7 @@ __all__ = [
     "make_layer",
 ]
 
-LayerKind = Literal["gcn", "bidirectional"]
+LayerKind = Literal["gcn", "gat", "bidirectional"]
 ReadoutKind = Literal["mean", "sum_log", "max"]
 
 
@@ -98,6 +99,50 @@ class GcnLayer(nn.Module):
         return dropped
 
 
+class GatLayer(nn.Module):
+    """Graph attention of Velickovic et al. (2018): heads side by side, self loops, then ELU.
+
+    Edges count in both directions, as in `GcnLayer`.
+    """
+
+    def __init__(self, in_dim: int, out_dim: int, *, dropout: float, heads: int = 4) -> None:
+        super().__init__()
+        if out_dim % heads:
+            raise ValueError(f"the width of a gat layer must be a multiple of {heads}: {out_dim}")
+        self.heads = heads
+        self.linear = nn.Linear(in_dim, out_dim, bias=False)
+        self.source = nn.Parameter(torch.empty(heads, out_dim // heads))
+        self.target = nn.Parameter(torch.empty(heads, out_dim // heads))
+        self.bias = nn.Parameter(torch.zeros(out_dim))
+        self.dropout = nn.Dropout(dropout)
+        nn.init.xavier_uniform_(self.source)
+        nn.init.xavier_uniform_(self.target)
+
+    def forward(self, x: Tensor, graph: GraphTensors) -> Tensor:
+        """Map float[n, in_dim] to float[n, out_dim]."""
+        h = self.linear(x).unflatten(-1, (self.heads, -1))  # [n, heads, d]
+        score_source, score_target = (h * self.source).sum(-1), (h * self.target).sum(-1)
+        node = torch.arange(len(x), device=x.device)
+        # Every edge both ways, and every node to itself.
+        source = torch.cat([graph.in_src, graph.out_dst, node])
+        target = torch.cat(
+            [
+                node.repeat_interleave(graph.in_degree()),
+                node.repeat_interleave(graph.out_degree()),
+                node,
+            ]
+        )
+        score = nn.functional.leaky_relu(score_source[source] + score_target[target], 0.2)
+        highest = score.new_full(score_target.shape, -torch.inf)
+        highest = highest.index_reduce(0, target, score.detach(), "amax")
+        weight = (score - highest[target]).exp()
+        total = torch.zeros_like(score_target).index_add(0, target, weight)
+        weight = self.dropout(weight / total[target])
+        summed = torch.zeros_like(h).index_add(0, target, weight.unsqueeze(-1) * h[source])
+        result: Tensor = nn.functional.elu(summed.flatten(1) + self.bias)
+        return result
+
+
 class BidirectionalLayer(nn.Module):
     """Own features, mean of in-neighbours and mean of out-neighbours, each with its own weights.
 
@@ -131,6 +176,8 @@ def make_layer(kind: LayerKind, in_dim: int, out_dim: int, *, dropout: float) ->
     """Build the layer that a configuration names."""
     if kind == "gcn":
         return GcnLayer(in_dim, out_dim, dropout=dropout)
+    if kind == "gat":
+        return GatLayer(in_dim, out_dim, dropout=dropout)
     return BidirectionalLayer(in_dim, out_dim, dropout=dropout)
 
 

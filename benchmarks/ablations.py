@@ -1,0 +1,157 @@
+"""What each part of the encoder gives: variants of `configs/ablation.toml`, trained and compared.
+
+    python benchmarks/ablations.py [--output DIR] [--only NAME ...]
+
+Every variant is scored on the validation half of the split. Writes
+`benchmarks/results/ablations.json`; encoders are kept under DIR, and those that are there already
+are not trained again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narfast.encoder import ArchitectureEncoder
+from narfast.evaluation.corpus import Corpus
+from narfast.evaluation.methods import by_encoder
+from narfast.evaluation.metrics import per_query_scores
+from narfast.evaluation.protocols import Setting, cross_library, heldout_family
+from narfast.evaluation.report import rankings_of
+from narfast.graph import ArchGraph, canonicalize
+from narfast.nas import darts
+from narfast.pretrain import PretrainConfig, run
+from narfast.zoo import Zoo
+from narfast.zoo.store import library_versions
+
+ROOT = Path(__file__).parent.parent
+Change = Callable[[PretrainConfig], PretrainConfig]
+
+
+def miner(name: str) -> Change:
+    return lambda config: replace(config, encoder=replace(config.encoder, miner=name))
+
+
+def motif(**settings: Any) -> Change:
+    return lambda config: replace(config, motif=replace(config.motif, **settings))
+
+
+def graph(**settings: Any) -> Change:
+    return lambda config: replace(config, graph=replace(config.graph, **settings))
+
+
+def features(kind: Any) -> Change:
+    return lambda config: replace(config, encoder=replace(config.encoder, features=kind))
+
+
+def frozen_random_motifs(config: PretrainConfig) -> PretrainConfig:
+    return graph(motif_learning_rate=0.0)(motif(epochs=0)(config))
+
+
+VARIANTS: dict[str, tuple[str, Change]] = {
+    "base": ("motifs by repeats, both levels trained", lambda config: config),
+    "random_motif_encoder": ("motif encoder as initialized, never trained", frozen_random_motifs),
+    "no_motif_pretraining": ("motif level trained with the graph level alone", motif(epochs=0)),
+    "frozen_motifs": (
+        "motif level left as pre-trained (the paper)",
+        graph(motif_learning_rate=0.0),
+    ),
+    "no_graph_pretraining": ("graph level as initialized", graph(epochs=0)),
+    "no_macro_graph": ("one graph network on the operators, no motifs", miner("whole")),
+    "one_hot": ("operators one-hot, attributes unseen (the paper)", features("one_hot")),
+    "neighbor_sequence": ("the paper's motifs", miner("neighbor_sequence")),
+    "fixed_size": ("motifs of eight operators each", miner("fixed_size")),
+    "fixed_count": ("eight motifs in each network", miner("fixed_count")),
+    "random": ("motifs of random size", miner("random")),
+    "libraries_unmixed": ("positives as they come", graph(mix_libraries=False)),
+    "nas_to_real": ("trained on networks of the DARTS space alone", lambda config: config),
+}
+
+
+def nas_data(count: int = 60, variants: int = 25) -> tuple[list[ArchGraph], list[str]]:
+    """DARTS networks with their genotype as label; other genotypes than paper-nas asks about."""
+    cells, labels = [], []
+    for parent, genotype in enumerate(darts.random_genotypes(count, seed=1)):
+        for variant in range(variants):
+            seed = 10**6 + parent * variants + variant
+            cells.append(darts.mutated(genotype, 1 + variant % 3, seed=seed))
+            labels.append(f"genotype {parent}")
+    return list(canonicalize(darts.networks(cells))), labels
+
+
+def train(name: str, config: PretrainConfig, zoo: Zoo, folder: Path) -> ArchitectureEncoder:
+    if (folder / "config.json").exists():
+        return ArchitectureEncoder.from_pretrained(folder)
+    if name == "nas_to_real":
+        graphs, labels = nas_data()
+        return run(config, graphs, labels, folder)
+    split = config.data.split()
+    entries = [entry for entry in zoo if entry.family]
+    return run(
+        config,
+        [entry.graph for entry in entries],
+        [entry.family for entry in entries],
+        folder,
+        held_out={i for i, e in enumerate(entries) if split.holds_out(e.families, e.sources)},
+        libraries=[entry.source for entry in entries],
+    )
+
+
+def settings(zoo: Zoo) -> dict[str, Setting]:
+    across = {s.name: s for s in cross_library(zoo, validation=True)}
+    return {
+        "unseen families": heldout_family(zoo, validation=True)[0],
+        "MONAI": across["monai"],
+    }
+
+
+def scores(zoo: Zoo, encoder: ArchitectureEncoder, asked: dict[str, Setting]) -> dict[str, Any]:
+    corpus, method = Corpus(zoo), by_encoder(encoder)
+    result: dict[str, Any] = {}
+    for name, setting in asked.items():
+        ranked = rankings_of(setting, method(corpus, setting), seed=0)
+        found = per_query_scores(ranked, setting.relevant)
+        families = np.asarray(setting.families)
+        result[name] = {
+            "queries": len(setting.queries),
+            "mrr": _mean(found["mrr"][20]),
+            "map": _mean(found["map"][20]),
+            "family_map": _mean(
+                np.array([found["map"][20][families == f].mean() for f in np.unique(families)])
+            ),
+        }
+    return result
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    return round(float(values.mean()), 4)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path, default=ROOT / "build" / "ablations")
+    parser.add_argument("--only", nargs="*", choices=list(VARIANTS), default=list(VARIANTS))
+    options = parser.parse_args()
+    zoo = Zoo.open("default")
+    base = PretrainConfig.from_toml(ROOT / "configs" / "ablation.toml")
+    asked = settings(zoo)
+    path = ROOT / "benchmarks" / "results" / "ablations.json"
+    results = json.loads(path.read_text())["variants"] if path.exists() else {}
+    for name in options.only:
+        description, change = VARIANTS[name]
+        encoder = train(name, change(base), zoo, options.output / name)
+        results[name] = {"description": description, **scores(zoo, encoder, asked)}
+        print(name, json.dumps(results[name]), flush=True)
+        facts = {"zoo": zoo.checksum, "seed": base.seed, "versions": library_versions()}
+        path.write_text(json.dumps({**facts, "variants": results}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

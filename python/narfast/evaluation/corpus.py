@@ -1,0 +1,62 @@
+"""The networks that a setting ranks, with everything that several methods count in them."""
+
+from __future__ import annotations
+
+from functools import cache, cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narfast.evaluation.baselines import SparseRows, operator_histogram, operator_ngrams, wl_counts
+from narfast.graph import GraphBatch
+from narfast.index import normalize
+from narfast.zoo.store import Encoder, encode_graphs
+from narfast.zoo.zoo import Zoo
+
+__all__ = ["Corpus"]
+
+
+class Corpus:
+    """Rows of a zoo, and after them networks that the zoo does not hold.
+
+    Counts and vectors are made once, when a method first asks for them.
+    """
+
+    def __init__(self, zoo: Zoo, extra: GraphBatch | None = None) -> None:
+        """Wrap a zoo.
+
+        Args:
+            zoo: the networks of rows 0 to len(zoo) - 1.
+            extra: canonical graphs of the rows after those.
+        """
+        self.zoo = zoo
+        self._extra = extra
+        self.histogram = cache(lambda: operator_histogram(self.graphs))
+        self.ngrams = cache(lambda: operator_ngrams(self.graphs, 3))
+        self.wl = cache(self._wl)
+        self._unit: dict[str, NDArray[np.float32]] = {}
+
+    @cached_property
+    def graphs(self) -> GraphBatch:
+        """The graphs of all rows."""
+        if self._extra is None:
+            return self.zoo.graphs
+        return GraphBatch.from_graphs([*self.zoo.graphs, *self._extra])
+
+    def _wl(self, hops: int, attributes: bool = True) -> SparseRows:
+        return wl_counts(self.graphs, hops, attributes=attributes)
+
+    def vectors(self, encoder: Encoder | None = None) -> NDArray[np.float32]:
+        """Unit vectors float32 [rows, dim]; by the encoder of the zoo when None is given."""
+        key = "" if encoder is None else encoder.fingerprint
+        if key not in self._unit:
+            vectors = (
+                self.zoo.embeddings
+                if encoder is None
+                else encode_graphs(encoder, list(self.zoo.graphs))
+            )
+            if self._extra is not None:
+                own = encode_graphs(encoder or self.zoo.encoder, list(self._extra))
+                vectors = np.concatenate([vectors, own])
+            self._unit[key] = normalize(vectors)
+        return self._unit[key]
