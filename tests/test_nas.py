@@ -66,6 +66,16 @@ def test_random_genotypes_are_as_traced() -> None:
         assert_as_traced(graph, traced(lambda g=genotype: nas_modules.DartsNetwork(g)))
 
 
+def test_edits_change_as_many_edges_as_asked() -> None:
+    for seed, genotype in enumerate(darts.random_genotypes(30, seed=5)):
+        edits = seed % 16 + 1
+        changed = darts.mutated(genotype, edits, seed=seed)
+        before, after = (g.normal + g.reduce for g in (genotype, changed))
+        assert sum(a != b for a, b in zip(before, after, strict=True)) == edits
+        assert darts.parse(darts.text(changed)) == changed  # still two different states a step
+        assert changed == darts.mutated(genotype, edits, seed=seed)
+
+
 def test_every_operator_of_darts_is_as_traced_at_both_strides() -> None:
     edges = tuple((name, state) for name in darts.OPERATORS[1:] for state in (0, 2))
     edges = (("skip_connect", 1), ("max_pool_3x3", 0), *edges)

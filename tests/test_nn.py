@@ -76,9 +76,20 @@ def test_gcn() -> None:
     gradients_agree(fast.square().sum(), slow.square().sum(), x, layer.linear.weight)
 
 
-@pytest.mark.parametrize("kind", ["gcn", "bidirectional"])
+def test_gat() -> None:
+    layer = make_layer("gat", 3, 8, dropout=0.5).double().eval()
+    x = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
+    fast = layer(x, graph_of(EDGES, 5, [0, 3, 5]))
+    slow = oracle.gat(layer, x, EDGES)
+    torch.testing.assert_close(fast, slow)
+    gradients_agree(fast.square().sum(), slow.square().sum(), x, layer.linear.weight, layer.source)
+    with pytest.raises(ValueError, match="multiple of 4"):
+        make_layer("gat", 3, 6, dropout=0.0)
+
+
+@pytest.mark.parametrize("kind", ["gcn", "gat", "bidirectional"])
 def test_layers_do_not_mix_networks(kind: str) -> None:
-    layer = make_layer(kind, 3, 3, dropout=0.0).eval()  # type: ignore[arg-type]
+    layer = make_layer(kind, 3, 4, dropout=0.0).eval()  # type: ignore[arg-type]
     x = torch.randn(5, 3)
     together = layer(x, graph_of(EDGES, 5, [0, 3, 5]))
     first = layer(x[:3], graph_of(EDGES[:4], 3, [0, 3]))
@@ -138,7 +149,7 @@ def test_features() -> None:
         ({"motif_layers": 10**9}, "motif_layers"),
         ({"motif_dim": 0}, "motif_dim"),
         ({"motif_dim": "128"}, "motif_dim must be int"),
-        ({"layer": "gat"}, "layer must be one of"),
+        ({"layer": "gin"}, "layer must be one of"),
         ({"motif_readouts": []}, "motif_readouts"),
         ({"macro_readouts": "mean"}, "macro_readouts must be a list"),
         ({"wide_dim": 8}, "wide_share"),

@@ -216,6 +216,57 @@ def test_frozen_motifs_stay(tmp_path: Path) -> None:
     assert not torch.equal(a["macro.merge.weight"], b["macro.merge.weight"])
 
 
+def test_frozen_motifs_are_encoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = replace(
+        CONFIG,
+        graph=replace(CONFIG.graph, motif_learning_rate=0.0, tune_wide=False),
+        augment=AugmentConfig(),
+    )
+    once = pretrain.run(config, GRAPHS, LABELS, tmp_path / "once", progress=False)
+
+    def anew(self: Any) -> torch.Tensor:
+        motifs: torch.Tensor = self._embed_motifs(
+            self.mined, np.arange(len(self.mined.unique.representative))
+        )
+        return motifs
+
+    monkeypatch.setattr(pretrain._Trainer, "_frozen_motifs", anew)
+    each = pretrain.run(config, GRAPHS, LABELS, tmp_path / "each", progress=False)
+    for name, tensor in weights(once).items():
+        torch.testing.assert_close(tensor, weights(each)[name])
+
+
+def test_libraries_take_turns() -> None:
+    members = np.array([7, 3, 9, 1, 5])
+    library = np.array(["a", "a", "a", "b", "b"])
+    assert pretrain._in_turn(members, library).tolist() == [7, 1, 3, 5, 9]
+
+
+@pytest.mark.parametrize("positives", ["family", "itself"])
+def test_a_graph_network_without_motifs_or_labels(positives: str, tmp_path: Path) -> None:
+    config = replace(
+        CONFIG,
+        encoder=EncoderConfig(
+            miner="whole", features="one_hot", layer="gat", motif_dim=16, macro_dim=16, deep_dim=16
+        ),
+        motif=MotifStage(epochs=0),
+        graph=replace(
+            CONFIG.graph,
+            positives=positives,
+            classify=0.0,
+            consistency=0.0,
+            tune_wide=False,
+            mix_libraries=True,
+        ),
+    )
+    libraries = ["a", "b"] * (len(GRAPHS) // 2)
+    encoder = pretrain.run(config, GRAPHS, LABELS, tmp_path, libraries=libraries, progress=False)
+    vectors = encoder.encode(GRAPHS)
+    assert vectors.shape == (len(GRAPHS), 16)
+    with pytest.raises(ValueError, match="libraries; give one for each"):
+        pretrain.run(config, GRAPHS, LABELS, tmp_path, libraries=["a"])
+
+
 def test_unlabelled_networks_are_left_out(tmp_path: Path) -> None:
     labels = [None if label == "vgg" else label for label in LABELS]
     short = replace(CONFIG, motif=MotifStage(epochs=0), graph=replace(CONFIG.graph, epochs=1))
@@ -261,7 +312,7 @@ def test_mined_batches_of_the_core_collate() -> None:
 # Settings.
 
 
-@pytest.mark.parametrize("name", ["default", "paper"])
+@pytest.mark.parametrize("name", ["default", "paper", "gcn", "gat", "graphcl", "ablation"])
 def test_shipped_configurations(name: str) -> None:
     path = Path(__file__).parent.parent / "configs" / f"{name}.toml"
     config = PretrainConfig.from_toml(path)

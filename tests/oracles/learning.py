@@ -53,6 +53,26 @@ def gcn(x: Tensor, weight: Tensor, bias: Tensor, edges: list[tuple[int, int]]) -
     return torch.relu(scale @ adjacency @ scale @ (x @ weight.T + bias))
 
 
+def gat(layer: Any, x: Tensor, edges: list[tuple[int, int]]) -> Tensor:
+    """One softmax for each node and head over its neighbours both ways and itself."""
+    h = (x @ layer.linear.weight.T).reshape(len(x), layer.heads, -1)
+    rows = []
+    for node in range(len(x)):
+        near = [s for s, t in edges if t == node] + [t for s, t in edges if s == node] + [node]
+        parts = []
+        for head in range(layer.heads):
+            scores = [
+                torch.nn.functional.leaky_relu(
+                    layer.source[head] @ h[other, head] + layer.target[head] @ h[node, head], 0.2
+                )
+                for other in near
+            ]
+            weight = torch.softmax(torch.stack(scores), dim=0)
+            parts.append(sum(w * h[other, head] for w, other in zip(weight, near, strict=True)))
+        rows.append(torch.cat(parts))
+    return torch.nn.functional.elu(torch.stack(rows) + layer.bias)
+
+
 def wl_partition(graph: Any, hops: int, *, attributes: bool) -> list[Any]:
     """Labels as nested tuples instead of hashes: equal exactly where the hashes must be."""
     names = graph.op_names()

@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from narfast.batching import transpose_csr
-from narfast.nn.scatter import neighbor_sum, segment_max, segment_mean, segment_sum
+from narfast.nn.scatter import (
+    neighbor_sum,
+    scatter_max,
+    scatter_sum,
+    segment_max,
+    segment_mean,
+    segment_sum,
+)
 
 __all__ = [
     "BidirectionalLayer",
@@ -133,13 +140,12 @@ class GatLayer(nn.Module):
             ]
         )
         score = nn.functional.leaky_relu(score_source[source] + score_target[target], 0.2)
-        highest = score.new_full(score_target.shape, -torch.inf)
-        highest = highest.index_reduce(0, target, score.detach(), "amax")
+        highest = scatter_max(score.detach(), target, len(x))
         weight = (score - highest[target]).exp()
-        total = torch.zeros_like(score_target).index_add(0, target, weight)
-        weight = self.dropout(weight / total[target])
-        summed = torch.zeros_like(h).index_add(0, target, weight.unsqueeze(-1) * h[source])
-        result: Tensor = nn.functional.elu(summed.flatten(1) + self.bias)
+        weight = self.dropout(weight / scatter_sum(weight, target, len(x))[target])
+        messages = (weight.unsqueeze(-1) * h[source]).flatten(1)
+        summed = scatter_sum(messages, target, len(x))
+        result: Tensor = nn.functional.elu(summed + self.bias)
         return result
 
 
