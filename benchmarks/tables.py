@@ -1,0 +1,216 @@
+"""Writes the measured tables of README.md and of benchmarks/README.md from the results.
+
+    narfast evaluate all -o benchmarks/results [--encoder NAME=DIR ...]
+    python benchmarks/ablations.py
+    python benchmarks/tables.py
+
+A table stands between two marks, ``<!-- NAME: ... -->`` and ``<!-- NAME ends -->``; one whose
+results are not there stays as it is.
+"""
+
+from __future__ import annotations
+
+import collections
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from narfast.evaluation.methods import SHIPPED
+from narfast.evaluation.protocols import EXPORTS
+from narfast.zoo import Zoo
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+CUT = "20"
+COLUMNS = [  # protocol, setting, heading
+    ("cross_library", "all", "other libraries"),
+    ("heldout_family", "heldout-families", "unseen families"),
+    ("size_ladder", "sizes", "other sizes"),
+    ("cross_format", "exports", "ONNX exports"),
+    ("paper_real", "timm", "timm"),
+    ("paper_real", "whole-zoo", "whole zoo"),
+    ("paper_nas", "darts", "DARTS"),
+]
+PAPER = {  # what the paper reports for its own method, at 20: MRR, MAP, NDCG
+    ("paper_real", "whole-zoo"): (0.825, 0.593, 0.705),
+    ("paper_nas", "darts"): (1.0, 0.952, 0.969),
+}
+
+
+def short(value: float) -> str:
+    return f"{value:.3f}".removeprefix("0").replace("-0.", "-.")
+
+
+def interval(metric: dict[str, float]) -> str:
+    return f"{short(metric['mean'])} ({short(metric['low'])} to {short(metric['high'])})"
+
+
+def retrieval() -> list[str]:
+    """Every method in every protocol, and how sure the differences are."""
+    columns = [
+        (heading, _setting(protocol, name))
+        for protocol, name, heading in COLUMNS
+        if (RESULTS / f"{protocol}.json").exists()
+    ]
+    lines = []
+    for measure, mean, title in (
+        ("map", "mean", "MAP@20"),
+        ("mrr", "mean", "MRR@20"),
+        ("ndcg", "mean", "NDCG@20"),
+        ("map", "family_mean", "MAP@20, every family counting the same instead of every query"),
+    ):
+        lines += [f"{title}:", "", *_methods(columns, measure, mean), ""]
+    lines += [
+        "How sure that is, for MAP@20: 95 % bootstrap intervals over queries; the difference, "
+        "query by query, to the best other method, with an interval that resamples whole families, "
+        "and how often signs drawn at random for families give as much (p).",
+        "",
+        "| setting | queries | families | encoder | best other method | difference | p |",
+        "|---|--:|--:|---|---|---|--:|",
+    ]
+    for heading, value in columns:
+        maps = {method: measures["map"][CUT] for method, measures in value["methods"].items()}
+        encoder = maps.pop(SHIPPED)
+        rival = max(maps, key=lambda method: maps[method]["mean"])
+        ahead = value["ahead"][rival]["map"][CUT]
+        lines.append(
+            f"| {heading} | {value['queries']:,} | {value['families']} | {interval(encoder)} | "
+            f"{interval(maps[rival])}, {rival} | {interval(ahead)} | {ahead['p_value']:.3f} |"
+        )
+    return lines
+
+
+def _setting(protocol: str, name: str) -> dict[str, Any]:
+    document = json.loads((RESULTS / f"{protocol}.json").read_text())
+    setting: dict[str, Any] = document["settings"][name]
+    return setting
+
+
+def _methods(columns: list[tuple[str, dict[str, Any]]], measure: str, mean: str) -> list[str]:
+    lines = [
+        f"| method | {' | '.join(heading for heading, _ in columns)} |",
+        "|---" + "|--:" * len(columns) + "|",
+    ]
+    best = [max(m[measure][CUT][mean] for m in v["methods"].values()) for _, v in columns]
+    for method in columns[0][1]["methods"]:
+        values = [v["methods"][method][measure][CUT][mean] for _, v in columns]
+        cells = [
+            f"**{short(value)}**" if value == top else short(value)
+            for value, top in zip(values, best, strict=True)
+        ]
+        lines.append(f"| {method} | {' | '.join(cells)} |")
+    return lines
+
+
+def paper() -> list[str]:
+    """The paper's numbers beside those of the same protocol here."""
+    lines = ["| set | method | MRR@20 | MAP@20 | NDCG@20 |", "|---|---|--:|--:|--:|"]
+    for (protocol, name), reported in PAPER.items():
+        title = "Real" if protocol == "paper_real" else "NAS"
+        cells = " | ".join(short(value) for value in reported)
+        lines.append(f"| {title}, as the paper reports it | motifs, two levels | {cells} |")
+        for method, measures in _setting(protocol, name)["methods"].items():
+            cells = " | ".join(short(measures[m][CUT]["mean"]) for m in ("mrr", "map", "ndcg"))
+            lines.append(f"| {title}, ours | {method} | {cells} |")
+    return lines
+
+
+def ablations() -> list[str]:
+    """What each part of the encoder gives, on the validation half."""
+    variants = json.loads((RESULTS / "ablations.json").read_text())["variants"]
+    lines = [
+        "| variant | families MRR | families MAP | by family | MONAI MRR | MONAI MAP |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
+    for name, variant in variants.items():
+        families, monai = variant["unseen families"], variant["MONAI"]
+        cells = [families["mrr"], families["map"], families["family_map"]]
+        cells += [monai["mrr"], monai["map"]]
+        shown = " | ".join(short(cell) for cell in cells)
+        lines.append(f"| `{name}`: {variant['description']} | {shown} |")
+    return lines
+
+
+def exports() -> list[str]:
+    """How much of the zoo comes back from ONNX files, and what is different where it does not."""
+    zoo, read = Zoo.open("default"), Zoo.open(EXPORTS)
+    lines = [
+        "| exporter | asked for | exported and read | equal hash | hit@1 "
+        "| cosine of those that differ: least, median |",
+        "|---|--:|--:|--:|--:|---|",
+    ]
+    differing: dict[str, list[str]] = {}
+    for name in ("script", "dynamo"):
+        failed = sum(failure.id.startswith(f"{name}:") for failure in read.errors)
+        equal, hits, cosines, count = 0, 0, [], 0
+        for entry in read:
+            records = [r for r in entry.records if r.id.startswith(f"{name}:")]
+            if not records:
+                continue
+            vector = zoo.vector(entry.graph)
+            first = zoo.search(vector, k=1)[0].structural_hash
+            for record in records:
+                target = zoo[record.id.partition(":")[2]]
+                count += 1
+                equal += target.structural_hash == entry.structural_hash
+                hits += first == target.structural_hash
+                if target.structural_hash != entry.structural_hash:
+                    cosines.append(float(vector @ target.embedding))
+                    missed = first != target.structural_hash
+                    change = _changes(entry.graph.op_names(), target.graph.op_names())
+                    differing.setdefault(change, []).append(
+                        f"{record.id}{' (missed)' if missed else ''}"
+                    )
+        spread = f"{min(cosines):.3f}, {np.median(cosines):.3f}" if cosines else ""
+        lines.append(
+            f"| {name} | {count + failed} | {count} | {equal} | {hits / max(1, count):.3f} | "
+            f"{spread} |"
+        )
+    lines += [
+        "",
+        "Exports that differ, by the operators that they have more or fewer of than the trace:",
+        "",
+        "| more or fewer | exports | such as |",
+        "|---|--:|---|",
+    ]
+    for change, ids in sorted(differing.items(), key=lambda item: (-len(item[1]), item[0])):
+        missed = [i for i in ids if i.endswith("(missed)")]
+        lines.append(f"| {change} | {len(ids)} | {', '.join((missed or ids)[:3])} |")
+    return lines
+
+
+def _changes(found: list[str], expected: list[str]) -> str:
+    counts = collections.Counter(found)
+    counts.subtract(expected)
+    signs = sorted(f"{'+' if n > 0 else '−'}{name}" for name, n in counts.items() if n)
+    return ", ".join(signs) or "the same, in another order or with other attributes"
+
+
+TABLES: list[tuple[str, str, str, Callable[[], list[str]]]] = [  # file, name, needs, lines
+    ("README.md", "retrieval", "cross_library.json", retrieval),
+    ("benchmarks/README.md", "paper", "paper_nas.json", paper),
+    ("benchmarks/README.md", "ablations", "ablations.json", ablations),
+    ("benchmarks/README.md", "exports", "cross_format.json", exports),
+]
+
+
+def main() -> None:
+    for file, name, needed, lines in TABLES:
+        if not (RESULTS / needed).exists():
+            print(f"{file}: no {needed}, so the table {name} stays as it is")
+            continue
+        path = ROOT / file
+        text = path.read_text(encoding="utf-8")
+        place = re.search(rf"<!-- {name}: .*?-->\n(.*?)<!-- {name} ends -->", text, re.DOTALL)
+        if place is None:
+            raise SystemExit(f"{file} has no place for the table {name}")
+        made = "\n".join(lines()) + "\n"
+        path.write_text(text[: place.start(1)] + made + text[place.end(1) :], encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
