@@ -7,12 +7,15 @@ import os
 import struct
 import threading
 import time
+import warnings
 from collections import Counter
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.backend.test.case.node
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
@@ -70,7 +73,8 @@ def assert_agrees(path: Path) -> None:
     theirs = onnx.load(path, load_external_data=False)
     ours = _core.inspect_onnx(str(path))
     assert ours["ir_version"] == theirs.ir_version
-    assert ours["opset"] == next(o.version for o in theirs.opset_import if o.domain == "")
+    opsets = [o.version for o in theirs.opset_import if o.domain in ("", "ai.onnx")]
+    assert not opsets or ours["opset"] == opsets[0]
     assert [(n[1], n[2], n[3]) for n in ours["nodes"]] == [
         (n.op_type, list(n.input), list(n.output)) for n in theirs.graph.node
     ]
@@ -113,6 +117,36 @@ def test_exports_agree_with_onnx_package(tmp_path: Path, variant: str) -> None:
     assert counts["attention"] == 1
     assert counts["silu"] == 1
     assert counts["batch_norm"] == 0
+
+
+def backend_models() -> Iterator[tuple[str, bytes]]:
+    """Every model by which the onnx package tests backends: stored ones, one for each operator."""
+    for path in sorted((Path(onnx.backend.test.__file__).parent / "data").rglob("model.onnx")):
+        yield path.parent.name, path.read_bytes()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # their expected results overflow on purpose
+        cases = onnx.backend.test.case.node.collect_testcases(None)
+    for case in cases:
+        yield case.name, case.model.SerializeToString()
+
+
+@pytest.mark.slow
+def test_backend_models_agree_with_onnx_package(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    read, refused = 0, []
+    for name, data in backend_models():
+        path.write_bytes(data)
+        assert_agrees(path)
+        try:
+            load_onnx(path)
+            read += 1
+        except InvalidGraphError as error:
+            refused.append((name, str(error)))
+    assert read > 1500
+    # Sequences of constants, shapes of inputs, and the like.
+    assert len(refused) < 60
+    reason = "no output of the graph depends on an input"
+    assert [name for name, error in refused if reason not in error] == []
 
 
 def test_helper_model(tmp_path: Path) -> None:

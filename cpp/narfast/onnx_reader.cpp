@@ -132,7 +132,7 @@ Attribute Parser::attribute(const Field& message, int depth) {
         attribute.text = {reinterpret_cast<const char*>(field.bytes.data()), field.bytes.size()};
         break;
       case 5:
-      case 9:
+      case 10:  // 9 is a list of texts, of which none says anything of structure
         expect(field, Type::kLength);
         attribute.tensors.push_back(parse_tensor(field));
         break;
