@@ -14,10 +14,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from narfast import operators
-from narfast.encoder import ArchitectureEncoder, MotifCache
+from narfast.encoder import ArchitectureEncoder
 from narfast.encoder_files import save_model
 from narfast.errors import CorruptFileError, NarfastError
 from narfast.graph import GraphBatch
+from narfast.motif_cache import MotifCache, MotifFolder
 from narfast.nn.inputs import OperatorRows, store_vocabulary
 from narfast.nn.model import ArchitectureModel, EncoderConfig
 from narfast.wide import WideVocabulary, fit_projection
@@ -109,14 +110,84 @@ def test_each_motif_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_cache_empties_past_its_limit() -> None:
     cache = MotifCache(2, limit=3)
-    ids = np.arange(8, dtype=np.uint64).reshape(4, 2)
-    cache.add(ids[:2], torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
-    assert cache.missing(ids).tolist() == [2, 3]
-    cache.add(ids[2:], torch.zeros(2, 2))
-    assert cache.take(ids[[1, 0]]).tolist() == [[3.0, 4.0], [1.0, 2.0]]
-    cache.make_room()
-    assert len(cache) == 0
+    ids = np.arange(10, dtype=np.uint64).reshape(5, 2)
+    values = torch.arange(10.0).reshape(5, 2)
+    asked = []
+
+    def compute(missing: Any) -> torch.Tensor:
+        asked.append(missing.tolist())
+        return values[torch.from_numpy(missing)]
+
+    assert cache.get(ids[:2], compute).tolist() == values[:2].tolist()
+    assert cache.get(ids[:4], compute).tolist() == values[:4].tolist()
+    assert cache.get(ids[:4], compute).tolist() == values[:4].tolist()
+    assert asked == [[0, 1], [2, 3]]
+    assert cache.get(ids, compute).tolist() == values.tolist()
+    assert asked[2:] == [[4]]
+    assert len(cache) == 1
     assert ids[0] not in cache
+    assert ids[4] in cache
+
+
+def test_motifs_are_kept_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = make_encoder().encode(GRAPHS)
+    for part in (GRAPHS[:7], GRAPHS[7:]):
+        writer = make_encoder()
+        writer.keep_motifs(tmp_path)
+        writer.encode(part)
+        writer.motif_cache.save()
+        writer.motif_cache.save()  # nothing new
+    (folder,) = tmp_path.iterdir()
+    files = sorted(folder.iterdir())
+    assert len(files) == 2
+
+    reader = make_encoder()
+    reader.keep_motifs(tmp_path)
+    monkeypatch.setattr(reader.model, "embed_motifs", None)  # not needed any more
+    np.testing.assert_array_equal(reader.encode(GRAPHS), expected)
+
+    other = make_encoder(wide=False)
+    other.keep_motifs(tmp_path)
+    assert len(other.motif_cache) == 0
+
+    damaged = bytearray(files[0].read_bytes())
+    damaged[-1] ^= 1
+    files[0].write_bytes(damaged)
+    files[1].write_bytes(files[1].read_bytes()[:100])
+    again = make_encoder()
+    again.keep_motifs(tmp_path)
+    assert len(again.motif_cache) == 0
+    assert caplog.text.count("damaged") == 2
+    assert not any(folder.iterdir())
+    np.testing.assert_array_equal(again.encode(GRAPHS), expected)
+    (tmp_path / "file").touch()
+    with pytest.raises(NarfastError, match="not a folder"):
+        again.keep_motifs(tmp_path / "file")
+
+
+def test_many_files_of_motifs_become_one(tmp_path: Path) -> None:
+    folder = MotifFolder(tmp_path, fingerprint="x")
+    for i in range(40):
+        folder.write(np.array([[i, i]], np.uint64), np.full((1, 3), i, np.float32))
+    assert len(MotifCache(3, folder=folder)) == 40
+    assert len(list(folder.path.iterdir())) == 1
+    cache = MotifCache(3, folder=folder)
+    ids = np.array([[7, 7], [39, 39]], np.uint64)
+    assert cache.get(ids, lambda _: torch.empty(0)).tolist() == [[7] * 3, [39] * 3]
+
+
+@pytest.mark.parametrize("kind", [{}, {"wide": False}, {"layer": "gcn", "features": "one_hot"}])
+def test_company_does_not_change_a_bit(kind: dict[str, Any]) -> None:
+    encoder = make_encoder(**kind)
+    alone = np.concatenate([encoder.encode([graph]) for graph in GRAPHS])
+    for order in (range(len(GRAPHS)), range(len(GRAPHS))[::-1]):
+        for batch_size in (1, 3, 64):
+            encoder.motif_cache.clear()
+            graphs = [GRAPHS[i] for i in order]
+            vectors = encoder.encode(graphs, batch_size=batch_size)
+            np.testing.assert_array_equal(vectors, alone[list(order)])
 
 
 def test_threads_take_turns(encoder: ArchitectureEncoder) -> None:

@@ -92,6 +92,22 @@ void bind_graph(py::module_& m) {
       "op"_a, "attr"_a, "node_ptr"_a, "in_ptr"_a, "in_src"_a, py::kw_only(), "num_threads"_a,
       "uint64[graphs, 2]: the structural hash of each graph, high word first. Shares its "
       "arguments.");
+  m.def(
+      "structural_order",
+      [](const py::array& op, const py::array& attr, const py::array& node_ptr,
+         const py::array& in_ptr, const py::array& in_src, int num_threads) {
+        const GraphBatchView batch = share_batch(op, attr, node_ptr, in_ptr, in_src);
+        std::vector<NodeId> order;
+        {
+          const py::gil_scoped_release unlocked;
+          validate(batch);
+          order = structural_order(batch, num_threads);
+        }
+        return give(std::move(order));
+      },
+      "op"_a, "attr"_a, "node_ptr"_a, "in_ptr"_a, "in_src"_a, py::kw_only(), "num_threads"_a,
+      "int32[nodes]: the nodes of each graph in an order that its structure fixes. Shares its "
+      "arguments.");
 }
 
 }  // namespace narfast::bindings

@@ -1,8 +1,10 @@
-// Colour refinement in sweeps over the topological order, and the hash of the final colours.
+// Colour refinement in sweeps over the topological order; the hash of the final colours, and the
+// order of nodes by them.
 #include "narfast/structural_hash.h"
 
 #include <algorithm>
 #include <bit>
+#include <numeric>
 
 #include "narfast/operators.h"
 #include "narfast/parallel.h"
@@ -24,6 +26,28 @@ class Refinement {
       label_[i] = hash_word((static_cast<std::uint64_t>(graph.op[i]) << 32) | graph.attr[i]);
   }
 
+  /// Sweeps until no colour class splits any more.
+  void settle() {
+    std::size_t classes = 0;
+    for (int sweeps = 0; sweeps < kMaxSweeps; ++sweeps) {
+      sweep();
+      const std::size_t now = count_classes();
+      if (now == classes || now == label_.size()) break;
+      classes = now;
+    }
+  }
+
+  Hash128 total() const {
+    Hash128 sum;
+    for (Hash128 label : label_) sum = sum + combine(label, kForward);
+    const auto nodes = static_cast<std::uint64_t>(graph_.num_nodes());
+    return combine(combine(sum, hash_word(nodes)),
+                   hash_word(static_cast<std::uint64_t>(graph_.num_edges())));
+  }
+
+  const std::vector<Hash128>& labels() const { return label_; }
+
+ private:
   void sweep() {
     // Forward: every label takes in those of its in-neighbours, already renewed.
     for (NodeId node = 0; node < graph_.num_nodes(); ++node) {
@@ -59,15 +83,6 @@ class Refinement {
     return count;
   }
 
-  Hash128 total() const {
-    Hash128 sum;
-    for (Hash128 label : label_) sum = sum + combine(label, kForward);
-    const auto nodes = static_cast<std::uint64_t>(graph_.num_nodes());
-    return combine(combine(sum, hash_word(nodes)),
-                   hash_word(static_cast<std::uint64_t>(graph_.num_edges())));
-  }
-
- private:
   static Hash128& at(std::vector<Hash128>& labels, NodeId node) {
     return labels[static_cast<std::size_t>(node)];
   }
@@ -88,15 +103,20 @@ class Refinement {
 
 Hash128 structural_hash(const GraphView& graph) {
   Refinement refinement(graph);
-  const auto nodes = static_cast<std::size_t>(graph.num_nodes());
-  std::size_t classes = 0;
-  for (int sweep = 0; sweep < kMaxSweeps; ++sweep) {
-    refinement.sweep();
-    const std::size_t now = refinement.count_classes();
-    if (now == classes || now == nodes) break;
-    classes = now;
-  }
+  refinement.settle();
   return refinement.total();
+}
+
+std::vector<NodeId> structural_order(const GraphView& graph) {
+  Refinement refinement(graph);
+  refinement.settle();
+  const std::vector<Hash128>& labels = refinement.labels();
+  std::vector<NodeId> order(labels.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](NodeId a, NodeId b) {
+    return labels[static_cast<std::size_t>(a)] < labels[static_cast<std::size_t>(b)];
+  });
+  return order;
 }
 
 std::vector<Hash128> structural_hash(const GraphBatchView& batch, int num_threads) {
@@ -104,6 +124,15 @@ std::vector<Hash128> structural_hash(const GraphBatchView& batch, int num_thread
   parallel_for(batch.size(), num_threads,
                [&](std::size_t graph) { hashes[graph] = structural_hash(batch[graph]); });
   return hashes;
+}
+
+std::vector<NodeId> structural_order(const GraphBatchView& batch, int num_threads) {
+  std::vector<NodeId> order(batch.op.size());
+  parallel_for(batch.size(), num_threads, [&](std::size_t graph) {
+    const std::vector<NodeId> own = structural_order(batch[graph]);
+    std::copy(own.begin(), own.end(), order.begin() + batch.node_ptr[graph]);
+  });
+  return order;
 }
 
 }  // namespace narfast

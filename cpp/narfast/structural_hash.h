@@ -1,4 +1,4 @@
-// A 128-bit name for the structure of a graph.
+// A 128-bit name for the structure of a graph, and an order of its nodes that goes with it.
 #pragma once
 
 #include <vector>
@@ -21,5 +21,15 @@ Hash128 structural_hash(const GraphView& graph);
 
 /// One hash for each graph; independent of `num_threads`.
 std::vector<Hash128> structural_hash(const GraphBatchView& batch, int num_threads);
+
+/// The nodes of a graph, sorted by the colours behind `structural_hash`.
+///
+/// Graphs of equal hash, renumbered by it, differ at most among nodes of one colour: what a sum
+/// over nodes or neighbours gives, rounding included, no longer depends on how nodes were numbered.
+/// Cost: that of `structural_hash`, and a sort.
+std::vector<NodeId> structural_order(const GraphView& graph);
+
+/// The same for each graph, one after the other, numbered within the graph.
+std::vector<NodeId> structural_order(const GraphBatchView& batch, int num_threads);
 
 }  // namespace narfast

@@ -96,5 +96,27 @@ TEST_CASE("a batch is hashed graph by graph, on any number of threads") {
   for (int threads : {1, 2, 5}) CHECK(structural_hash(batch.view(), threads) == expected);
 }
 
+TEST_CASE("the order by colours does not depend on the numbering") {
+  Net one, two;
+  const NodeId a = one.input();
+  const NodeId b = one.add("conv", {a}), c = one.add("relu", {a});
+  one.add("add", {b, c});
+  const NodeId x = two.input();
+  const NodeId y = two.add("relu", {x}), z = two.add("conv", {x});
+  two.add("add", {z, y});
+  const auto named = [](const Net& net) {
+    std::vector<std::string_view> names;
+    for (NodeId node : structural_order(net.view()))
+      names.push_back(testing::op_names(net.view())[static_cast<std::size_t>(node)]);
+    return names;
+  };
+  CHECK(named(one) == named(two));
+  const GraphBatch batch = concatenate({one.graph(), Graph{}, two.graph()});
+  std::vector<NodeId> expected = structural_order(one.view());
+  const std::vector<NodeId> second = structural_order(two.view());
+  expected.insert(expected.end(), second.begin(), second.end());
+  for (int threads : {1, 2}) CHECK(structural_order(batch.view(), threads) == expected);
+}
+
 }  // namespace
 }  // namespace narfast

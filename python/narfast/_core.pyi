@@ -6,7 +6,7 @@ import collections.abc
 import numpy
 import numpy.typing
 import typing
-__all__: list[str] = ['DARTS_OPERATORS', 'MAX_NODES', 'NASBENCH101_OPERATORS', 'NASBENCH201_OPERATORS', 'canonicalization_passes', 'canonicalize', 'coarsen', 'darts_networks', 'find_spelling', 'inspect_onnx', 'mine', 'nasbench101_cells', 'nasbench101_networks', 'nasbench201_networks', 'neighbor_codes', 'operator_table', 'order_nodes', 'pack_attributes', 'read_onnx', 'structural_hash', 'validate']
+__all__: list[str] = ['DARTS_OPERATORS', 'MAX_NODES', 'NASBENCH101_OPERATORS', 'NASBENCH201_OPERATORS', 'canonicalization_passes', 'canonicalize', 'coarsen', 'darts_networks', 'find_spelling', 'inspect_onnx', 'mine', 'nasbench101_cells', 'nasbench101_networks', 'nasbench201_networks', 'neighbor_codes', 'operator_table', 'order_nodes', 'pack_attributes', 'read_onnx', 'structural_hash', 'structural_order', 'validate']
 def canonicalization_passes() -> list[tuple[str, str]]:
     """
     All passes in the order they run: (name, summary).
@@ -70,6 +70,10 @@ def read_onnx(paths: collections.abc.Sequence[bytes], num_threads: typing.Suppor
 def structural_hash(op: numpy.ndarray, attr: numpy.ndarray, node_ptr: numpy.ndarray, in_ptr: numpy.ndarray, in_src: numpy.ndarray, *, num_threads: typing.SupportsInt | typing.SupportsIndex) -> numpy.typing.NDArray[numpy.uint64]:
     """
     uint64[graphs, 2]: the structural hash of each graph, high word first. Shares its arguments.
+    """
+def structural_order(op: numpy.ndarray, attr: numpy.ndarray, node_ptr: numpy.ndarray, in_ptr: numpy.ndarray, in_src: numpy.ndarray, *, num_threads: typing.SupportsInt | typing.SupportsIndex) -> numpy.typing.NDArray[numpy.int32]:
+    """
+    int32[nodes]: the nodes of each graph in an order that its structure fixes. Shares its arguments.
     """
 def validate(op: numpy.ndarray, attr: numpy.ndarray, node_ptr: numpy.ndarray, in_ptr: numpy.ndarray, in_src: numpy.ndarray) -> None:
     """

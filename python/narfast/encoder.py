@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, overload
@@ -14,9 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from narfast.batching import collate_motifs
+from narfast.batching import NodeMiniBatch, collate_motifs, renumber
 from narfast.encoder_files import encoder_folder, fingerprint, load_model, save_model
-from narfast.graph import ArchGraph, GraphBatch
+from narfast.graph import ArchGraph, GraphBatch, structural_order
+from narfast.motif_cache import MotifCache, MotifFolder
 from narfast.nn.inputs import (
     MinedBatch,
     OperatorRows,
@@ -28,63 +29,17 @@ from narfast.nn.inputs import (
 )
 from narfast.nn.model import ArchitectureModel, EncoderConfig
 
-__all__ = ["ArchitectureEncoder", "MotifCache"]
-
-# About 130 MB at the default width; a zoo of thousands of networks has some ten thousand motifs.
-_MAX_CACHED_MOTIFS = 1 << 18
-
-
-class MotifCache:
-    """Vectors of motifs already encoded, by motif id. Emptied when it grows past its limit."""
-
-    def __init__(self, dim: int, *, limit: int = _MAX_CACHED_MOTIFS) -> None:
-        self._dim = dim
-        self._limit = limit
-        self._row: dict[bytes, int] = {}
-        self._vectors = torch.empty(0, dim)
-
-    def __len__(self) -> int:
-        return len(self._row)
-
-    def __contains__(self, motif_id: NDArray[np.uint64]) -> bool:
-        return motif_id.tobytes() in self._row
-
-    def clear(self) -> None:
-        """Forget every motif."""
-        self._row.clear()
-        self._vectors = torch.empty(0, self._dim)
-
-    def missing(self, motif_id: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """Positions in uint64[U, 2] of the motifs that are not here."""
-        keys = [k.tobytes() for k in motif_id]
-        return np.array([i for i, k in enumerate(keys) if k not in self._row], dtype=np.int64)
-
-    def add(self, motif_id: NDArray[np.uint64], vectors: Tensor) -> None:
-        """Store float[U, dim] vectors of uint64[U, 2] distinct new motifs."""
-        used = len(self._row)
-        needed = used + len(vectors)
-        if needed > len(self._vectors):
-            grown = vectors.new_empty((max(needed, 2 * len(self._vectors), 256), self._dim))
-            grown[:used] = self._vectors[:used]
-            self._vectors = grown
-        self._vectors[used:needed] = vectors
-        self._row.update((k.tobytes(), used + i) for i, k in enumerate(motif_id))
-
-    def take(self, motif_id: NDArray[np.uint64]) -> Tensor:
-        """Vectors float[U, dim] of uint64[U, 2] motifs that are here."""
-        rows = torch.tensor([self._row[k.tobytes()] for k in motif_id], dtype=torch.int64)
-        return self._vectors.index_select(0, rows.to(self._vectors.device))
-
-    def make_room(self) -> None:
-        """Empty the cache if it is past its limit."""
-        if len(self._row) > self._limit:
-            self.clear()
+__all__ = ["ArchitectureEncoder"]
 
 
 class ArchitectureEncoder:
     """Embeds network architectures, so that similar designs have a high cosine.
 
-    Safe to call from several threads; they take turns.
+    Safe to call from several threads; they take turns where a call sets ``device`` or
+    ``num_threads``.
+
+    On the CPU with one thread the vector of a network is the same to the last bit whatever is
+    encoded with it or was before.
     """
 
     def __init__(self, model: ArchitectureModel, *, training: dict[str, Any] | None = None) -> None:
@@ -99,6 +54,7 @@ class ArchitectureEncoder:
         self.motif_cache = MotifCache(model.config.motif_dim)
         self._rows = OperatorRows(model.config.operators)
         self._vocabulary = load_vocabulary(model) if model.config.wide_dim else None
+        self._projection = _projection(model)
         self._lock = threading.RLock()
 
     @classmethod
@@ -114,6 +70,18 @@ class ArchitectureEncoder:
         model, document = load_model(encoder_folder(name_or_path))
         notes = document.get("training")
         return cls(model, training=notes if isinstance(notes, dict) else None)
+
+    def keep_motifs(self, folder: str | Path) -> None:
+        """Take vectors of motifs from a folder, and put new ones there with `motif_cache.save`.
+
+        Raises:
+            NarfastError: It is no folder.
+            OSError: It cannot be made or read.
+        """
+        self.motif_cache = MotifCache(
+            self.config.motif_dim,
+            folder=MotifFolder(Path(folder), fingerprint=self.fingerprint),
+        )
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write ``model.safetensors`` and ``config.json`` into a folder, made if missing."""
@@ -204,10 +172,12 @@ class ArchitectureEncoder:
             raise ValueError(f"encode: num_threads must be at least 1, not {num_threads}")
         single = not isinstance(sources, (list, tuple, GraphBatch))
         items: Sequence[Any] = [sources] if single else sources
-        with self._lock, torch.inference_mode(), _torch_threads(num_threads):
+        turn = nullcontext() if device is None and num_threads is None else self._lock
+        with turn, torch.inference_mode(), _torch_threads(num_threads):
             if device is not None and torch.device(device) != self.device:
                 self.model.to(device)
                 self.motif_cache.clear()
+                self._projection = _projection(self.model)
             vectors = torch.empty(len(items), self.dim, device=self.device)
             for start in _progress(range(0, len(items), batch_size), show_progress_bar):
                 stop = min(start + batch_size, len(items))
@@ -230,7 +200,9 @@ class ArchitectureEncoder:
         table = self._motif_vectors(mined)
         macro = macro_tensors(mined, np.arange(len(mined)), device=self.device)
         wide = (
-            wide_vectors(self.model, self._vocabulary.count(graphs)) if self._vocabulary else None
+            wide_vectors(self.model, self._vocabulary.count(graphs), self._projection)
+            if self._vocabulary
+            else None
         )
         deep = self.model.embed_networks(
             table.index_select(0, macro.motif), macro.size, macro.multiplicity, macro.graph, wide
@@ -240,13 +212,26 @@ class ArchitectureEncoder:
     def _motif_vectors(self, mined: MinedBatch) -> Tensor:
         """Vectors float[U, motif_dim] of the distinct motifs; only new ones are computed."""
         unique = mined.unique
-        self.motif_cache.make_room()
-        missing = self.motif_cache.missing(unique.motif_id)
-        if len(missing):
+
+        def compute(missing: NDArray[np.int64]) -> Tensor:
             nodes = collate_motifs(mined.graphs, mined.macros, unique.representative[missing])
-            op, attr, graph = node_tensors(nodes, self._rows, device=self.device)
-            self.motif_cache.add(unique.motif_id[missing], self.model.embed_motifs(op, attr, graph))
-        return self.motif_cache.take(unique.motif_id)
+            op, attr, graph = node_tensors(_ordered(nodes), self._rows, device=self.device)
+            return self.model.embed_motifs(op, attr, graph)
+
+        return self.motif_cache.get(unique.motif_id, compute)
+
+
+def _projection(model: ArchitectureModel) -> Tensor | None:
+    """The stored projection of the wide part at full precision: converting it takes time."""
+    return model.wide_projection.float() if model.config.wide_dim else None
+
+
+def _ordered(motifs: NodeMiniBatch) -> NodeMiniBatch:
+    """Motifs with their nodes in an order that does not depend on where each was cut out."""
+    first = np.repeat(motifs.segment_ptr[:-1], np.diff(motifs.segment_ptr))
+    local = motifs.in_src - np.repeat(first, np.diff(motifs.in_ptr))
+    arrays = (motifs.op, motifs.attr, motifs.segment_ptr, motifs.in_ptr, local.astype(np.int32))
+    return renumber(motifs, first + structural_order(GraphBatch(*arrays)))
 
 
 def _load(items: Sequence[Any], start: int, stop: int) -> GraphBatch:

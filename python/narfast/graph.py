@@ -1,6 +1,7 @@
 """Computational graphs as arrays: one (`ArchGraph`) or many (`GraphBatch`).
 
-Also what the C++ core does to them: canonicalize, structural_hash. Mining is in `narfast.motifs`.
+Also what the C++ core does to them: canonicalize, structural_hash, structural_order. Mining is in
+`narfast.motifs`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ __all__ = [
     "canonicalize",
     "hash_texts",
     "structural_hash",
+    "structural_order",
 ]
 
 
@@ -283,6 +285,18 @@ def structural_hash(batch: GraphBatch, *, num_threads: int = 1) -> NDArray[np.ui
         InvalidGraphError: If a graph is not well formed.
     """
     return _core.structural_hash(*batch.arrays, num_threads=num_threads)
+
+
+def structural_order(batch: GraphBatch, *, num_threads: int = 1) -> NDArray[np.int32]:
+    """An order of nodes that only the structure fixes: int32[N], nodes numbered in their graph.
+
+    Graphs of equal structural hash, renumbered by it, differ at most among nodes that the hash
+    cannot tell apart.
+
+    Raises:
+        InvalidGraphError: If a graph is not well formed.
+    """
+    return _core.structural_order(*batch.arrays, num_threads=num_threads)
 
 
 def hash_texts(hashes: NDArray[np.uint64]) -> list[str]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,6 +46,12 @@ def name_hash(name: str) -> int:
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
 
 
+@cache
+def _operator_hashes() -> UInt64:
+    """`name_hash` of every operator, uint64[operators]."""
+    return np.array([name_hash(info.name) for info in operators.table()], dtype=np.uint64)
+
+
 def wl_labels(graphs: GraphBatch, hops: int) -> UInt64:
     """Weisfeiler-Lehman labels of every node, without and with attributes.
 
@@ -56,13 +63,12 @@ def wl_labels(graphs: GraphBatch, hops: int) -> UInt64:
         uint64[2 * (hops + 1), N]: rows 0..hops from operators alone, the rest from operators and
         attributes. Labels of different rows never mean the same.
     """
-    table = np.array([name_hash(info.name) for info in operators.table()], dtype=np.uint64)
     first_node = np.repeat(graphs.node_ptr[:-1], np.diff(graphs.node_ptr))
     in_degree = np.diff(graphs.in_ptr)
     in_src = graphs.in_src.astype(np.int64) + np.repeat(first_node, in_degree)
     out_ptr, out_dst, _ = transpose_csr(graphs.in_ptr, in_src)
     labels: UInt64 = _wl_labels(
-        table[graphs.op], graphs.attr, graphs.in_ptr, in_src, out_ptr, out_dst, hops
+        _operator_hashes()[graphs.op], graphs.attr, graphs.in_ptr, in_src, out_ptr, out_dst, hops
     )
     return labels
 
@@ -77,9 +83,8 @@ def gram_labels(graphs: GraphBatch, longest: int) -> UInt64:
         uint64[longest - 1, N]; 0 where a network ends before a run does. Labels of different rows,
         and those of `wl_labels`, never mean the same.
     """
-    table = np.array([name_hash(info.name) for info in operators.table()], dtype=np.uint64)
     last = np.repeat(graphs.node_ptr[1:], np.diff(graphs.node_ptr))
-    labels: UInt64 = _gram_labels(table[graphs.op], last, longest)
+    labels: UInt64 = _gram_labels(_operator_hashes()[graphs.op], last, longest)
     return labels
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from narfast.batching import transpose_csr
+from narfast.nn.linear import RowLinear
 from narfast.nn.scatter import (
     neighbor_sum,
     scatter_max,
@@ -93,7 +94,7 @@ class GcnLayer(nn.Module):
 
     def __init__(self, in_dim: int, out_dim: int, *, dropout: float) -> None:
         super().__init__()
-        self.linear = nn.Linear(in_dim, out_dim)
+        self.linear = RowLinear(in_dim, out_dim)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, graph: GraphTensors) -> Tensor:
@@ -117,7 +118,7 @@ class GatLayer(nn.Module):
         if out_dim % heads:
             raise ValueError(f"the width of a gat layer must be a multiple of {heads}: {out_dim}")
         self.heads = heads
-        self.linear = nn.Linear(in_dim, out_dim, bias=False)
+        self.linear = RowLinear(in_dim, out_dim, bias=False)
         self.source = nn.Parameter(torch.empty(heads, out_dim // heads))
         self.target = nn.Parameter(torch.empty(heads, out_dim // heads))
         self.bias = nn.Parameter(torch.zeros(out_dim))
@@ -158,9 +159,9 @@ class BidirectionalLayer(nn.Module):
 
     def __init__(self, in_dim: int, out_dim: int, *, dropout: float) -> None:
         super().__init__()
-        self.own = nn.Linear(in_dim, out_dim)
-        self.incoming = nn.Linear(in_dim, out_dim, bias=False)
-        self.outgoing = nn.Linear(in_dim, out_dim, bias=False)
+        self.own = RowLinear(in_dim, out_dim)
+        self.incoming = RowLinear(in_dim, out_dim, bias=False)
+        self.outgoing = RowLinear(in_dim, out_dim, bias=False)
         self.norm = nn.LayerNorm(out_dim)
         self.dropout = nn.Dropout(dropout)
         self.residual = in_dim == out_dim

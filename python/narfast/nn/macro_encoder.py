@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from narfast.nn.layers import GraphTensors, LayerKind, Readout, ReadoutKind, make_layer
+from narfast.nn.linear import RowLinear, padded_log1p
 
 __all__ = ["MacroEncoder"]
 
@@ -47,13 +48,13 @@ class MacroEncoder(nn.Module):
         if merge_dim:
             self.merge = nn.Sequential(
                 nn.LayerNorm(read_dim),
-                nn.Linear(read_dim, merge_dim),
+                RowLinear(read_dim, merge_dim),
                 nn.GELU(),
-                nn.Linear(merge_dim, out_dim),
+                RowLinear(merge_dim, out_dim),
             )
         else:
             plain = read_dim == out_dim and len(readouts) == 1
-            self.merge = nn.Identity() if plain else nn.Linear(read_dim, out_dim)
+            self.merge = nn.Identity() if plain else RowLinear(read_dim, out_dim)
 
     def forward(
         self,
@@ -77,7 +78,7 @@ class MacroEncoder(nn.Module):
         """
         x = motif_vectors
         if self.node_scalars:
-            scalars = torch.log1p(torch.stack([size, multiplicity], dim=1).to(x.dtype))
+            scalars = padded_log1p(torch.stack([size, multiplicity], dim=1).to(x.dtype))
             x = torch.cat([x, scalars], dim=1)
         for layer in self.layers:
             x = layer(x, graph)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from narfast.nn.features import NodeFeatures, OneHotFeatures
 from narfast.nn.layers import GraphTensors, LayerKind, Readout, ReadoutKind, make_layer
+from narfast.nn.linear import RowLinear
 
 __all__ = ["MotifEncoder"]
 
@@ -34,7 +35,7 @@ class MotifEncoder(nn.Module):
         )
         self.readout = Readout(readouts)
         merge = len(readouts) > 1
-        self.merge = nn.Linear(dim * len(readouts), dim) if merge else nn.Identity()
+        self.merge = RowLinear(dim * len(readouts), dim) if merge else nn.Identity()
 
     def forward(self, op: Tensor, attr: Tensor, graph: GraphTensors) -> Tensor:
         """Encode S motifs.
