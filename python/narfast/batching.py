@@ -142,8 +142,8 @@ def renumber(nodes: NodeMiniBatch, order: Int64) -> NodeMiniBatch:
         nodes: Subgraphs.
         order: int64[n], which row comes where; a permutation within each segment.
     """
-    arrays = _renumber(nodes.op, nodes.attr, nodes.in_ptr, nodes.in_src, order)
-    return NodeMiniBatch(*arrays, nodes.segment_ptr)
+    op, attr, in_ptr, in_src = _renumber(nodes.op, nodes.attr, nodes.in_ptr, nodes.in_src, order)
+    return NodeMiniBatch(op, attr, in_ptr, in_src, nodes.segment_ptr)
 
 
 def transpose_csr(in_ptr: Int64, in_src: Int64) -> tuple[Int64, Int64, Int64]:

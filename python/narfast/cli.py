@@ -25,9 +25,8 @@ from narfast.errors import NarfastError
 
 if TYPE_CHECKING:
     from narfast.cli_tables import UpdateBar
+    from narfast.encoder import ArchitectureEncoder
     from narfast.zoo import Architecture, Zoo
-    from narfast.zoo.store import Encoder
-
 __all__ = ["app", "main"]
 
 
@@ -36,6 +35,13 @@ class ExportFormat(StrEnum):
 
     PARQUET = "parquet"
     CSV = "csv"
+
+
+class EncodeEngine(StrEnum):
+    """Where ``encode`` runs."""
+
+    LOCAL = "local"
+    RAY = "ray"
 
 
 _BAD_INPUT = 2
@@ -98,6 +104,10 @@ _EncoderOption = Annotated[
     str,
     typer.Option(metavar="DIR", help="An encoder folder; the shipped one by default."),
 ]
+
+
+_Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds that one network may take.")]
+_Memory = Annotated[float, typer.Option(min=0.1, help="GB that one network may take.")]
 
 
 def main() -> None:
@@ -189,30 +199,68 @@ def inspect(source: _Source, zoo: _ZooOption = "default", as_json: _Json = False
 
 @app.command()
 def encode(
-    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="As for search.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.parquet")],
-    resume: Annotated[bool, typer.Option(help="Keep the rows of an earlier run.")] = False,
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="SOURCE...",
+            help="As for search, a zoo folder, or a collection: zoo:all, nasbench101:all, "
+            "nasbench201:all.",
+        ),
+    ] = None,
+    lists: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="Sources, one on a line (- for stdin), or a .parquet or .csv table with a column "
+            "'source'; repeatable.",
+        ),
+    ] = None,
+    resume: Annotated[bool, typer.Option(help="Keep what an earlier run did.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes and threads.")] = 1,
+    timeout: _Timeout = 60.0,
+    memory: _Memory = 8.0,
+    motif_cache: Annotated[
+        Path | None,
+        typer.Option("--motif-cache", metavar="DIR", help="Keep vectors of motifs for later runs."),
+    ] = None,
+    engine: Annotated[EncodeEngine, typer.Option(help="Where to run.")] = EncodeEngine.LOCAL,
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            "--ray-address",
+            metavar="ADDRESS",
+            envvar="RAY_ADDRESS",
+            help="A running Ray cluster, or auto; else Ray is started here.",
+        ),
+    ] = None,
     encoder: _EncoderOption = "default",
     zoo: _ZooOption = "default",
 ) -> None:
     """Write the vectors of many networks to a parquet file; bad ones are listed, never fatal."""
-    from narfast.bulk import encode_to_parquet
+    from narfast.bulk import Inputs, ReadingLimits, encode_to_parquet, open_engine
     from narfast.cli_tables import print_errors
 
-    with _bar("encoding", "networks") as progress:
-        report = encode_to_parquet(
-            sources,
-            output,
-            _encoder(encoder),
-            load=lambda source: _load(source, zoo),
-            resume=resume,
-            progress=progress,
-        )
-    print_errors(report.errors)
+    if not sources and not lists:
+        raise NarfastError("no sources; name some, or a file that lists them with --from")
+    limits = ReadingLimits(timeout=timeout, memory=int(memory * 1e9))
+    opened = open_engine(
+        engine.value,
+        _lasting(encoder),
+        workers=workers,
+        limits=limits,
+        motif_cache=motif_cache,
+        address=ray_address,
+    )
+    inputs = Inputs(sources or (), lists or (), zoo)
+    with opened as chosen, _bar("encoding", "networks") as progress:
+        report = encode_to_parquet(inputs, output, chosen, resume=resume, progress=progress)
+    print_errors(report.errors, of=report.failed)
     if not report.rows:
         raise _exit("none of the sources could be read; see the table above")
-    kept = f", {report.resumed} of them from an earlier run" if report.resumed else ""
-    typer.echo(f"{output}: {report.rows} networks{kept}, {len(report.errors)} errors", err=True)
+    kept = f" ({report.resumed} sources done by an earlier run)" if report.resumed else ""
+    typer.echo(f"{output}: {report.rows} networks, {report.failed} errors{kept}", err=True)
 
 
 @zoo_app.command("build")
@@ -223,10 +271,8 @@ def zoo_build(
         typer.Option("--source", help="A library such as timm, darts, or all; repeatable."),
     ],
     workers: Annotated[int, typer.Option(min=1, help="Processes that read networks.")] = 2,
-    timeout: Annotated[
-        float, typer.Option(min=0.1, help="Seconds that one network may take.")
-    ] = 60.0,
-    memory: Annotated[float, typer.Option(min=0.1, help="GB that one network may take.")] = 8.0,
+    timeout: _Timeout = 60.0,
+    memory: _Memory = 8.0,
     embed: Annotated[bool, typer.Option(help="Make embeddings too.")] = True,
     encoder: _EncoderOption = "default",
     fresh: Annotated[
@@ -472,11 +518,10 @@ def _load(source: str, zoo: str) -> Any:
     return narfast.load(source)
 
 
-def _encoder(source: str) -> Encoder:
+def _encoder(source: str) -> ArchitectureEncoder:
     from narfast.encoder import ArchitectureEncoder
 
-    encoder: Encoder = ArchitectureEncoder.from_pretrained(source)
-    return encoder
+    return ArchitectureEncoder.from_pretrained(source)
 
 
 def _lasting(encoder: str) -> str:

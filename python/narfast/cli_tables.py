@@ -34,8 +34,8 @@ __all__ = [
 class UpdateBar(Protocol):
     """Moves a progress bar."""
 
-    def __call__(self, done: int, total: int, note: str = "") -> None:
-        """Show how many are done, of how many, and a note beside them."""
+    def __call__(self, done: int, total: int | None, note: str = "") -> None:
+        """Show how many are done, of how many if that is known, and a note beside them."""
 
 
 _MOTIF_ROWS = 20
@@ -264,12 +264,16 @@ def _interval(mean: float, low: float, high: float) -> str:
     return f"{_fraction(mean)} {_fraction(low)}–{_fraction(high)}"
 
 
-def print_errors(errors: Sequence[tuple[str, str]], *, stderr: bool = True) -> None:
-    """Show what could not be read."""
+def print_errors(
+    errors: Sequence[tuple[str, str]], *, of: int | None = None, stderr: bool = True
+) -> None:
+    """Show what could not be read, or the first of it; ``of`` is then how many there are."""
     if not errors:
         return
+    of = len(errors) if of is None else of
+    some = "" if of == len(errors) else f", the first {len(errors)} are"
     console = Console(stderr=True, highlight=False) if stderr else _console()
-    table = _table(f"{len(errors)} could not be read")
+    table = _table(f"{of} could not be read{some}")
     table.add_column("source", overflow="fold")
     table.add_column("reason", overflow="fold")
     for source, reason in errors:
@@ -318,7 +322,7 @@ def progress_bar(verb: str, unit: str) -> Iterator[UpdateBar]:
     first = last = time.monotonic()
     begun = 0
 
-    def update(done: int, total: int, note: str = "") -> None:
+    def update(done: int, total: int | None, note: str = "") -> None:
         nonlocal task, last, first, begun
         now = time.monotonic()
         if task is None:
@@ -327,8 +331,10 @@ def progress_bar(verb: str, unit: str) -> Iterator[UpdateBar]:
             first, begun = now, done
         progress.update(task, completed=done, total=total, note=note)
         if not console.is_terminal and now - last >= _REPORT_EVERY and done > begun:
-            left = (now - first) / (done - begun) * (total - done)
-            line = f"{verb}: {done} of {total} {unit}, about {left:.0f} s left"
+            line = f"{verb}: {done} {unit}"
+            if total is not None:
+                left = (now - first) / (done - begun) * (total - done)
+                line = f"{verb}: {done} of {total} {unit}, about {left:.0f} s left"
             print(f"{line}, {note}" if note else line, file=sys.stderr, flush=True)
             last = now
 

@@ -235,6 +235,8 @@ def _ordered(motifs: NodeMiniBatch) -> NodeMiniBatch:
 
 
 def _load(items: Sequence[Any], start: int, stop: int) -> GraphBatch:
+    if isinstance(items, GraphBatch):
+        return items.part(start, stop)
     graphs = []
     for i in range(start, stop):
         source = items[i]

@@ -194,6 +194,19 @@ class GraphBatch:
             meta=self.metas[graph] if self.metas else GraphMeta(),
         )
 
+    def part(self, start: int, stop: int) -> GraphBatch:
+        """Graphs ``start`` to ``stop`` as a batch; `op`, `attr` and `in_src` are views."""
+        node_ptr = self.node_ptr[start : stop + 1]
+        in_ptr = self.in_ptr[node_ptr[0] : node_ptr[-1] + 1]
+        return GraphBatch(
+            op=self.op[node_ptr[0] : node_ptr[-1]],
+            attr=self.attr[node_ptr[0] : node_ptr[-1]],
+            node_ptr=node_ptr - node_ptr[0],
+            in_ptr=in_ptr - in_ptr[0],
+            in_src=self.in_src[in_ptr[0] : in_ptr[-1]],
+            metas=self.metas[start:stop],
+        )
+
     def __iter__(self) -> Iterator[ArchGraph]:
         return (self[i] for i in range(len(self)))
 

@@ -18,6 +18,7 @@ import stat
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -193,32 +194,51 @@ class ZooFolder:
             CorruptFileError: missing, not in the manifest, or different from what it promises.
             NarfastError: the folder was replaced since it was opened.
         """
-        try:
-            return self._read(name)
-        except CorruptFileError:
-            self.check_unchanged()
-            raise
+        with self._open(name) as stream:
+            data = stream.read()
+        self._check(name, hashlib.sha256(data).hexdigest())
+        return data
 
-    def _read(self, name: str) -> bytes:
-        path = self.path / name
-        facts = self.manifest.files.get(name)
-        if facts is None:
-            raise CorruptFileError(f"{path}: not listed in {MANIFEST}; {remedy(name)}")
+    def open(self, name: str) -> BufferedReader:
+        """Return the file ``name``, checked as by `read`, for reading it a little at a time."""
+        stream = self._open(name)
         try:
-            size = path.stat().st_size
+            self._check(name, hashlib.file_digest(stream, "sha256").hexdigest())
+        except BaseException:
+            stream.close()
+            raise
+        stream.seek(0)
+        return stream
+
+    def _open(self, name: str) -> BufferedReader:
+        """Open a file that has the promised size."""
+        path = self.path / name
+        try:
+            facts = self.manifest.files.get(name)
+            if facts is None:
+                raise CorruptFileError(f"{path}: not listed in {MANIFEST}; {remedy(name)}")
+            try:
+                size = path.stat().st_size
+                stream = path.open("rb")
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                raise CorruptFileError(f"{path}: missing; {remedy(name)}") from None
             if size != facts["bytes"]:
+                stream.close()
                 raise CorruptFileError(
                     f"{path}: has {size} bytes, {MANIFEST} promises {facts['bytes']}; "
                     f"{remedy(name)}"
                 )
-            data = path.read_bytes()
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            raise CorruptFileError(f"{path}: missing; {remedy(name)}") from None
-        if _sha256(data) != facts["sha256"]:
+        except CorruptFileError:
+            self.check_unchanged()
+            raise
+        return stream
+
+    def _check(self, name: str, found: str) -> None:
+        if found != self.manifest.files[name]["sha256"]:
+            self.check_unchanged()
             raise CorruptFileError(
-                f"{path}: damaged (SHA-256 differs from {MANIFEST}); {remedy(name)}"
+                f"{self.path / name}: damaged (SHA-256 differs from {MANIFEST}); {remedy(name)}"
             )
-        return data
 
     def problems(self) -> list[str]:
         """Check every file; return one line for each that is not as promised."""

@@ -5,21 +5,25 @@ The same values give the same bytes: rows are sorted, one thread writes, every o
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
-from collections.abc import Sequence
+import threading
+import weakref
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from narfast.errors import CorruptFileError, InvalidGraphError
-from narfast.graph import GraphBatch
+from narfast.graph import ArchGraph, GraphBatch
 from narfast.zoo.format import remedy
 from narfast.zoo.records import Architecture, Failure
 
 __all__ = [
+    "GraphFile",
     "architecture_table",
     "architectures_from_bytes",
     "architectures_to_bytes",
@@ -175,7 +179,63 @@ def graphs_from_bytes(data: bytes, path: Path) -> tuple[list[str], GraphBatch]:
     Raises:
         CorruptFileError: not such a table, or a row that is not a graph.
     """
-    table = _read(data, _graph_schema(), path, required=_graph_schema().names)
+    return _graphs(_read(data, _graph_schema(), path, required=_graph_schema().names), path)
+
+
+class GraphFile:
+    """``graphs.parquet``, read by row groups: never all is in memory. Threads may share it."""
+
+    def __init__(self, stream: BinaryIO, path: Path) -> None:
+        """Read the footer of an open file; ``path`` is named in errors.
+
+        Raises:
+            CorruptFileError: not a parquet table.
+        """
+        import pyarrow.parquet as pq
+
+        self._path = path
+        self._lock = threading.Lock()
+        weakref.finalize(self, stream.close)
+        with _parquet_errors(path):
+            self._file = pq.ParquetFile(stream)
+            groups = [self._file.metadata.row_group(i) for i in range(self._file.num_row_groups)]
+        self._first = np.cumsum([0, *(group.num_rows for group in groups)])
+        self._last: tuple[int, list[str], GraphBatch] | None = None
+
+    def rows(self, start: int, stop: int) -> tuple[list[str], GraphBatch]:
+        """Read rows ``start`` to ``stop``, as `graphs_from_bytes` does all.
+
+        Raises:
+            CorruptFileError: as `graphs_from_bytes`, or there are fewer rows.
+        """
+        if not 0 <= start <= stop <= self._first[-1]:
+            raise CorruptFileError(
+                f"{self._path}: has {self._first[-1]} graphs, not {stop}; {remedy(self._path.name)}"
+            )
+        hashes: list[str] = []
+        graphs: list[ArchGraph] = []
+        with self._lock:
+            while start < stop:
+                number = int(np.searchsorted(self._first, start, side="right")) - 1
+                end = min(stop, int(self._first[number + 1]))
+                base = int(self._first[number])
+                group_hashes, batch = self._group(number)
+                hashes += group_hashes[start - base : end - base]
+                graphs += batch.part(start - base, end - base)
+                start = end
+        return hashes, GraphBatch.from_graphs(graphs)
+
+    def _group(self, number: int) -> tuple[list[str], GraphBatch]:
+        if self._last is None or self._last[0] != number:
+            with _parquet_errors(self._path):
+                table = self._file.read_row_group(number, use_threads=False)
+            schema = _graph_schema()
+            checked = _checked(table, schema, self._path, required=schema.names)
+            self._last = (number, *_graphs(checked, self._path))
+        return self._last[1:]
+
+
+def _graphs(table: Any, path: Path) -> tuple[list[str], GraphBatch]:
     names = ("op", "attr", "in_degree", "in_distance")
     (op_ptr, op), (attr_ptr, attr), (degree_ptr, degrees), (edge_ptr, distances) = (
         _split_column(table.column(name)) for name in names
@@ -273,18 +333,32 @@ def _write(table: Any) -> bytes:
     return sink.getvalue()
 
 
-def _read(data: bytes, schema: Any, path: Path, *, required: Sequence[str]) -> Any:
+@contextlib.contextmanager
+def _parquet_errors(path: Path) -> Iterator[None]:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
-        # Not read_table, which imports the much larger dataset machinery.
-        table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
+        yield
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise CorruptFileError(
             f"{path}: not a parquet table ({reason}); {remedy(path.name)}"
         ) from error
+
+
+def _read(data: bytes, schema: Any, path: Path, *, required: Sequence[str]) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with _parquet_errors(path):
+        # Not read_table, which imports the much larger dataset machinery.
+        table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
+    return _checked(table, schema, path, required=required)
+
+
+def _checked(table: Any, schema: Any, path: Path, *, required: Sequence[str]) -> Any:
+    import pyarrow as pa
+
     for name in _ADDED:
         if name in schema.names and name not in table.schema.names:
             position = schema.get_field_index(name)

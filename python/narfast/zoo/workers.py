@@ -27,7 +27,15 @@ from narfast.errors import NarfastError
 from narfast.zoo.journal import pack_graph
 from narfast.zoo.records import Failure
 
-__all__ = ["DEFAULT_LOADER", "MEMORY", "TIMEOUT", "memory_in_use", "read_networks"]
+__all__ = [
+    "DEFAULT_LOADER",
+    "MEMORY",
+    "TIMEOUT",
+    "ReadingPool",
+    "memory_in_use",
+    "read_networks",
+    "reason_of",
+]
 
 TIMEOUT = 60.0
 """Seconds that one network may take by default."""
@@ -48,8 +56,132 @@ _Answer = tuple[str, Any]  # ("done", packed network) or ("failed", reason)
 class _Worker:
     process: Any
     pipe: Connection
-    task: str | None = None
+    task: tuple[int, str] | None = None
     deadline: float = 0.0
+
+
+class ReadingPool:
+    """Killable processes that read networks; close it, or use it in a ``with`` statement."""
+
+    def __init__(
+        self,
+        *,
+        workers: int = 2,
+        timeout: float = TIMEOUT,
+        memory: int = MEMORY,
+        loader: str = DEFAULT_LOADER,
+    ) -> None:
+        """Start nothing yet: processes start with the first networks.
+
+        Args:
+            workers: processes, at least 1.
+            timeout: seconds that one network may take before its process is killed.
+            memory: bytes that a process may hold before it is killed (looked at where /proc is).
+            loader: ``module:function`` called with an identifier.
+        """
+        self._context = multiprocessing.get_context("spawn")
+        self._limit = max(1, workers)
+        self._timeout = timeout
+        self._memory = memory
+        self._loader = loader
+        self._queue: deque[tuple[int, str]] = deque()
+        self._workers: list[_Worker] = []
+        self._submitted = 0
+
+    @property
+    def pending(self) -> int:
+        """Networks handed in whose result has not been handed out."""
+        return len(self._queue) + len(self._at_work())
+
+    def submit(self, identifier: str) -> int:
+        """Hand in a network; return the number that its result will carry."""
+        self._queue.append((self._submitted, identifier))
+        self._submitted += 1
+        return self._submitted - 1
+
+    def results(self, wait_for: float = _LOOK) -> list[tuple[int, dict[str, Any] | Failure]]:
+        """Keep the processes busy and return what has finished meanwhile, in whatever order.
+
+        Args:
+            wait_for: seconds to wait at most where nothing has finished.
+
+        Returns:
+            Numbers of `submit` with what `read_networks` yields.
+        """
+        self._feed()
+        waiting = {worker.pipe: worker for worker in self._at_work()}
+        if not waiting:
+            return []
+        pause = max(0.0, min(w.deadline for w in waiting.values()) - time.monotonic())
+        finished: list[tuple[int, dict[str, Any] | Failure]] = []
+        for pipe in wait(list(waiting), timeout=min(pause, wait_for)):
+            worker = waiting[pipe]  # type: ignore[index]
+            number, identifier = worker.task or (0, "")
+            worker.task = None
+            try:
+                kind, value = worker.pipe.recv()
+            except (EOFError, OSError):
+                worker.process.join(5)
+                code = worker.process.exitcode
+                self._stop(worker)
+                finished.append(
+                    (number, Failure(identifier, f"its process died (exit code {code})"))
+                )
+            else:
+                finished.append((number, value if kind == "done" else Failure(identifier, value)))
+        now = time.monotonic()
+        for worker in self._at_work():
+            reason = ""
+            if worker.deadline <= now and not worker.pipe.poll():  # else: at the last moment
+                reason = f"took longer than {self._timeout:g} s"
+            elif _resident_bytes(worker.process.pid) > self._memory:
+                reason = f"needed more than {self._memory / 1e9:.3g} GB"
+            if reason and worker.task is not None:
+                finished.append((worker.task[0], Failure(worker.task[1], reason)))
+                self._stop(worker)
+        return finished
+
+    def close(self) -> None:
+        """Kill the processes; what they were reading is lost."""
+        for worker in list(self._workers):
+            self._stop(worker)
+
+    def __enter__(self) -> ReadingPool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _at_work(self) -> list[_Worker]:
+        return [worker for worker in self._workers if worker.task is not None]
+
+    def _feed(self) -> None:
+        wanted = min(self._limit, self.pending)
+        while len(self._workers) < wanted:
+            self._workers.append(self._start())
+        for worker in [w for w in self._workers if w.task is None]:
+            if _resident_bytes(worker.process.pid) > _GROWN:
+                self._stop(worker)
+                self._workers.append(self._start())
+        for worker in self._workers:
+            if worker.task is None and self._queue:
+                worker.task = self._queue.popleft()
+                worker.deadline = time.monotonic() + self._timeout
+                worker.pipe.send(worker.task[1])
+
+    def _start(self) -> _Worker:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=_serve, args=(theirs, self._loader), daemon=True)
+        with _interrupts_ignored():
+            process.start()
+        theirs.close()
+        return _Worker(process, ours)
+
+    def _stop(self, worker: _Worker) -> None:
+        self._workers.remove(worker)
+        worker.pipe.close()
+        worker.process.kill()
+        worker.process.join()
 
 
 def read_networks(
@@ -64,61 +196,21 @@ def read_networks(
 
     Args:
         identifiers: source strings.
-        workers: processes, at least 1.
-        timeout: seconds that one network may take before its process is killed.
-        memory: bytes that a process may hold before it is killed (looked at where /proc is).
+        workers: see `ReadingPool`, also for the others.
+        timeout: seconds per network.
+        memory: bytes per process.
         loader: ``module:function`` called with an identifier.
 
     Yields:
         `pack_graph` values with ``seconds`` (processor time; 0 for the first network of a process,
         which imports the library too), or a `Failure` for a network that raised, hung or crashed.
     """
-    context = multiprocessing.get_context("spawn")
-    queue = deque(identifiers)
-    pool: list[_Worker] = []
-    try:
-        while queue or any(worker.task is not None for worker in pool):
-            while len(pool) < min(max(1, workers), len(queue) + _busy(pool)):
-                pool.append(_start(context, loader))
-            for worker in [w for w in pool if w.task is None]:
-                if _resident_bytes(worker.process.pid) > _GROWN:
-                    _stop(pool, worker)
-                    pool.append(_start(context, loader))
-            for worker in pool:
-                if worker.task is None and queue:
-                    worker.task = queue.popleft()
-                    worker.deadline = time.monotonic() + timeout
-                    worker.pipe.send(worker.task)
-            waiting = {worker.pipe: worker for worker in pool if worker.task is not None}
-            pause = max(0.0, min(w.deadline for w in waiting.values()) - time.monotonic())
-            for pipe in wait(list(waiting), timeout=min(pause, _LOOK)):
-                worker = waiting[pipe]  # type: ignore[index]
-                identifier = worker.task or ""
-                worker.task = None
-                try:
-                    kind, value = worker.pipe.recv()
-                except (EOFError, OSError):
-                    worker.process.join(5)
-                    code = worker.process.exitcode
-                    _stop(pool, worker)
-                    yield Failure(identifier, f"its process died (exit code {code})")
-                else:
-                    yield value if kind == "done" else Failure(identifier, value)
-            now = time.monotonic()
-            for worker in [w for w in pool if w.task is not None and w.deadline <= now]:
-                if worker.pipe.poll():
-                    continue  # it answered at the last moment
-                identifier = worker.task or ""
-                _stop(pool, worker)
-                yield Failure(identifier, f"took longer than {timeout:g} s")
-            for worker in [w for w in pool if w.task is not None]:
-                if _resident_bytes(worker.process.pid) > memory:
-                    identifier = worker.task or ""
-                    _stop(pool, worker)
-                    yield Failure(identifier, f"needed more than {memory / 1e9:.3g} GB")
-    finally:
-        for worker in list(pool):
-            _stop(pool, worker)
+    with ReadingPool(workers=workers, timeout=timeout, memory=memory, loader=loader) as pool:
+        for identifier in identifiers:
+            pool.submit(identifier)
+        while pool.pending:
+            for _, result in pool.results():
+                yield result
 
 
 def memory_in_use() -> tuple[int, int]:
@@ -136,19 +228,6 @@ def _resident_bytes(process: int | None) -> int:
     return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def _busy(pool: list[_Worker]) -> int:
-    return sum(worker.task is not None for worker in pool)
-
-
-def _start(context: Any, loader: str) -> _Worker:
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, loader), daemon=True)
-    with _interrupts_ignored():
-        process.start()
-    theirs.close()
-    return _Worker(process, ours)
-
-
 @contextlib.contextmanager
 def _interrupts_ignored() -> Iterator[None]:
     """Let processes started inside ignore Ctrl-C, which a terminal sends to the whole group."""
@@ -160,13 +239,6 @@ def _interrupts_ignored() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, previous)
-
-
-def _stop(pool: list[_Worker], worker: _Worker) -> None:
-    pool.remove(worker)
-    worker.pipe.close()
-    worker.process.kill()
-    worker.process.join()
 
 
 def _serve(pipe: Connection, loader: str) -> None:
@@ -195,17 +267,16 @@ def _serve(pipe: Connection, loader: str) -> None:
             answer: _Answer = ("done", packed)
         except KeyboardInterrupt:
             return
-        except NarfastError as error:
-            answer = ("failed", _one_line(str(error)))
         except Exception as error:  # foreign code may raise anything, and the build goes on
-            answer = ("failed", _one_line(f"{type(error).__name__}: {error}"))
+            answer = ("failed", reason_of(error))
         try:
             pipe.send(answer)
         except (BrokenPipeError, OSError):
             return
 
 
-def _one_line(text: str, limit: int = 300) -> str:
-    """Return a reason that is the same in every run: one line, without addresses of objects."""
+def reason_of(error: Exception, limit: int = 300) -> str:
+    """Say why a network could not be read, the same in every run: no addresses of objects."""
+    text = str(error) if isinstance(error, NarfastError) else f"{type(error).__name__}: {error}"
     line = re.sub(r"\b0x[0-9a-f]{6,}\b", "0x…", " ".join(text.split()))
     return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -30,6 +30,7 @@ from narfast.zoo.store import (
     write_zoo,
 )
 from narfast.zoo.tables import (
+    GraphFile,
     architectures_from_bytes,
     embeddings_from_bytes,
     errors_from_bytes,
@@ -191,7 +192,29 @@ class Zoo:
         """All canonical graphs, one per row, with the representatives' metadata."""
         path = self.directory / folder.GRAPHS
         hashes, batch = graphs_from_bytes(self._folder.read(folder.GRAPHS), path)
-        if hashes != list(self._groups):
+        return self._described(hashes, batch, self._group_list)
+
+    def graph_rows(self, start: int, stop: int) -> GraphBatch:
+        """Return the graphs of rows ``start`` to ``stop``, read by row groups of the file.
+
+        Unlike `graphs`, nothing stays in memory but the row group read last.
+
+        Raises:
+            CorruptFileError: the file is damaged.
+        """
+        hashes, batch = self._graph_file.rows(start, stop)
+        return self._described(hashes, batch, self._group_list[start:stop])
+
+    @cached_property
+    def _graph_file(self) -> GraphFile:
+        return GraphFile(self._folder.open(folder.GRAPHS), self.directory / folder.GRAPHS)
+
+    def _described(
+        self, hashes: list[str], batch: GraphBatch, groups: Sequence[tuple[Architecture, ...]]
+    ) -> GraphBatch:
+        """Check rows of the file of graphs and add what is known of the networks."""
+        path = self.directory / folder.GRAPHS
+        if hashes != [group[0].structural_hash for group in groups]:
             raise CorruptFileError(
                 f"{path}: its rows are not those of {folder.ARCHITECTURES}; "
                 f"{folder.remedy(folder.GRAPHS)}"
@@ -203,7 +226,7 @@ class Zoo:
                 f"{folder.remedy(folder.GRAPHS)}"
             )
         renumbered = operator_map(stored, path)
-        metas = tuple(group[0].graph_meta() for group in self._group_list)
+        metas = tuple(group[0].graph_meta() for group in groups)
         return replace(
             batch, op=batch.op if renumbered is None else renumbered[batch.op], metas=metas
         )

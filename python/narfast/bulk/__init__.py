@@ -1,0 +1,17 @@
+"""Encode many networks into one parquet file: bad ones are listed, finished ones are never lost."""
+
+from narfast.bulk.engines import open_engine
+from narfast.bulk.local import LocalEngine, ReadingLimits
+from narfast.bulk.run import BulkReport, Engine, encode_to_parquet
+from narfast.bulk.sources import Block, Inputs
+
+__all__ = [
+    "Block",
+    "BulkReport",
+    "Engine",
+    "Inputs",
+    "LocalEngine",
+    "ReadingLimits",
+    "encode_to_parquet",
+    "open_engine",
+]

@@ -1,0 +1,139 @@
+"""One bulk run: blocks through an engine into parts, and the parts into the output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from narfast.bulk.sources import Block, Inputs
+from narfast.bulk.tables import Finished, Parts
+from narfast.errors import NarfastError
+from narfast.zoo.format import check_replaceable_table
+
+__all__ = ["BulkReport", "Engine", "encode_to_parquet"]
+
+Progress = Callable[[int, int | None], None]
+
+
+class Engine(Protocol):
+    """Reads and encodes blocks: here (`LocalEngine`), or on a cluster."""
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies the encoder."""
+
+    def tables(self, blocks: Iterable[Block]) -> Iterator[Any]:
+        """Yield a table of `row_table` for each block, in order.
+
+        What a row holds depends on its source alone.
+        """
+
+
+@dataclass(frozen=True)
+class BulkReport:
+    """What a bulk run did.
+
+    Attributes:
+        rows: rows in the output.
+        failed: sources that could not be read.
+        resumed: how many sources, read or failed, an earlier run had done.
+        errors: (source, reason) of the first hundred that failed; all are in ``OUT.errors.csv``.
+    """
+
+    rows: int
+    failed: int
+    resumed: int
+    errors: tuple[tuple[str, str], ...]
+
+
+def encode_to_parquet(
+    inputs: Inputs,
+    output: Path,
+    engine: Engine,
+    *,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> BulkReport:
+    """Encode sources into a table, a row each, in their order.
+
+    The table has columns source, name, structural_hash, params, nodes and embedding (float32
+    [dim]), in row groups of 4,096; sources that fail are listed in ``OUTPUT.errors.csv``. Memory
+    does not grow with the number of sources. A run that is killed at any moment goes on with
+    ``resume``; the output then has the same bytes as that of an undisturbed run.
+
+    Args:
+        inputs: what to encode.
+        output: the parquet file, replaced in one step at the end.
+        engine: does the work.
+        resume: keep what an earlier run with the same encoder did, finished or not, up to the first
+            source that is not the same as then.
+        progress: told how many sources are done, and of how many, if that is known.
+
+    Raises:
+        NarfastError: an earlier run used another encoder, another run is writing ``output``, a list
+            of sources cannot be read, or ``output`` is a folder or a device.
+        OSError: the disk is full, read-only, ...
+    """
+    if output.name in ("", "..") or (output.exists() and not output.is_file()):
+        # A device or a folder must never be replaced by a table.
+        raise NarfastError(f"{output}: not a file; name the parquet file to write")
+    check_replaceable_table(output)
+    total = inputs.total()
+    blocks = inputs.blocks()
+    with Parts(output, engine.fingerprint, engine.dim) as parts:
+        done = 0
+        if not resume:
+            parts.clear()
+        elif len(parts):
+            done, blocks = _match(blocks, parts)
+        elif output.exists():
+            done, blocks = _take(blocks, parts, Finished(output, engine.fingerprint, engine.dim))
+        resumed = done
+        for table in engine.tables(blocks):
+            parts.append(table)
+            done += len(table)
+            if progress is not None:
+                progress(done, total)
+        rows, failed, errors = parts.finish()
+    return BulkReport(rows, failed, resumed, tuple(errors))
+
+
+def _match(blocks: Iterator[Block], parts: Parts) -> tuple[int, Iterator[Block]]:
+    """Compare sources with the parts: how many are done, and the blocks that are left."""
+    earlier = parts.sources()
+    done = 0
+    for block in blocks:
+        equal = 0
+        for source, known in zip(block.sources(), earlier, strict=False):
+            if source != known:
+                break
+            equal += 1
+        done += equal
+        if equal < len(block):
+            parts.cut(done)
+            return done, _rest(block, equal, blocks)
+    parts.cut(done)
+    return done, iter(())
+
+
+def _take(blocks: Iterator[Block], parts: Parts, finished: Finished) -> tuple[int, Iterator[Block]]:
+    """As `_match`, from a finished table, whose rows become parts again."""
+    done = 0
+    for block in blocks:
+        table = finished.take(block.sources())
+        parts.append(table)
+        done += len(table)
+        if len(table) < len(block):
+            return done, _rest(block, len(table), blocks)
+    return done, iter(())
+
+
+def _rest(block: Block, done: int, blocks: Iterator[Block]) -> Iterator[Block]:
+    yield block.rest(done)
+    yield from blocks

@@ -1,0 +1,228 @@
+"""What a bulk run encodes: a stream of blocks, each of a few consecutive sources of one kind.
+
+Nothing here reads a network, and nothing grows with the number of sources.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TextIO
+
+from narfast.errors import CorruptFileError, NarfastError
+
+if TYPE_CHECKING:
+    from narfast.zoo import Zoo
+
+__all__ = ["Block", "Inputs", "open_zoo"]
+
+Kind = Literal["named", "zoo", "nasbench101", "nasbench201"]
+
+_NAMED = 32  # sources of a block that are read one by one
+_STORED = 1024  # rows of a block that are read or generated together
+_TABLES = (".parquet", ".csv")
+_COLUMN = "source"
+
+
+@dataclass(frozen=True)
+class Block:
+    """Consecutive sources that are read and encoded together.
+
+    Attributes:
+        kind: ``named`` for sources of their own, else the collection that they are rows of.
+        names: the sources, where they are named.
+        start: first row of the collection.
+        stop: the row after the last.
+        zoo: the zoo folder that rows, or sources such as ``zoo:timm:resnet50``, come from.
+    """
+
+    kind: Kind
+    names: tuple[str, ...] = ()
+    start: int = 0
+    stop: int = 0
+    zoo: str = "default"
+
+    def __len__(self) -> int:
+        return len(self.names) if self.kind == "named" else self.stop - self.start
+
+    def sources(self) -> list[str]:
+        """The source of each row; `narfast.load` reads the same network by it."""
+        if self.kind == "named":
+            return list(self.names)
+        if self.kind == "zoo":
+            zoo = open_zoo(self.zoo)
+            return [f"zoo:{zoo[row].id}" for row in range(self.start, self.stop)]
+        if self.kind == "nasbench201":
+            from narfast.nas import nasbench201
+
+            return [f"nasbench201:{nasbench201.text(c)}" for c in range(self.start, self.stop)]
+        from narfast.nas import nasbench101
+
+        cells = nasbench101.cells()[self.start : self.stop].tolist()
+        return [f"nasbench101:{nasbench101.text(cell)}" for cell in cells]
+
+    def rest(self, done: int) -> Block:
+        """The block without its first ``done`` rows."""
+        if self.kind == "named":
+            return replace(self, names=self.names[done:])
+        return replace(self, start=self.start + done)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Sources as a user names them.
+
+    A source is anything that `narfast.load` reads, or a collection: ``nasbench101:all``,
+    ``nasbench201:all``, ``zoo:all`` (``zoo:`` for short), or the folder of a zoo.
+
+    Attributes:
+        sources: given one by one; of equal ones the first counts.
+        lists: files of sources, read as they are needed: a ``.parquet`` or ``.csv`` table with a
+            column ``source``, else a text with a source on each line; ``-`` is standard input.
+        zoo: the folder that ``zoo:`` means.
+    """
+
+    sources: Sequence[str] = ()
+    lists: Sequence[str] = ()
+    zoo: str = "default"
+
+    def blocks(self) -> Iterator[Block]:
+        """All sources in order.
+
+        Raises:
+            NarfastError: a list cannot be read.
+        """
+        names: list[str] = []
+        for source in self._each():
+            collection = self._collection(source)
+            if collection is not None or len(names) == _NAMED:
+                if names:
+                    yield Block("named", tuple(names), zoo=self.zoo)
+                names = []
+            if collection is None:
+                names.append(source)
+            else:
+                yield from collection
+        if names:
+            yield Block("named", tuple(names), zoo=self.zoo)
+
+    def total(self) -> int | None:
+        """How many there are, None where only reading a list would tell.
+
+        Raises:
+            NarfastError: a collection cannot be opened.
+        """
+        if self.lists:
+            return None
+        found = [self._collection(source) for source in dict.fromkeys(self.sources)]
+        return sum(1 if blocks is None else blocks[-1].stop if blocks else 0 for blocks in found)
+
+    def _each(self) -> Iterator[str]:
+        yield from dict.fromkeys(self.sources)
+        for path in self.lists:
+            yield from read_list(path)
+
+    def _collection(self, source: str) -> list[Block] | None:
+        """The blocks of a collection; None for any other source."""
+        kind, _, rest = source.partition(":")
+        if kind == "zoo" and rest in ("", "all"):
+            return _cut("zoo", len(open_zoo(self.zoo)), self.zoo)
+        if kind == "nasbench101" and rest == "all":
+            from narfast.nas import nasbench101
+
+            return _cut("nasbench101", len(nasbench101.cells()), self.zoo)
+        if kind == "nasbench201" and rest == "all":
+            from narfast.nas import nasbench201
+
+            return _cut("nasbench201", nasbench201.NUM_CELLS, self.zoo)
+        if "\0" not in source and _is_zoo(source):
+            return _cut("zoo", len(open_zoo(source)), source)
+        return None
+
+
+def read_list(path: str) -> Iterator[str]:
+    """Yield the sources that a file lists, in order; empty lines are skipped.
+
+    Raises:
+        NarfastError: there is no such file, or a table has no column ``source``.
+        CorruptFileError: it is not what its name says.
+    """
+    if path == "-":
+        yield from _lines(sys.stdin)
+        return
+    suffix = Path(path).suffix.lower()
+    try:
+        if suffix == ".parquet":
+            yield from _parquet_column(path)
+            return
+        # What is no UTF-8 cannot be a source either, and is reported as a bad one.
+        with Path(path).open(encoding="utf-8", errors="replace", newline="") as stream:
+            yield from _csv_column(path, stream) if suffix == ".csv" else _lines(stream)
+    except FileNotFoundError:
+        raise NarfastError(f"{path}: no such list of sources; check the path") from None
+    except csv.Error as error:
+        raise CorruptFileError(f"{path}: not a CSV table ({error}); write it again") from error
+
+
+@lru_cache(maxsize=4)
+def open_zoo(folder: str) -> Zoo:
+    """The zoo at a folder, opened once."""
+    from narfast.zoo import Zoo
+
+    return Zoo.open(folder)
+
+
+def _is_zoo(source: str) -> bool:
+    from narfast.zoo.format import MANIFEST
+
+    try:
+        return Path(source, MANIFEST).is_file()
+    except OSError:  # such as a name that is too long
+        return False
+
+
+def _cut(kind: Kind, rows: int, zoo: str) -> list[Block]:
+    starts = range(0, rows, _STORED)
+    return [Block(kind, start=i, stop=min(i + _STORED, rows), zoo=zoo) for i in starts]
+
+
+def _lines(stream: TextIO) -> Iterator[str]:
+    for line in stream:
+        if source := line.strip():
+            yield source
+
+
+def _csv_column(path: str, stream: TextIO) -> Iterator[str]:
+    reader = csv.DictReader(stream)
+    _check_column(path, reader.fieldnames or [])
+    for row in reader:
+        yield row[_COLUMN] or ""
+
+
+def _parquet_column(path: str) -> Iterator[str]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            _check_column(path, file.schema_arrow.names)
+            for batch in file.iter_batches(columns=[_COLUMN], batch_size=_STORED):
+                for source in batch.column(0).cast(pa.string()).to_pylist():
+                    yield source or ""
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        reason = str(error).splitlines()[0]
+        raise CorruptFileError(f"{path}: not a table of sources ({reason})") from error
+
+
+def _check_column(path: str, names: Iterable[str]) -> None:
+    if _COLUMN not in names:
+        raise NarfastError(
+            f"{path}: has no column {_COLUMN!r}, only {', '.join(map(str, names)) or 'nothing'}; "
+            "rename the one that holds the sources"
+        )

@@ -1,0 +1,355 @@
+"""Tables of a bulk run: rows, the part files that a killed run leaves, and the output.
+
+While a run lasts its rows are in part files beside the output, ``OUTPUT.parts/000000.parquet`` and
+so on, each there in whole or not at all. A source that could not be read is a row too, with its
+reason; the output and ``OUTPUT.errors.csv`` are made of the parts in the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import narfast
+from narfast.errors import CorruptFileError, NarfastError
+
+__all__ = ["Finished", "Parts", "Row", "errors_path", "row_table", "table_schema"]
+
+Row = tuple[str, str | None, str | None, int | None, int | None, str | None]
+"""source, name, structural_hash, params, nodes, error; the error is None for what was read."""
+
+_PART_ROWS = 1024
+_PART_SECONDS = 5.0  # work that a killed run may lose
+_ROW_GROUP = 4096
+_FINGERPRINT = b"narfast.encoder"
+_ANEW = "run without --resume to start anew"
+
+
+def table_schema(fingerprint: str, dim: int, *, with_errors: bool = False) -> Any:
+    """The Arrow schema of the output; parts have a column ``error`` more."""
+    import pyarrow as pa
+
+    fields = [
+        ("source", pa.string()),
+        ("name", pa.string()),
+        ("structural_hash", pa.string()),
+        ("params", pa.int64()),
+        ("nodes", pa.int64()),
+        ("embedding", pa.list_(pa.float32(), dim)),
+    ]
+    if with_errors:
+        fields.append(("error", pa.string()))
+    facts = {_FINGERPRINT: fingerprint, b"narfast.version": narfast.__version__}
+    return pa.schema(fields, metadata=facts)
+
+
+def row_table(rows: Sequence[Row], vectors: NDArray[np.float32], fingerprint: str) -> Any:
+    """Rows as an Arrow table.
+
+    Args:
+        rows: what is known of each.
+        vectors: float32 [rows, dim]; whatever for those with an error.
+        fingerprint: of the encoder.
+    """
+    import pyarrow as pa
+
+    schema = table_schema(fingerprint, vectors.shape[1], with_errors=True)
+    columns: list[Any] = [
+        pa.array([row[i] for row in rows], type=schema.field(i if i < 5 else 6).type)
+        for i in range(6)
+    ]
+    flat = pa.array(np.ascontiguousarray(vectors, np.float32).reshape(-1))
+    columns.insert(5, pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1]))
+    return pa.table(columns, schema=schema)
+
+
+def errors_path(output: Path) -> Path:
+    """Where the sources that could not be read are listed."""
+    return output.with_name(output.name + ".errors.csv")
+
+
+class Parts:
+    """The part files of one output; one run at a time has them open."""
+
+    def __init__(self, output: Path, fingerprint: str, dim: int) -> None:
+        """Open or make the folder beside ``output``.
+
+        Raises:
+            NarfastError: another run is writing there.
+            OSError: it cannot be made.
+        """
+        self._output = output
+        self._schema = table_schema(fingerprint, dim, with_errors=True)
+        self._folder = output.with_name(output.name + ".parts")
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._lock = os.open(self._folder, os.O_RDONLY)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock)
+            raise NarfastError(f"{output}: another run is writing it; wait for that") from None
+        self._waiting: list[Any] = []
+        self._written = time.monotonic()
+        self._next = len(self._paths())
+
+    def __enter__(self) -> Parts:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._lock)
+
+    def __len__(self) -> int:
+        return self._next
+
+    def _paths(self) -> list[Path]:
+        return sorted(self._folder.glob("*.parquet"), key=lambda path: int(path.stem))
+
+    def clear(self) -> None:
+        """Forget what an earlier run left."""
+        for path in reversed(self._paths()):
+            path.unlink()
+        self._next = 0
+
+    def append(self, table: Any) -> None:
+        """Add rows of `row_table`; they are on disk a few seconds later at most."""
+        self._waiting.append(table)
+        late = time.monotonic() - self._written > _PART_SECONDS
+        if late or sum(map(len, self._waiting)) >= _PART_ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the rows that wait into a part of their own."""
+        import pyarrow as pa
+
+        if self._waiting:
+            self._write(self._folder / f"{self._next:06d}.parquet", pa.concat_tables(self._waiting))
+            self._next += 1
+            self._waiting = []
+        self._written = time.monotonic()
+
+    def _write(self, path: Path, table: Any) -> None:
+        import pyarrow.parquet as pq
+
+        staging = path.with_suffix(".tmp")
+        pq.write_table(table, staging, use_dictionary=False, write_statistics=False)
+        staging.replace(path)
+
+    def sources(self) -> Iterator[str]:
+        """Yield the source of every row, part by part.
+
+        Raises:
+            NarfastError: another encoder made them.
+            CorruptFileError: a part is damaged.
+        """
+        for path in self._paths():
+            yield from _read(path, self._schema, ["source"]).column(0).to_pylist()
+
+    def cut(self, rows: int) -> None:
+        """Keep the first ``rows`` rows and remove the others."""
+        paths = self._paths()
+        sizes = [len(_read(path, self._schema, ["source"])) for path in paths]
+        for path, size, begin in reversed(
+            list(zip(paths, sizes, np.cumsum([0, *sizes]), strict=False))
+        ):
+            if begin >= rows:
+                path.unlink()
+                self._next -= 1
+            elif begin + size > rows:
+                whole = _read(path, self._schema)
+                self._write(path, whole.slice(0, rows - int(begin)))
+
+    def finish(self) -> tuple[int, int, list[tuple[str, str]]]:
+        """Make the output of the parts, in one step, and remove them.
+
+        Returns:
+            Rows in the output, sources that could not be read, and the first hundred of those with
+            their reasons.
+        """
+        import pyarrow.parquet as pq
+
+        self.flush()
+        staging = self._output.with_name(f".{self._output.name}.new")
+        errors = _ErrorList(errors_path(self._output))
+        rows = 0
+        schema = self._schema.remove(self._schema.get_field_index("error"))
+        try:
+            with (
+                errors,
+                pq.ParquetWriter(
+                    staging, schema, use_dictionary=["name"], write_statistics=["source"]
+                ) as writer,
+            ):
+                for table in self._row_groups(schema, errors):
+                    writer.write_table(table, row_group_size=_ROW_GROUP)
+                    rows += len(table)
+            with staging.open("rb") as stream:
+                os.fsync(stream.fileno())
+            staging.replace(self._output)
+        finally:
+            staging.unlink(missing_ok=True)
+        # Gone in one step: a run that is killed here must not leave some of the parts.
+        gone = self._folder.with_name(f".{self._folder.name}.gone")
+        shutil.rmtree(gone, ignore_errors=True)
+        self._folder.rename(gone)
+        shutil.rmtree(gone)
+        return rows, errors.count, errors.first
+
+    def _row_groups(self, schema: Any, errors: _ErrorList) -> Iterator[Any]:
+        """Yield the rows without errors in tables of one size, however large the parts are."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        waiting: list[Any] = []
+        for path in self._paths():
+            table = _read(path, self._schema)
+            failed = pc.is_valid(table.column("error"))
+            errors.add(table.filter(failed))
+            waiting.append(table.filter(pc.invert(failed)).select(schema.names))
+            while sum(map(len, waiting)) >= _ROW_GROUP:
+                whole = pa.concat_tables(waiting).combine_chunks()
+                yield whole.slice(0, _ROW_GROUP)
+                waiting = [whole.slice(_ROW_GROUP)]
+        if any(map(len, waiting)):
+            yield pa.concat_tables(waiting).combine_chunks()
+
+
+class _ErrorList:
+    """``OUTPUT.errors.csv``, written beside and put in place where anything failed."""
+
+    def __init__(self, path: Path) -> None:
+        self.count = 0
+        self.first: list[tuple[str, str]] = []
+        self._path = path
+        self._staging = path.with_name(f".{path.name}.new")
+
+    def __enter__(self) -> _ErrorList:
+        self._stream = self._staging.open("w", newline="", encoding="utf-8", errors="replace")
+        self._writer = csv.writer(self._stream)
+        self._writer.writerow(["source", "reason"])
+        return self
+
+    def add(self, failed: Any) -> None:
+        found = list(
+            zip(
+                failed.column("source").to_pylist(),
+                failed.column("error").to_pylist(),
+                strict=True,
+            )
+        )
+        self.count += len(found)
+        self.first += found[: 100 - len(self.first)]
+        self._writer.writerows(found)
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._stream.close()
+        if kind is None and self.count:
+            self._staging.replace(self._path)
+        else:
+            self._staging.unlink(missing_ok=True)
+            if kind is None:
+                self._path.unlink(missing_ok=True)
+
+
+class Finished:
+    """An output with its list of errors, taken apart again beside its sources."""
+
+    def __init__(self, output: Path, fingerprint: str, dim: int) -> None:
+        """Open a finished table.
+
+        Raises:
+            NarfastError: another encoder made it.
+            CorruptFileError: it is damaged.
+        """
+        self._fingerprint = fingerprint
+        self._dim = dim
+        self._no_vector = np.zeros((1, dim), dtype=np.float32)
+        self._tables = self._read(output)
+        self._table = next(self._tables, None)
+        self._errors = _listed_errors(errors_path(output))
+        self._error = next(self._errors, None)
+
+    def _read(self, output: Path) -> Iterator[Any]:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        schema = table_schema(self._fingerprint, self._dim)
+        with _parquet_errors(output), pq.ParquetFile(output) as file:
+            _check_encoder(output, file.schema_arrow, schema)
+            for batch in file.iter_batches(batch_size=_PART_ROWS):
+                table = pa.Table.from_batches([batch]).select(schema.names)
+                yield table.append_column("error", pa.nulls(len(table), pa.string()))
+
+    def take(self, sources: Sequence[str]) -> Any:
+        """Rows, and errors as rows, of the leading sources that are the next ones here."""
+        import pyarrow as pa
+
+        schema = table_schema(self._fingerprint, self._dim, with_errors=True)
+        taken = [schema.empty_table()]
+        done = 0
+        while done < len(sources):
+            rows = self._leading(sources[done:])
+            if rows is not None:
+                taken.append(rows.cast(schema))
+                done += len(rows)
+            elif self._error is not None and self._error[0] == sources[done]:
+                row = (sources[done], None, None, None, None, self._error[1])
+                taken.append(row_table([row], self._no_vector, self._fingerprint))
+                self._error = next(self._errors, None)
+                done += 1
+            else:
+                break
+        return pa.concat_tables(taken)
+
+    def _leading(self, sources: Sequence[str]) -> Any | None:
+        """Take the rows of the leading sources that are at hand; None where there is none."""
+        if self._table is not None and not len(self._table):
+            self._table = next(self._tables, None)
+        if self._table is None:
+            return None
+        here = self._table.column("source").slice(0, len(sources)).to_pylist()
+        equal = 0
+        while equal < len(here) and here[equal] == sources[equal]:
+            equal += 1
+        rows, self._table = self._table.slice(0, equal), self._table.slice(equal)
+        return rows if equal else None
+
+
+def _listed_errors(path: Path) -> Iterator[tuple[str, str]]:
+    if path.exists():
+        with path.open(newline="", encoding="utf-8", errors="replace") as stream:
+            for row in csv.DictReader(stream):
+                yield row.get("source") or "", row.get("reason") or ""
+
+
+def _read(path: Path, schema: Any, columns: Sequence[str] | None = None) -> Any:
+    import pyarrow.parquet as pq
+
+    with _parquet_errors(path):
+        table = pq.ParquetFile(path).read(columns=columns, use_threads=False)
+    _check_encoder(path, table.schema, schema)
+    return table
+
+
+@contextlib.contextmanager
+def _parquet_errors(path: Path) -> Iterator[None]:
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise CorruptFileError(f"{path}: not a parquet table; {_ANEW}") from error
+
+
+def _check_encoder(path: Path, found: Any, wanted: Any) -> None:
+    if (found.metadata or {}).get(_FINGERPRINT) != wanted.metadata[_FINGERPRINT]:
+        raise NarfastError(f"{path}: made by another encoder; {_ANEW}")
