@@ -19,8 +19,8 @@ from typer.testing import CliRunner
 import narfast
 import zoo_fakes
 from narfast import cli
-from narfast.bulk import encode_to_parquet
-from narfast.errors import CorruptFileError, NarfastError
+from narfast.bulk import LocalEngine, engines
+from narfast.encoder import ArchitectureEncoder
 from narfast.explain import operator_label, shared_motifs, summarize
 from narfast.operators import by_name, pack_attributes
 from narfast.pretrain_config import DataConfig
@@ -45,6 +45,14 @@ def run(monkeypatch):
     monkeypatch.setitem(vars(narfast), "load", load)  # before it is looked up lazily
     monkeypatch.setattr(Zoo, "load", lambda zoo, source: _zoo_load(zoo, source))
     monkeypatch.setattr(cli, "_encoder", lambda source: FakeEncoder())
+    monkeypatch.setattr(ArchitectureEncoder, "from_pretrained", lambda source: FakeEncoder())
+    monkeypatch.setattr(
+        engines,
+        "LocalEngine",
+        lambda encoder, workers, limits: LocalEngine(
+            encoder, workers, replace(limits, loader="zoo_fakes:load_raw")
+        ),
+    )
     monkeypatch.setattr(Zoo, "encoder", FakeEncoder())
     monkeypatch.setenv("COLUMNS", "200")
 
@@ -239,41 +247,43 @@ def test_encode_of_nothing_but_errors(run, tmp_path):
     assert "none of the sources" in result.stderr
 
 
-def test_an_interrupted_encode_resumes(tmp_path, monkeypatch):
-    monkeypatch.setattr("narfast.bulk._PART_ROWS", 4)
-    output = tmp_path / "out.parquet"
-    encoder = FakeEncoder()
-
-    def interrupted(source):
-        if source == NAMES[10]:
-            raise KeyboardInterrupt
-        return load(source)
-
-    with pytest.raises(KeyboardInterrupt):
-        encode_to_parquet(NAMES, output, encoder, load=interrupted)
-    assert not output.exists()
-    loaded = []
-
-    def counting(source):
-        loaded.append(source)
-        return load(source)
-
-    report = encode_to_parquet(NAMES, output, encoder, load=counting, resume=True)
-    assert report.resumed == 8
-    assert loaded == NAMES[8:]
+def test_encode_reads_lists_and_collections(run, zoo_path, tmp_path):
+    output, sources = tmp_path / "out.parquet", tmp_path / "sources.txt"
+    sources.write_text(f"{NAMES[3]}\nzoo:\n\nfake:bad_1\n{NAMES[3]}\n")
+    arguments = (NAMES[0], "--from", sources, "-o", output, "--zoo", zoo_path, "--workers", 2)
+    result = run("encode", *arguments)
+    assert result.exit_code == 0, result.output
+    stored = [f"zoo:{entry.id}" for entry in Zoo.open(zoo_path)]
     table = pq.read_table(output)
-    assert table.column("source").to_pylist() == NAMES
-    assert pq.ParquetFile(output).num_row_groups > 2
-    again = encode_to_parquet(NAMES, output, encoder, load=counting, resume=True)
-    assert (again.rows, again.resumed) == (len(NAMES), len(NAMES))
+    assert table.column("source").to_pylist() == [NAMES[0], NAMES[3], *stored, NAMES[3]]
+    assert "1 could not be read" in result.stderr
+    again = run("encode", *arguments, "--resume")
+    assert f"({len(stored) + 4} sources done by an earlier run)" in again.stderr
     assert pq.read_table(output).equals(table)
-    with pytest.raises(NarfastError, match="another encoder"):
-        encode_to_parquet(NAMES, output, FakeEncoder(seed=5), load=load, resume=True)
-    output.write_bytes(b"PAR1 no")
-    for part in (tmp_path / "out.parquet.parts").iterdir():
-        part.unlink()
-    with pytest.raises(CorruptFileError, match="without --resume"):
-        encode_to_parquet(NAMES, output, encoder, load=load, resume=True)
+
+
+def test_encode_of_no_sources(run, tmp_path):
+    result = run("encode", "-o", tmp_path / "out.parquet")
+    assert result.exit_code == 2
+    assert "--from" in result.stderr
+    result = run("encode", "--from", tmp_path / "no.txt", "-o", tmp_path / "out.parquet")
+    assert result.exit_code == 2
+    assert "no such list of sources" in result.stderr
+
+
+def test_encode_keeps_motifs(run, tmp_path, monkeypatch):
+    from test_encoder import make_encoder
+
+    monkeypatch.setattr(ArchitectureEncoder, "from_pretrained", lambda source: make_encoder())
+    tables = []
+    for _ in range(2):
+        result = run(
+            "encode", *NAMES, "-o", tmp_path / "out.parquet", "--motif-cache", tmp_path / "motifs"
+        )
+        assert result.exit_code == 0, result.output
+        tables.append(pq.read_table(tmp_path / "out.parquet"))
+        assert len(list((tmp_path / "motifs").glob("*/*.safetensors"))) == 1
+    assert tables[0].equals(tables[1])
 
 
 # ---- zoo commands

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narfast.errors import UnsupportedSourceError
+from narfast.frontends import load_raw as load_source
 from narfast.graph import ArchGraph, GraphMeta, build_graph, canonicalize
 from narfast.operators import by_name, pack_attributes
 from narfast.zoo.records import Architecture, Failure
@@ -81,6 +82,11 @@ def load_raw(source: str) -> ArchGraph:
     if family not in BLOCKS or not rest:
         raise UnsupportedSourceError(f"{source}: no such network; choose another")
     return raw_network(family, int(rest[0]), name=name, source=prefix)
+
+
+def load_raw_or_cell(source: str) -> ArchGraph:
+    """Like `load_raw`; NAS cells as they are."""
+    return load_source(source) if source.startswith("nasbench") else load_raw(source)
 
 
 def load_hungry(source: str) -> ArchGraph:

@@ -18,8 +18,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from narfast.bulk.engines import local_engine
-from narfast.bulk.local import ReadingLimits
+from narfast.bulk.engines import load_encoder
+from narfast.bulk.local import LocalEngine, ReadingLimits
 from narfast.bulk.sources import Block
 from narfast.encoder import ArchitectureEncoder
 from narfast.errors import MissingDependencyError, NarfastError
@@ -138,7 +138,7 @@ class _BlockEncoder:
 
     def __init__(self, encoder: str, limits: dict[str, Any], motif_cache: str | None) -> None:
         folder = None if motif_cache is None else Path(motif_cache)
-        self._engine, self._model = local_engine(encoder, 1, ReadingLimits(**limits), folder)
+        self._engine = LocalEngine(load_encoder(encoder, folder), 1, ReadingLimits(**limits))
 
     def __call__(self, batch: Any) -> Any:
         """From numbers and blocks to numbers and tables, these as bytes of Arrow's stream format.
@@ -156,7 +156,6 @@ class _BlockEncoder:
             with pa.ipc.new_stream(sink, table.schema) as stream:
                 stream.write_table(table)
             tables.append(sink.getvalue().to_pybytes())
-        self._model.motif_cache.save()
         return batch.drop_columns(["block"]).append_column(
             "table", pa.array(tables, type=pa.large_binary())
         )

@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as safetensors_load
 from safetensors.torch import save as safetensors_save
+from torch.overrides import TorchFunctionMode
 
 from narfast.errors import CorruptFileError
 from narfast.nn.model import ArchitectureModel, EncoderConfig
@@ -142,11 +143,25 @@ def load_model(folder: Path) -> tuple[ArchitectureModel, dict[str, Any]]:
         tensors = safetensors_load(weights)
     except (SafetensorError, ValueError, KeyError) as error:
         raise CorruptFileError(f"{weights_path}: not safetensors ({error}); {_REMEDY}") from error
-    with torch.device("meta"):
+    with torch.device("meta"), _NoInitialValues():
         model = ArchitectureModel(config)
     _check_tensors(weights_path, model, tensors)
-    model.load_state_dict(tensors, assign=True)
+    # Copies begin at addresses that vector instructions like; those inside a file's bytes may not,
+    # and then products could come out differently from one process to the next.
+    model.load_state_dict({name: t.clone() for name, t in tensors.items()}, assign=True)
     return model.eval().requires_grad_(False), document
+
+
+class _NoInitialValues(TorchFunctionMode):
+    """Leaves parameters without values: drawing them on the meta device imports torch's compiler.
+
+    That took two thirds of the time in which a command starts.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__module__", "") == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
 
 
 def _read_config(path: Path, document: Any) -> EncoderConfig:

@@ -10,6 +10,7 @@ import hashlib
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,7 +26,8 @@ __all__ = ["MotifCache", "MotifFolder"]
 # About 130 MB at the default width; a zoo of thousands of networks has some ten thousand motifs.
 _MAX_MOTIFS = 1 << 18
 _MAX_FILES = 32
-_WRITE_AT = 1 << 14  # new motifs that are put on disk together
+_WRITE_AT = 1 << 14  # new motifs that are put on disk together,
+_WRITE_AFTER = 20.0  # or all that are new after so many seconds
 _FORMAT = "1"
 _SUFFIX = ".safetensors"
 
@@ -55,6 +57,7 @@ class MotifCache:
         self._row: dict[bytes, int] = {}
         self._vectors = torch.empty(0, dim)
         self._unsaved: list[tuple[UInt64, Tensor]] = []
+        self._saved = time.monotonic()
         if folder is not None:
             for motif_id, vectors in folder.read(dim):
                 self._add(motif_id, torch.from_numpy(vectors))
@@ -101,7 +104,8 @@ class MotifCache:
             self._add(motif_id[missing], new)
             if self._folder is not None:
                 self._unsaved.append((motif_id[missing], new.cpu()))
-                full = sum(len(ids) for ids, _ in self._unsaved) >= _WRITE_AT
+                late = time.monotonic() - self._saved > _WRITE_AFTER
+                full = late or sum(len(ids) for ids, _ in self._unsaved) >= _WRITE_AT
             else:
                 full = False
         if full:
@@ -116,6 +120,7 @@ class MotifCache:
         """
         with self._lock:
             unsaved, self._unsaved = self._unsaved, []
+            self._saved = time.monotonic()
         if self._folder is not None and unsaved:
             ids = np.concatenate([ids for ids, _ in unsaved])
             self._folder.write(ids, torch.cat([vectors for _, vectors in unsaved]).numpy())

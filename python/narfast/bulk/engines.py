@@ -10,7 +10,7 @@ from narfast.bulk.local import LocalEngine, ReadingLimits
 from narfast.bulk.run import Engine
 from narfast.encoder import ArchitectureEncoder
 
-__all__ = ["local_engine", "open_engine"]
+__all__ = ["load_encoder", "open_engine"]
 
 
 @contextmanager
@@ -42,18 +42,17 @@ def open_engine(
 
         yield RayEngine(encoder, workers, limits, motif_cache=motif_cache, address=address)
         return
-    engine, model = local_engine(encoder, workers, limits, motif_cache)
+    model = load_encoder(encoder, motif_cache)
     try:
-        yield engine
+        yield LocalEngine(model, workers, limits)
     finally:
-        model.motif_cache.save()
+        if motif_cache is not None:
+            model.motif_cache.save()
 
 
-def local_engine(
-    encoder: str, workers: int, limits: ReadingLimits, motif_cache: Path | None
-) -> tuple[LocalEngine, ArchitectureEncoder]:
-    """The engine of this machine, with its encoder; see `open_engine`."""
+def load_encoder(encoder: str, motif_cache: Path | None) -> ArchitectureEncoder:
+    """An encoder with its motif cache; see `open_engine`."""
     model = ArchitectureEncoder.from_pretrained(encoder)
     if motif_cache is not None:
         model.keep_motifs(motif_cache)
-    return LocalEngine(model, workers, limits), model
+    return model

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from narfast.bulk.sources import Block, Inputs
+from narfast.bulk.sources import Block, Inputs, open_zoo
 from narfast.bulk.tables import Finished, Parts
 from narfast.errors import NarfastError
 from narfast.zoo.format import check_replaceable_table
@@ -84,6 +84,7 @@ def encode_to_parquet(
         # A device or a folder must never be replaced by a table.
         raise NarfastError(f"{output}: not a file; name the parquet file to write")
     check_replaceable_table(output)
+    open_zoo.cache_clear()  # a zoo may have been made anew since the last run
     total = inputs.total()
     blocks = inputs.blocks()
     with Parts(output, engine.fingerprint, engine.dim) as parts:

@@ -1,0 +1,370 @@
+"""Bulk runs: what they take, in which order, and that nothing is lost or doubled when one ends."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import narfast
+from narfast.bulk import Inputs, LocalEngine, ReadingLimits, encode_to_parquet, tables
+from narfast.bulk.sources import read_list
+from narfast.errors import CorruptFileError, NarfastError
+from narfast.nas import nasbench101, nasbench201
+from narfast.zoo import Zoo
+from narfast.zoo.store import write_zoo
+from zoo_fakes import NAMES, FakeEncoder, contents, load
+
+TESTS = Path(__file__).parent
+LIMITS = ReadingLimits(loader="zoo_fakes:load_raw_or_cell", timeout=20)
+CELLS = [f"nasbench201:{nasbench201.text(cell)}" for cell in range(0, 15_000, 10)]
+
+
+def engine(workers=1, seed=0, **limits):
+    loader = ReadingLimits(**{"loader": LIMITS.loader, "timeout": LIMITS.timeout, **limits})
+    return LocalEngine(FakeEncoder(seed=seed), workers, loader)
+
+
+@pytest.fixture
+def zoo_path(tmp_path):
+    write_zoo(tmp_path / "zoo", contents())
+    return str(tmp_path / "zoo")
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    monkeypatch.setattr(tables, "_PART_ROWS", 8)
+    monkeypatch.setattr("narfast.bulk.sources._NAMED", 4)
+
+
+def sources_of(output):
+    return pq.read_table(output).column("source").to_pylist()
+
+
+# ---- what goes in
+
+
+def test_rows_are_what_loading_gives(tmp_path):
+    output = tmp_path / "out.parquet"
+    cell = CELLS[17]
+    report = encode_to_parquet(Inputs([*NAMES[:3], cell]), output, engine())
+    assert (report.rows, report.failed, report.resumed) == (4, 0, 0)
+    graphs = [*map(load, NAMES[:3]), narfast.load(cell)]
+    rows = pq.read_table(output).to_pylist()
+    for row, graph, source in zip(rows, graphs, [*NAMES[:3], cell], strict=True):
+        assert row["source"] == source
+        assert row["name"] == graph.meta.name
+        assert row["structural_hash"] == graph.structural_hash
+        assert (row["params"], row["nodes"]) == (graph.meta.params, graph.num_nodes)
+        np.testing.assert_array_equal(row["embedding"], FakeEncoder().encode([graph])[0])
+
+
+@pytest.mark.parametrize("space", [nasbench101, nasbench201])
+def test_whole_spaces(space):
+    name = space.__name__.rpartition(".")[2]
+    inputs = Inputs([f"{name}:all"])
+    blocks = list(inputs.blocks())
+    assert inputs.total() == sum(map(len, blocks)) == {"1": 423_624, "2": 15_625}[name[-3]]
+    block = blocks[7]
+    (table,) = engine().tables([block])
+    assert table.column("source").to_pylist() == block.sources()
+    assert len(block) == 1024
+    row, source = 1000, block.sources()[1000]
+    graph = narfast.load(source)
+    assert table.column("structural_hash")[row].as_py() == graph.structural_hash
+    assert table.column("name")[row].as_py() == graph.meta.name
+    assert block.rest(1000).sources() == block.sources()[1000:]
+
+
+def test_a_zoo_is_streamed_by_row_groups(zoo_path, tmp_path, monkeypatch):
+    zoo = Zoo.open(zoo_path)
+    for named in ("zoo:", "zoo:all"):
+        encode_to_parquet(Inputs([named], zoo=zoo_path), tmp_path / "a.parquet", engine())
+    encode_to_parquet(Inputs([zoo_path]), tmp_path / "b.parquet", engine())
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+    table = pq.read_table(tmp_path / "a.parquet")
+    assert table.column("source").to_pylist() == [f"zoo:{entry.id}" for entry in zoo]
+    hashes = [entry.structural_hash for entry in zoo]
+    assert table.column("structural_hash").to_pylist() == hashes
+
+    monkeypatch.setattr("narfast.zoo.tables._ROW_GROUP", 5)
+    write_zoo(Path(zoo_path), contents())
+    again = Zoo.open(zoo_path)
+    for start, stop in ((0, 16), (3, 12), (5, 10), (15, 16), (4, 4)):
+        part = again.graph_rows(start, stop)
+        assert [g.meta.name for g in part] == [zoo[i].name for i in range(start, stop)]
+        assert all(
+            g.same_structure(again.graphs[i]) for g, i in zip(part, range(start, stop), strict=True)
+        )
+    with pytest.raises(CorruptFileError, match="has 16 graphs, not 17"):
+        again.graph_rows(3, 17)
+    damaged = Path(zoo_path, "graphs.parquet")
+    damaged.write_bytes(damaged.read_bytes()[:-9] + b"x" * 9)
+    with pytest.raises(CorruptFileError, match="damaged"):
+        Zoo.open(zoo_path).graph_rows(0, 1)
+
+
+def test_lists(tmp_path, monkeypatch):
+    wanted = ["timm:a", "b, c.onnx", "nasbench201:all"]
+    text, comma, table = (tmp_path / name for name in ("a.txt", "a.csv", "a.parquet"))
+    text.write_text("timm:a\n\n  b, c.onnx\r\nnasbench201:all")
+    with comma.open("w", newline="") as stream:
+        csv.writer(stream).writerows([["n", "source"], *([1, source] for source in wanted)])
+    pq.write_table(pa.table({"n": [1, 2, 3], "source": wanted}), table)
+    for path in (text, comma, table):
+        assert list(read_list(str(path))) == wanted
+    monkeypatch.setattr(sys, "stdin", io.StringIO(text.read_text()))
+    assert list(read_list("-")) == wanted
+    blocks = list(Inputs(["x"], ["-", str(text), str(table)]).blocks())
+    assert blocks[0].names == ("x", *wanted[:2])
+    assert sum(map(len, blocks)) == 1 + 2 + 2 + 2 * 15_625
+    assert Inputs(["x"], [str(text)]).total() is None
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "error", "message"),
+    [
+        ("no.txt", None, NarfastError, "no such list"),
+        ("no.parquet", None, NarfastError, "no such list"),
+        ("bad.parquet", b"PAR1 no", CorruptFileError, "not a table"),
+        ("bad.csv", b"name,path\na,b\n", NarfastError, "no column 'source', only name, path"),
+        ("empty.csv", b"", NarfastError, "only nothing"),
+        ("huge.csv", b"source\n" + b"x" * 200_000, CorruptFileError, "not a CSV table"),
+    ],
+)
+def test_bad_lists(tmp_path, name, content, error, message):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(error, match=message):
+        list(read_list(str(tmp_path / name)))
+
+
+def test_a_list_of_bytes_is_a_list_of_bad_sources(tmp_path):
+    path, output = tmp_path / "list.txt", tmp_path / "out.parquet"
+    path.write_bytes(b"\xff\xfe\x00.onnx\n" + NAMES[0].encode() + b"\nmissing.onnx\n")
+    odd = os.fsdecode(b"\xff.onnx")
+    report = encode_to_parquet(Inputs([odd], [str(path)]), output, engine())
+    assert (report.rows, report.failed) == (1, 3)
+    assert sources_of(output) == [NAMES[0]]
+
+
+# ---- who does the work
+
+
+def test_neither_order_nor_bytes_depend_on_workers(tmp_path, small_parts, zoo_path):
+    sources = [*NAMES[:9], "fake:hang_1", "zoo:", "fake:bad_1", *CELLS[:5], "fake:crash_1"]
+    sources += [*NAMES[9:], "fake:foreign_1"]
+    outputs = []
+    for workers in (1, 3):
+        output = tmp_path / f"{workers}.parquet"
+        done = []
+        report = encode_to_parquet(
+            Inputs(sources, zoo=zoo_path),
+            output,
+            engine(workers, timeout=9),
+            progress=lambda *state, done=done: done.append(state),
+        )
+        total = len(sources) - 1 + 16
+        assert done[-1] == (total, total)
+        assert (report.rows, report.failed) == (total - 4, 4)
+        errors = tables.errors_path(output).read_bytes()
+        assert b"took longer than 9 s" in errors
+        assert b"exit code 7" in errors
+        outputs.append((output.read_bytes(), errors))
+    assert outputs[0] == outputs[1]
+
+
+def test_only_the_first_errors_are_held(tmp_path):
+    listed = tmp_path / "list.txt"
+    listed.write_text("".join(f"missing_{i}.onnx\n" for i in range(150)) + NAMES[0])
+    report = encode_to_parquet(Inputs([], [str(listed)]), tmp_path / "out.parquet", engine())
+    assert (report.rows, report.failed, len(report.errors)) == (1, 150, 100)
+    with tables.errors_path(tmp_path / "out.parquet").open(newline="") as stream:
+        assert len(list(csv.DictReader(stream))) == 150
+
+
+# ---- what a stopped run leaves
+
+
+def test_an_interrupted_run_goes_on(tmp_path, small_parts):
+    output, whole = tmp_path / "out.parquet", tmp_path / "whole.parquet"
+    inputs = Inputs([*CELLS[:50], "missing.onnx", *CELLS[50:90]])
+    encode_to_parquet(inputs, whole, engine())
+
+    def stop(done, total):
+        if done > 60:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        encode_to_parquet(inputs, output, engine(), progress=stop)
+    assert not output.exists()
+    done = []
+    fresh = engine()
+    report = encode_to_parquet(
+        inputs, output, fresh, resume=True, progress=lambda n, total: done.append(n)
+    )
+    assert 56 <= report.resumed < done[0] <= 68
+    assert fresh.encoder.calls == 91 - report.resumed
+    assert output.read_bytes() == whole.read_bytes()
+    errors = tables.errors_path(whole).read_bytes()
+    assert tables.errors_path(output).read_bytes() == errors
+
+    # A finished table is gone on from, too; what failed stays failed.
+    longer = Inputs([*inputs.sources, *CELLS[90:100]])
+    fresh = engine()
+    report = encode_to_parquet(longer, output, fresh, resume=True)
+    assert (report.rows, report.failed, report.resumed) == (100, 1, 91)
+    assert fresh.encoder.calls == 10
+    encode_to_parquet(longer, whole, engine())
+    assert output.read_bytes() == whole.read_bytes()
+    assert encode_to_parquet(longer, output, engine(), resume=True).resumed == 101
+    assert output.read_bytes() == whole.read_bytes()
+    assert tables.errors_path(output).read_bytes() == errors
+
+    # Other sources are done anew from the first difference on.
+    other = Inputs([*CELLS[:40], *CELLS[45:60]])
+    report = encode_to_parquet(other, output, engine(), resume=True)
+    assert (report.rows, report.failed, report.resumed) == (55, 0, 40)
+    assert sources_of(output) == [*CELLS[:40], *CELLS[45:60]]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "out.parquet",
+        "whole.parquet",
+        "whole.parquet.errors.csv",
+    ]
+
+
+def test_parts_of_other_sources_are_done_anew(tmp_path, small_parts):
+    output = tmp_path / "out.parquet"
+
+    def stop(done, total):
+        if done > 30:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        encode_to_parquet(Inputs(CELLS[:60]), output, engine(), progress=stop)
+    changed = Inputs([*CELLS[:21], *CELLS[22:40]])
+    report = encode_to_parquet(changed, output, engine(), resume=True)
+    assert (report.rows, report.resumed) == (39, 21)
+    assert sources_of(output) == changed.sources
+
+
+def test_what_cannot_be_gone_on_from(tmp_path):
+    output = tmp_path / "out.parquet"
+    inputs = Inputs(CELLS[:3])
+    encode_to_parquet(inputs, output, engine())
+    with pytest.raises(NarfastError, match="another encoder"):
+        encode_to_parquet(inputs, output, engine(seed=5), resume=True)
+    output.write_bytes(b"PAR1 no")
+    with pytest.raises(CorruptFileError, match="without --resume"):
+        encode_to_parquet(inputs, output, engine(), resume=True)
+    encode_to_parquet(inputs, output, engine())
+    assert sources_of(output) == CELLS[:3]
+
+
+def test_two_runs_do_not_write_one_table(tmp_path):
+    output = tmp_path / "out.parquet"
+    with tables.Parts(output, "x", 3), pytest.raises(NarfastError, match="another run"):
+        encode_to_parquet(Inputs(CELLS[:3]), output, engine())
+
+
+def test_a_run_stopped_between_any_two_steps_on_disk(tmp_path, monkeypatch, small_parts):
+    inputs = Inputs([*CELLS[:11], "missing.onnx", *CELLS[11:20]])
+    whole = tmp_path / "whole.parquet"
+    encode_to_parquet(inputs, whole, engine())
+    steps = {name: getattr(Path, name) for name in ("replace", "rename", "unlink", "mkdir")}
+    left = [0]
+
+    def stopping(name):
+        def step(path, *arguments, **options):
+            left[0] -= 1
+            if left[0] == 0:
+                raise KeyboardInterrupt
+            return steps[name](path, *arguments, **options)
+
+        return step
+
+    for name in steps:
+        monkeypatch.setattr(Path, name, stopping(name))
+    for moment in range(1, 100):
+        output = tmp_path / f"{moment}.parquet"
+        left[0] = moment
+        try:
+            encode_to_parquet(inputs, output, engine())
+        except KeyboardInterrupt:
+            left[0] = 0
+            encode_to_parquet(inputs, output, engine(), resume=True)
+            stopped = True
+        else:
+            stopped = left[0] <= 0
+        assert output.read_bytes() == whole.read_bytes()
+        errors = tables.errors_path(whole).read_bytes()
+        assert tables.errors_path(output).read_bytes() == errors
+        if not stopped:
+            break
+    assert moment > 8
+
+
+def run_child(folder):
+    environment = {**os.environ, "PYTHONPATH": f"{TESTS}:{Path(narfast.__file__).parents[1]}"}
+    child = subprocess.Popen(
+        [sys.executable, str(TESTS / "bulk_child.py"), str(folder)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "begun\n"
+    return child
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_nothing_is_lost_or_doubled(tmp_path):
+    folders = tmp_path / "whole", tmp_path / "killed"
+    listed = "".join(
+        f"{cell}\nfake:bad_{i}\n" if i % 300 == 0 else f"{cell}\n" for i, cell in enumerate(CELLS)
+    )
+    for folder in folders:
+        folder.mkdir()
+        write_zoo(folder / "zoo", contents())
+        (folder / "list.txt").write_text(listed)
+    begin = time.monotonic()
+    child = run_child(folders[0])
+    assert child.communicate()[0] == "done\n"
+    seconds = time.monotonic() - begin
+
+    draw = random.Random(0)
+    kills = 0
+    while kills < 10:
+        child = run_child(folders[1])
+        timer = threading.Timer(draw.uniform(0, seconds / 5), child.send_signal, [signal.SIGKILL])
+        timer.start()
+        done = child.communicate()[0]
+        timer.cancel()
+        if done:  # it was faster; the next one starts from nothing
+            assert_same(folders)
+            (folders[1] / "out.parquet").unlink()
+        else:
+            kills += 1
+    child = run_child(folders[1])
+    assert child.communicate()[0] == "done\n"
+    assert_same(folders)
+
+
+def assert_same(folders):
+    whole, other = folders
+    for name in ("out.parquet", "out.parquet.errors.csv"):
+        assert (whole / name).read_bytes() == (other / name).read_bytes()
+    names = {path.name for path in other.iterdir()}
+    assert names == {"list.txt", "zoo", "out.parquet", "out.parquet.errors.csv"}

@@ -1,0 +1,71 @@
+"""The engine on a cluster: the same table as here, also where a node is lost on the way."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+import pytest
+
+from narfast import distributed
+from narfast.bulk import Inputs, LocalEngine, ReadingLimits, encode_to_parquet, tables
+from narfast.encoder import ArchitectureEncoder
+from narfast.errors import MissingDependencyError
+from narfast.nas import nasbench201
+
+CELLS = [f"nasbench201:{nasbench201.text(cell)}" for cell in range(0, 15_625, 4)]
+
+
+def test_without_ray_the_command_is_named(monkeypatch):
+    monkeypatch.setattr(distributed.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'narfast\[ray\]'"):
+        distributed.RayEngine("default", 1, ReadingLimits())
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """Two worker nodes of one processor each beside a head that does no work."""
+    ray = pytest.importorskip("ray", reason="needs Ray: pip install 'narfast[ray]'")
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+    ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
+    yield cluster, nodes
+    ray.shutdown()
+    cluster.shutdown()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # Ray's own
+def test_a_lost_node_loses_and_doubles_nothing(cluster, tmp_path):
+    import ray
+
+    here, there = tmp_path / "here.parquet", tmp_path / "there.parquet"
+    inputs = Inputs([*CELLS[:1000], "missing.onnx", *CELLS[1000:], "nothing:x"])
+    limits = ReadingLimits()
+    local = LocalEngine(ArchitectureEncoder.from_pretrained(), 1, limits)
+    expected = encode_to_parquet(inputs, here, local)
+
+    whole, nodes = cluster
+    lost = []
+
+    def lose_a_node(done, total):
+        if not lost and ray.available_resources().get("CPU", 0) == 0:  # both are at work
+            lost.append(done)
+            threading.Thread(
+                target=whole.remove_node, args=(nodes[0],), kwargs={"allow_graceful": False}
+            ).start()
+
+    report = encode_to_parquet(
+        inputs, there, distributed.RayEngine("default", 2, limits), progress=lose_a_node
+    )
+    assert lost
+    assert lost[0] < len(CELLS)
+    assert sum(node["Alive"] for node in ray.nodes()) == 2
+    assert report == expected
+    assert (report.rows, report.failed) == (len(CELLS), 2)
+    assert there.read_bytes() == here.read_bytes()
+    errors = [tables.errors_path(path).read_bytes() for path in (here, there)]
+    assert errors[0] == errors[1]
