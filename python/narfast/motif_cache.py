@@ -23,8 +23,8 @@ from narfast.errors import NarfastError
 
 __all__ = ["MotifCache", "MotifFolder"]
 
-# About 130 MB at the default width; a zoo of thousands of networks has some ten thousand motifs.
-_MAX_MOTIFS = 1 << 18
+# About 50 MB at the default width; a zoo of thousands of networks has some ten thousand motifs.
+_MAX_MOTIFS = 1 << 16
 _MAX_FILES = 32
 _WRITE_AT = 1 << 14  # new motifs that are put on disk together,
 _WRITE_AFTER = 20.0  # or all that are new after so many seconds
