@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import multiprocessing
 import os
 import random
-import signal
-import subprocess
 import sys
 import threading
 import time
@@ -18,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import bulk_child
 import narfast
 from narfast.bulk import Inputs, LocalEngine, ReadingLimits, encode_to_parquet, tables
 from narfast.bulk.sources import read_list
@@ -317,20 +317,30 @@ def test_a_run_stopped_between_any_two_steps_on_disk(tmp_path, monkeypatch, smal
 
 
 def run_child(folder):
-    environment = {**os.environ, "PYTHONPATH": f"{TESTS}:{Path(narfast.__file__).parents[1]}"}
-    child = subprocess.Popen(
-        [sys.executable, str(TESTS / "bulk_child.py"), str(folder)],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
-    assert child.stdout is not None
-    assert child.stdout.readline() == "begun\n"
-    return child
+    """Begin a run in a process that has imported everything already."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["bulk_child"])
+    ours, theirs = context.Pipe()
+    child = context.Process(target=bulk_child.main, args=(folder, theirs))
+    child.start()
+    theirs.close()
+    assert ours.recv() == "begun"
+    return child, ours
+
+
+def is_done(child, pipe):
+    """Wait for the end; whether the run got there, or was killed."""
+    try:
+        done = pipe.recv() == "done"
+    except EOFError:
+        done = False
+    pipe.close()
+    child.join()
+    return done
 
 
 @pytest.mark.slow
-def test_killed_at_any_moment_nothing_is_lost_or_doubled(tmp_path):
+def test_killed_at_any_moment_nothing_is_lost_or_doubled(tmp_path, monkeypatch):
     folders = tmp_path / "whole", tmp_path / "killed"
     listed = "".join(
         f"{cell}\nfake:bad_{i}\n" if i % 300 == 0 else f"{cell}\n" for i, cell in enumerate(CELLS)
@@ -339,26 +349,25 @@ def test_killed_at_any_moment_nothing_is_lost_or_doubled(tmp_path):
         folder.mkdir()
         write_zoo(folder / "zoo", contents())
         (folder / "list.txt").write_text(listed)
-    begin = time.monotonic()
+    monkeypatch.setenv("PYTHONPATH", f"{TESTS}:{Path(narfast.__file__).parents[1]}")
     child = run_child(folders[0])
-    assert child.communicate()[0] == "done\n"
+    begin = time.monotonic()
+    assert is_done(*child)
     seconds = time.monotonic() - begin
 
     draw = random.Random(0)
     kills = 0
     while kills < 10:
-        child = run_child(folders[1])
-        timer = threading.Timer(draw.uniform(0, seconds / 5), child.send_signal, [signal.SIGKILL])
+        child, pipe = run_child(folders[1])
+        timer = threading.Timer(draw.uniform(0, seconds / 4), child.kill)
         timer.start()
-        done = child.communicate()[0]
-        timer.cancel()
-        if done:  # it was faster; the next one starts from nothing
+        if is_done(child, pipe):  # it was faster; the next one starts from nothing
             assert_same(folders)
             (folders[1] / "out.parquet").unlink()
         else:
             kills += 1
-    child = run_child(folders[1])
-    assert child.communicate()[0] == "done\n"
+        timer.cancel()
+    assert is_done(*run_child(folders[1]))
     assert_same(folders)
 
 

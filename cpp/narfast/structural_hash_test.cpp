@@ -111,7 +111,8 @@ TEST_CASE("the order by colours does not depend on the numbering") {
     return names;
   };
   CHECK(named(one) == named(two));
-  const GraphBatch batch = concatenate({one.graph(), Graph{}, two.graph()});
+  const std::vector<Graph> graphs{one.graph(), Graph{}, two.graph()};
+  const GraphBatch batch = concatenate(graphs);
   std::vector<NodeId> expected = structural_order(one.view());
   const std::vector<NodeId> second = structural_order(two.view());
   expected.insert(expected.end(), second.begin(), second.end());

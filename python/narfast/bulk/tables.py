@@ -106,6 +106,8 @@ class Parts:
         return self
 
     def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):  # a full disk has ended the run already
+            self.flush()
         os.close(self._lock)
 
     def __len__(self) -> int:
@@ -156,8 +158,10 @@ class Parts:
 
     def cut(self, rows: int) -> None:
         """Keep the first ``rows`` rows and remove the others."""
+        import pyarrow.parquet as pq
+
         paths = self._paths()
-        sizes = [len(_read(path, self._schema, ["source"])) for path in paths]
+        sizes = [pq.read_metadata(path).num_rows for path in paths]
         for path, size, begin in reversed(
             list(zip(paths, sizes, np.cumsum([0, *sizes]), strict=False))
         ):
@@ -337,6 +341,8 @@ def _read(path: Path, schema: Any, columns: Sequence[str] | None = None) -> Any:
     with _parquet_errors(path):
         table = pq.ParquetFile(path).read(columns=columns, use_threads=False)
     _check_encoder(path, table.schema, schema)
+    if columns is None and table.schema.names != schema.names:
+        raise CorruptFileError(f"{path}: made by another version; {_ANEW}")
     return table
 
 
