@@ -13,7 +13,7 @@ from narfast.encoder import ArchitectureEncoder
 from narfast.errors import MissingDependencyError
 from narfast.nas import nasbench201
 
-CELLS = [f"nasbench201:{nasbench201.text(cell)}" for cell in range(0, 15_625, 4)]
+CELLS = [f"nasbench201:{nasbench201.text(cell)}" for cell in range(0, 15_625, 6)]
 
 
 def test_without_ray_the_command_is_named(monkeypatch):

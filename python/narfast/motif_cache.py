@@ -99,8 +99,7 @@ class MotifCache:
         table[torch.from_numpy(known)] = found.to(new.device)
         with self._lock:
             if len(self._row) > self._limit:
-                self._row.clear()
-                self._vectors = torch.empty(0, self._dim)
+                self._row.clear()  # the memory of the vectors is used again
             self._add(motif_id[missing], new)
             if self._folder is not None:
                 self._unsaved.append((motif_id[missing], new.cpu()))
