@@ -356,6 +356,12 @@ def test_evaluate(run, zoo_path, tmp_path, monkeypatch):
     assert table.exit_code == 0
     assert "operator histogram" in table.stdout
     assert "NDCG@100" in table.stdout
+    mine = run("evaluate", "all", "--zoo", zoo_path, "--encoder", "mine=default", "--json")
+    (methods,) = (value["methods"] for value in json.loads(mine.stdout))
+    assert methods.pop("mine") == methods["shipped encoder"]
+    nameless = run("evaluate", "all", "--zoo", zoo_path, "--encoder", "default")
+    assert nameless.exit_code == 2
+    assert "say NAME=DIR" in nameless.stderr
 
 
 def test_pretrain_hands_over_graphs_and_families(run, zoo_path, tmp_path, monkeypatch):
@@ -381,7 +387,9 @@ def test_pretrain_hands_over_graphs_and_families(run, zoo_path, tmp_path, monkey
     assert set(labels) == set(zoo_fakes.BLOCKS)
     assert output == tmp_path / "out"
     held_out = {place for place, label in enumerate(labels) if label == "mixer"}
-    assert options == {"held_out": held_out, "resume": True, "progress": True}
+    libraries = options.pop("libraries")
+    assert options == {"held_out": held_out, "resume": True}
+    assert set(libraries) == {"fake"}
 
 
 # ---- mistakes

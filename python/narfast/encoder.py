@@ -155,7 +155,8 @@ class ArchitectureEncoder:
             batch_size: Networks encoded together; changes speed and memory, not the vectors.
             show_progress_bar: Show a bar with remaining time on the standard error stream.
             device: Move the encoder there first; None leaves it where it is.
-            num_threads: Threads for mining and for torch; None for torch's own setting.
+            num_threads: Threads for mining and for torch; None for torch's own setting, and for one
+                alone where there is one network, which is too little to share.
             convert_to_tensor: Return a torch tensor instead of a NumPy array.
             normalize_embeddings: Scale every vector to length 1.
 
@@ -172,6 +173,8 @@ class ArchitectureEncoder:
             raise ValueError(f"encode: num_threads must be at least 1, not {num_threads}")
         single = not isinstance(sources, (list, tuple, GraphBatch))
         items: Sequence[Any] = [sources] if single else sources
+        if num_threads is None and len(items) == 1:
+            num_threads = 1
         turn = nullcontext() if device is None and num_threads is None else self._lock
         with turn, torch.inference_mode(), _torch_threads(num_threads):
             if device is not None and torch.device(device) != self.device:
