@@ -75,15 +75,10 @@ VARIANTS: dict[str, tuple[str, Change]] = {
 }
 
 
-def nas_data(count: int = 60, variants: int = 25) -> tuple[list[ArchGraph], list[str]]:
+def nas_data() -> tuple[list[ArchGraph], list[str]]:
     """DARTS networks with their genotype as label; other genotypes than paper-nas asks about."""
-    cells, labels = [], []
-    for parent, genotype in enumerate(darts.random_genotypes(count, seed=1)):
-        for variant in range(variants):
-            seed = 10**6 + parent * variants + variant
-            cells.append(darts.mutated(genotype, 1 + variant % 3, seed=seed))
-            labels.append(f"genotype {parent}")
-    return list(canonicalize(darts.networks(cells))), labels
+    graphs, parents = darts.relatives(60, 25, seed=1)
+    return list(canonicalize(graphs)), [f"genotype {parent}" for parent in parents]
 
 
 def train(name: str, config: PretrainConfig, zoo: Zoo, folder: Path) -> ArchitectureEncoder:

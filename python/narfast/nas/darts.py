@@ -44,6 +44,7 @@ __all__ = [
     "parse",
     "published",
     "random_genotypes",
+    "relatives",
     "text",
 ]
 
@@ -68,6 +69,7 @@ _FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
 _CALL = re.compile(r"Genotype\s*\((.*)\)", re.DOTALL)
 _STEPS = 4
 _DRAWN = 256  # genotypes drawn at a time
+_MOST_EDITS = 3  # between a genotype and its relatives
 
 
 @dataclass(frozen=True)
@@ -260,6 +262,27 @@ def mutated(genotype: Genotype, edits: int, *, seed: int) -> Genotype:
             cells[cell][edge] = (others[random.integers(len(others))], state)
     normal, reduce = (tuple(cell) for cell in cells)
     return Genotype(normal, genotype.normal_concat, reduce, genotype.reduce_concat)
+
+
+def relatives(count: int, variants: int, *, seed: int) -> tuple[GraphBatch, list[int]]:
+    """Raw graphs of random genotypes and of edited copies of each.
+
+    Args:
+        count: Genotypes drawn.
+        variants: Networks of each: itself, and copies with one to three of the 16 edges edited.
+        seed: Of all draws.
+
+    Returns:
+        ``count * variants`` graphs, and which genotype each comes from.
+    """
+    cells, parents = [], []
+    seeds = np.random.SeedSequence(seed).generate_state(count * variants).tolist()
+    for parent, genotype in enumerate(random_genotypes(count, seed=seed)):
+        for variant in range(variants):
+            edits = 1 + variant % _MOST_EDITS if variant else 0
+            cells.append(mutated(genotype, edits, seed=seeds[parent * variants + variant]))
+            parents.append(parent)
+    return networks(cells), parents
 
 
 def networks(
