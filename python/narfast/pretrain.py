@@ -99,13 +99,12 @@ def run(
             f"pretraining needs at least two networks of families that are not held out, "
             f"got {len(chosen)} of {len(labels)}"
         )
+    more_graphs, more_families, more_offered = _darts(config)
     training = (
-        [graphs[i] for i in chosen],
-        [families[i] for i in chosen],
-        [offered[i] for i in chosen],
+        [*(graphs[i] for i in chosen), *more_graphs],
+        [*(families[i] for i in chosen), *more_families],
+        [*(offered[i] for i in chosen), *more_offered],
     )
-    for more, others in zip(_darts(config), training, strict=True):
-        others.extend(more)
     output_dir = Path(output_dir)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
