@@ -8,7 +8,7 @@ SOURCES := $(shell git ls-files 'cpp/*.h' 'cpp/*.cpp')
 export HF_HUB_OFFLINE = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test lint format stubs bench scatter tidy fuzz ext clean
+.PHONY: help demo test lint format stubs bench bench-quick scatter tidy fuzz ext clean
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
@@ -45,9 +45,14 @@ format: $(VENV)/.test-installed  ## put every file into the style that lint chec
 stubs: $(VENV)/.test-installed  ## regenerate the types of the extension after a change of the bindings
 	$(BIN)/python -m pybind11_stubgen narfast._core -o build/stubs && cp build/stubs/narfast/_core.pyi python/narfast/_core.pyi
 
-bench: $(VENV)/.test-installed  ## run the benchmarks
+bench: $(VENV)/.test-installed  ## run the benchmarks, peers beside us, and write results and tables (an hour)
 	$(PIP) --group bench
 	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-json=build/benchmark.json
+	$(BIN)/python benchmarks/tables.py
+
+bench-quick: $(VENV)/.test-installed  ## the same without what takes long; results go to build/ alone
+	$(PIP) --group bench
+	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-json=build/benchmark.json -m 'not slow' --benchmark-max-time=0.5
 
 scatter: $(VENV)/.test-installed  ## build torch_scatter (optional accelerator) and test against it
 	$(PIP) wheel setuptools && $(PIP) --no-build-isolation torch_scatter==2.1.2

@@ -26,7 +26,12 @@ def machine() -> str:
 
 
 def pytest_benchmark_update_json(config: Any, benchmarks: list[Any], output_json: Any) -> None:
-    """Put medians and spreads into ``results/<machine>.json``; other groups there stay."""
+    """Put medians and spreads into ``results/<machine>.json``; other groups there stay.
+
+    Quick runs, which leave out what is slow, are not recorded.
+    """
+    if config.getoption("markexpr"):
+        return
     path = RESULTS / f"{machine()}.json"
     groups = json.loads(path.read_text())["groups"] if path.exists() else {}
     facts = {

@@ -190,17 +190,77 @@ def _changes(found: list[str], expected: list[str]) -> str:
     return ", ".join(signs) or "the same, in another order or with other attributes"
 
 
+def speed() -> list[str]:
+    """Every suite of ``make bench``: medians, spread, and how many times as long as ours."""
+    lines = []
+    for path in sorted(RESULTS.glob("*-cores.json")):
+        document = json.loads(path.read_text())
+        lines += [f"On `{document['machine']}`, {document['threads']} thread:", ""]
+        for title, group in document["groups"].items():
+            lines += [
+                f"**{title}** (load of the machine {group['load_average'][0]:.1f})",
+                "",
+                "| what | median | middle half | rounds | beside ours |",
+                "|---|--:|--:|--:|--:|",
+            ]
+            for name, bench in group["benchmarks"].items():
+                case = re.search(r"\[.*\]$", name)
+                ours = group["benchmarks"].get(f"test_narfast{case[0] if case else ''}")
+                median, spread = bench["median_seconds"], bench["interquartile_range_seconds"]
+                ratio = "" if ours is None else f"{median / ours['median_seconds']:,.1f}"
+                lines.append(
+                    f"| {name.removeprefix('test_').replace('_', ' ')}{_extra(bench)} | "
+                    f"{_time(median)} | {_time(spread)} | {bench['rounds']} | {ratio} |"
+                )
+            lines.append("")
+    return lines
+
+
+def _extra(bench: dict[str, Any]) -> str:
+    known = {"recall": "recall {:.3f}", "build_seconds": "built in {:,.0f} s"}
+    found = [text.format(bench[key]) for key, text in known.items() if key in bench]
+    return f" ({', '.join(found)})" if found else ""
+
+
+def _time(seconds: float) -> str:
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= size:
+            return f"{seconds / size:,.3g} {unit}"
+    return f"{seconds * 1e9:,.3g} ns"
+
+
+def floors() -> list[str]:
+    """Time of every stage of bulk encoding beside the least that it must do."""
+    document = json.loads((RESULTS / "floors.json").read_text())
+    lines = [
+        f"{document['graphs']:,} networks of {document['nodes'] / document['graphs']:.0f} "
+        f"operators each, {document['distinct_motifs']:,} distinct motifs; "
+        f"{document['gigabytes_a_second']:.1f} GB/s and {document['gigaflops']:.0f} GFLOP/s "
+        f"measured, load {document['load_average'][0]:.1f}.",
+        "",
+        "| stage | time a network | floor | times the floor |",
+        "|---|--:|--:|--:|",
+    ]
+    for stage in document["stages"]:
+        took, floor = stage["seconds"], stage["floor"]
+        cells = f"{_time(took)} | {_time(floor)} | {took / floor:,.1f}"
+        lines.append(f"| {stage['stage']} | {cells} |")
+    return [*lines, f"| encode, whole | {_time(document['whole_seconds'])} | | |"]
+
+
 TABLES: list[tuple[str, str, str, Callable[[], list[str]]]] = [  # file, name, needs, lines
     ("README.md", "retrieval", "cross_library.json", retrieval),
     ("benchmarks/README.md", "paper", "paper_nas.json", paper),
     ("benchmarks/README.md", "ablations", "ablations.json", ablations),
     ("benchmarks/README.md", "exports", "cross_format.json", exports),
+    ("benchmarks/README.md", "floors", "floors.json", floors),
+    ("benchmarks/README.md", "speed", "*-cores.json", speed),
 ]
 
 
 def main() -> None:
     for file, name, needed, lines in TABLES:
-        if not (RESULTS / needed).exists():
+        if not any(RESULTS.glob(needed)):
             print(f"{file}: no {needed}, so the table {name} stays as it is")
             continue
         path = ROOT / file

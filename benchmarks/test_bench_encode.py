@@ -60,6 +60,7 @@ def batches(graphs):
     return [Batch.from_data_list(items[i : i + BATCH]) for i in range(0, len(items), BATCH)]
 
 
+@pytest.mark.slow
 def test_pyg_gcn(benchmark, batches):
     torch.manual_seed(0)
     model = Gcn().eval()
