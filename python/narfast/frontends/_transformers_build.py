@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import logging
 import os
 import re
 from collections.abc import Iterator
@@ -14,12 +13,16 @@ import torch
 from torch import nn
 
 from narfast.errors import UnsupportedSourceError
+from narfast.frontends._quiet import quiet
 from narfast.frontends._sources import build_without_weights, import_library
 from narfast.frontends._torchvision_compat import import_torchvision
 from narfast.frontends._transformers_inputs import config_parts, entry_point, example_inputs
 from narfast.frontends._transformers_names import Entry, missing_defaults
 
-__all__ = ["Network", "default_config", "model_class", "narrow_config", "network", "quiet"]
+__all__ = ["LOGGER", "Network", "default_config", "model_class", "narrow_config", "network"]
+
+LOGGER = "transformers"
+"""What gives advice on weights and speed, which no one here has or needs."""
 
 _NO_CHECKS = "TRANSFORMERS_DISABLE_TORCH_CHECK"
 
@@ -44,7 +47,7 @@ class Network(nn.Module):
         if coded and isinstance(encoder, nn.Module):
             hook = encoder.register_forward_hook(lambda *call: encoded.append(call[-1]))
         try:
-            with quiet(), _environment(_NO_CHECKS, "1"):
+            with quiet(LOGGER), _environment(_NO_CHECKS, "1"):
                 return entry_point(self.model)(**inputs), encoded
         finally:
             if hook is not None:
@@ -62,18 +65,6 @@ def _environment(name: str, value: str) -> Iterator[None]:
             del os.environ[name]
         else:
             os.environ[name] = before
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Silences advice on weights and speed, which no one here has or needs."""
-    logger = logging.getLogger("transformers")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 def model_class(entry: Entry) -> Any:
@@ -110,7 +101,7 @@ def default_config(entry: Entry) -> Any:
     import_library("transformers")
     from transformers import CONFIG_MAPPING
 
-    with quiet():
+    with quiet(LOGGER):
         missing = missing_defaults().get(entry.model_type, {})
         return CONFIG_MAPPING[entry.model_type](**{**missing, **entry.changes})
 
@@ -186,7 +177,7 @@ def network(
         return module
 
     config = suitable_config(model, config)
-    with quiet():
+    with quiet(LOGGER):
         module = build_without_weights(build)
         for part in module.modules():  # some copy their configuration, or a default is put back
             own: Any = getattr(part, "config", None)

@@ -12,6 +12,7 @@ from typing import Any
 
 from narfast.errors import CorruptFileError, NarfastError, TraceError, UnsupportedSourceError
 from narfast.families import classify
+from narfast.frontends._quiet import quiet
 from narfast.frontends._sources import import_library
 from narfast.graph import ArchGraph
 
@@ -37,7 +38,7 @@ def load_hf(where: str) -> ArchGraph:
         TraceError: The network could not be built or traced.
         MissingDependencyError: transformers is not installed.
     """
-    from narfast.frontends._transformers_build import model_class, network, quiet
+    from narfast.frontends._transformers_build import LOGGER, model_class, network
     from narfast.frontends._transformers_names import Entry
     from narfast.frontends.torch_module import trace
 
@@ -48,7 +49,7 @@ def load_hf(where: str) -> ArchGraph:
     reasons: list[str] = []
     for attention in (None, "eager"):
         try:
-            with quiet():
+            with quiet(LOGGER):
                 config = _config(fields, entry.model_type)
             module, inputs = network(model, config, attention=attention)
             graph = trace(module, inputs, name=name, source="hf", task=entry.task, copy=False)

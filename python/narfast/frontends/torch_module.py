@@ -6,10 +6,8 @@ PyTorch recorded for differentiation. Other ways are tried in turn where that fa
 
 from __future__ import annotations
 
-import logging
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -28,6 +26,7 @@ from narfast.frontends._modules import (
     real_module,
     real_weights,
 )
+from narfast.frontends._quiet import quiet
 from narfast.frontends._values import KnownValues, value_or_meta
 from narfast.graph import ArchGraph, GraphMeta, build_graph
 
@@ -139,18 +138,6 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {line}" if not isinstance(error, _NoGraphError) else line
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silences the log of fake tensors: failures are told at length, and another way is tried."""
-    log = logging.getLogger("torch._subclasses.fake_tensor")
-    before = log.level
-    log.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        log.setLevel(before)
-
-
 def _input_shape(call: tuple[Any, Any]) -> tuple[int, ...] | None:
     first = next(iter(output_tensors(call)), None)
     return None if first is None else tuple(first.shape)
@@ -201,7 +188,8 @@ def trace(
     reasons: list[str] = []
     with (
         warnings.catch_warnings(),
-        _quiet(),
+        # Failures of fake tensors are told at length, and another way is tried.
+        quiet("torch._subclasses.fake_tensor"),
         torch.inference_mode(False),
         torch.enable_grad(),
         torch.random.fork_rng(devices=[]),

@@ -1,0 +1,21 @@
+"""Silences a library's log for a while."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["quiet"]
+
+
+@contextmanager
+def quiet(logger: str) -> Iterator[None]:
+    """Drop what a logger and those below it would say inside a ``with`` block."""
+    log = logging.getLogger(logger)
+    before = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
