@@ -14,9 +14,8 @@ from narfast import pretrain, pretrain_state
 from narfast.augment import AugmentConfig
 from narfast.encoder import ArchitectureEncoder
 from narfast.errors import CorruptFileError
-from narfast.graph import GraphBatch, canonicalize
+from narfast.graph import GraphBatch
 from narfast.motifs import coarsen, mine
-from narfast.nas import darts
 from narfast.nn.model import EncoderConfig
 from narfast.pretrain_config import DataConfig, GraphStage, MotifStage, PretrainConfig
 from networks import tiny_zoo
@@ -235,23 +234,6 @@ def test_frozen_motifs_are_encoded_once(tmp_path: Path, monkeypatch: pytest.Monk
     each = pretrain.run(config, GRAPHS, LABELS, tmp_path / "each", progress=False)
     for name, tensor in weights(once).items():
         torch.testing.assert_close(tensor, weights(each)[name])
-
-
-def test_generated_networks_join_the_zoo(tmp_path: Path) -> None:
-    data = DataConfig(darts_genotypes=2, darts_variants=3)
-    short = replace(CONFIG, data=data, motif=MotifStage(epochs=0), graph=GraphStage(epochs=1))
-    notes = pretrain.run(short, GRAPHS, LABELS, tmp_path, progress=False).training_notes
-    assert notes["networks"] == len(GRAPHS) + 6
-    assert notes["families"] == len(set(LABELS)) + 2
-    graphs, families, offered = pretrain._darts(short)
-    assert families == ["darts genotype 0"] * 3 + ["darts genotype 1"] * 3
-    assert set(offered) == {"darts"}
-    asked = {graph.structural_hash for graph in paper_nas_graphs()}
-    assert asked.isdisjoint(graph.structural_hash for graph in graphs)
-
-
-def paper_nas_graphs() -> GraphBatch:
-    return canonicalize(darts.relatives(60, 25, seed=0)[0])
 
 
 def test_libraries_take_turns() -> None:

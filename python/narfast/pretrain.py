@@ -24,8 +24,7 @@ from narfast.augment import augment
 from narfast.batching import collate_contexts, collate_motifs, sample_negatives, select_graphs
 from narfast.encoder import ArchitectureEncoder
 from narfast.errors import CorruptFileError
-from narfast.graph import ArchGraph, GraphBatch, canonicalize
-from narfast.nas import darts
+from narfast.graph import ArchGraph, GraphBatch
 from narfast.nn.context_encoder import ContextEncoder
 from narfast.nn.features import NodeFeatures, OneHotFeatures
 from narfast.nn.inputs import (
@@ -99,22 +98,21 @@ def run(
             f"pretraining needs at least two networks of families that are not held out, "
             f"got {len(chosen)} of {len(labels)}"
         )
-    more_graphs, more_families, more_offered = _darts(config)
-    training = (
-        [*(graphs[i] for i in chosen), *more_graphs],
-        [*(families[i] for i in chosen), *more_families],
-        [*(offered[i] for i in chosen), *more_offered],
-    )
     output_dir = Path(output_dir)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        trainer = _Trainer(config, *training)
+        trainer = _Trainer(
+            config,
+            [graphs[i] for i in chosen],
+            [families[i] for i in chosen],
+            [offered[i] for i in chosen],
+        )
         trainer.train(output_dir / "checkpoints", resume=resume, show=progress)
     encoder = ArchitectureEncoder(trainer.finished_model())
     encoder.training_notes = {
         "config": asdict(config),
-        "networks": len(training[0]),
-        "families": len(set(training[1])),
+        "networks": len(chosen),
+        "families": len({families[i] for i in chosen}),
         "quality": _report(encoder, config, graphs, families),
         "losses": [round(loss, 5) for loss in trainer.progress.losses],
     }
@@ -485,22 +483,6 @@ def _in_turn(members: NDArray[np.int64], library: NDArray[np.str_]) -> NDArray[n
         own = np.flatnonzero(library == name)
         turn[own] = np.arange(len(own))
     return members[np.argsort(turn, kind="stable")]
-
-
-def _darts(config: PretrainConfig) -> tuple[list[ArchGraph], list[str], list[str]]:
-    """Generated networks to train on: graphs, families, and who offers them."""
-    count, variants = config.data.darts_genotypes, config.data.darts_variants
-    if not count:
-        return [], [], []
-    # Protocol paper-nas draws with seed 0.
-    raw, parents = darts.relatives(count, variants, seed=config.seed + 1)
-    graphs = canonicalize(raw)
-    kept = sorted({graph.structural_hash: at for at, graph in enumerate(graphs)}.values())
-    return (
-        [graphs[at] for at in kept],
-        [f"darts genotype {parents[at]}" for at in kept],
-        ["darts"] * len(kept),
-    )
 
 
 def _vocabulary(graphs: GraphBatch) -> tuple[str, ...]:

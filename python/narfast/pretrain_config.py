@@ -29,20 +29,21 @@ class DataConfig:
         test_families: For the final report only.
         validation_libraries: Code bases for choosing settings.
         test_libraries: Code bases for the final report only.
-        darts_genotypes: Random DARTS genotypes trained on beside the zoo, a family each.
-        darts_variants: Networks of each: the genotype and edited copies of it.
     """
 
     validation_families: tuple[str, ...] = ()
     test_families: tuple[str, ...] = ()
     validation_libraries: tuple[str, ...] = ()
     test_libraries: tuple[str, ...] = ()
-    darts_genotypes: int = 0
-    darts_variants: int = 8
+
+    @classmethod
+    def standard(cls) -> DataConfig:
+        """What the standard split holds out."""
+        return cls(**{name: tuple(sorted(v)) for name, v in vars(standard_split()).items()})
 
     def split(self) -> Split:
-        """What is held out, as sets."""
-        return Split(**{name: frozenset(getattr(self, name)) for name in vars(Split())})
+        """The same as sets."""
+        return Split(**{name: frozenset(values) for name, values in vars(self).items()})
 
 
 @dataclass(frozen=True)
@@ -172,10 +173,8 @@ class PretrainConfig:
         for name, value in document.items():
             if name == "encoder" and isinstance(value, dict):
                 values[name] = EncoderConfig.from_dict(value)
-            elif name == "data" and isinstance(value, dict) and value.get("split") == "standard":
-                held_out = {key: sorted(names) for key, names in vars(standard_split()).items()}
-                rest = {key: other for key, other in value.items() if key != "split"}
-                values[name] = _read_section(DataConfig, name, rest | held_out)
+            elif name == "data" and value == {"split": "standard"}:
+                values[name] = DataConfig.standard()
             elif name in sections and isinstance(value, dict):
                 values[name] = _read_section(sections[name], name, value)
             elif name in ("name", "seed", "checkpoint_every"):
