@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,6 +39,7 @@ UInt64 = NDArray[np.uint64]
 # Length of the blocks without neighbours against those with: they say less about a design.
 # Chosen on the validation families.
 _SINGLE_NODE_WEIGHT = 0.4
+_BUCKET_BITS = 13  # about one label of the default vocabulary in each bucket
 
 
 def name_hash(name: str) -> int:
@@ -149,6 +150,12 @@ class WideVocabulary:
         idf = np.log((1 + len(graphs)) / (1 + frequency[chosen])) + 1
         return cls(label[chosen], blocks[chosen], idf.astype(np.float32), hops, grams)
 
+    @cached_property
+    def _first_in_bucket(self) -> NDArray[np.int64]:
+        """int64[2**b + 1]: where the labels that begin with each value of b bits start."""
+        starts = np.arange(1 << _BUCKET_BITS, dtype=np.uint64) << np.uint64(64 - _BUCKET_BITS)
+        return np.append(np.searchsorted(self.label, starts), len(self.label))
+
     def count(self, graphs: GraphBatch) -> WideCounts:
         """Weights of the known labels of each network: idf, scaled per block.
 
@@ -159,7 +166,13 @@ class WideVocabulary:
         lengths = np.ones(len(labels))
         lengths[[0, self.hops + 1]] = _SINGLE_NODE_WEIGHT
         arrays = _count(
-            labels, graphs.node_ptr, self.label, self.block, self.idf.astype(np.float64), lengths
+            labels,
+            graphs.node_ptr,
+            self.label,
+            self._first_in_bucket,
+            self.block,
+            self.idf.astype(np.float64),
+            lengths,
         )
         return WideCounts(*arrays)
 
@@ -257,36 +270,36 @@ def _wl_labels(
 
 
 @kernel
-def _count(labels: Any, node_ptr: Any, vocabulary: Any, block: Any, idf: Any, lengths: Any) -> Any:
+def _count(
+    labels: Any, node_ptr: Any, vocabulary: Any, first: Any, block: Any, idf: Any, lengths: Any
+) -> Any:
     num_blocks, num_nodes = labels.shape
     num_graphs = len(node_ptr) - 1
     ptr = np.zeros(num_graphs + 1, dtype=np.int64)
     rows = np.empty(num_blocks * num_nodes, dtype=np.int64)
     weights = np.empty(num_blocks * num_nodes, dtype=np.float32)
-    scratch = np.empty(num_blocks * num_nodes, dtype=np.int64)
+    counted_in = np.full(len(vocabulary), -1, dtype=np.int64)  # the last network with a label
     total = 0
     for g in range(num_graphs):
-        hits = 0
+        start = total
         for b in range(num_blocks):
             for v in range(node_ptr[g], node_ptr[g + 1]):
-                at = np.searchsorted(vocabulary, labels[b, v])
-                if at < len(vocabulary) and vocabulary[at] == labels[b, v]:
-                    scratch[hits] = at
-                    hits += 1
-        found = np.sort(scratch[:hits])
+                # Labels are hashes, evenly spread: a few of them share their first bits.
+                label = labels[b, v]
+                bucket = label >> np.uint64(64 - _BUCKET_BITS)
+                for at in range(first[bucket], first[bucket + 1]):
+                    if vocabulary[at] == label:
+                        if counted_in[at] != g:
+                            counted_in[at] = g
+                            rows[total] = at
+                            total += 1
+                        break
+        rows[start:total].sort()
         length = np.zeros(num_blocks)
-        start = total
-        k = 0
-        while k < hits:
-            run = k
-            while run < hits and found[run] == found[k]:
-                run += 1
-            weight = idf[found[k]]
-            length[block[found[k]]] += weight * weight
-            rows[total] = found[k]
-            weights[total] = weight
-            total += 1
-            k = run
+        for k in range(start, total):
+            weight = idf[rows[k]]
+            length[block[rows[k]]] += weight * weight
+            weights[k] = weight
         for k in range(start, total):
             weights[k] *= lengths[block[rows[k]]] / np.sqrt(length[block[rows[k]]])
         ptr[g + 1] = total
