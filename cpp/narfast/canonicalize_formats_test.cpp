@@ -110,6 +110,21 @@ TEST_CASE("drop_transparent: a concatenation of one value, unless a constant joi
   CHECK(s.after({"drop_transparent"}, {token}) == Ops{"input", "concat", "relu"});
 }
 
+TEST_CASE("fold_batch_norm: a second norm on a value that others read too stays") {
+  Sketch s;
+  const NodeId conv = s.add("conv", {s.x}, 3);
+  const auto branches = [&](NodeId value) {
+    return s.add("add", {s.add("relu", {value}), s.add("batch_norm", {value})});
+  };
+  const Ops expected{"input", "conv", "relu", "batch_norm", "add"};
+  SUBCASE("as exported: the first is folded already") {
+    CHECK(s.after({"fold_batch_norm"}, {branches(conv)}) == expected);
+  }
+  SUBCASE("as traced: folding the first must not hide the other reader") {
+    CHECK(s.after({"fold_batch_norm"}, {branches(s.add("batch_norm", {conv}))}) == expected);
+  }
+}
+
 TEST_CASE("fold_batch_norm: into the projection after it") {
   Sketch s;
   const NodeId norm = s.add("batch_norm", {s.x});

@@ -1,6 +1,7 @@
 // Edits are made in place; `compact` alone moves nodes.
 #include "narfast/rewriter.h"
 
+#include <algorithm>
 #include <numeric>
 
 namespace narfast {
@@ -16,6 +17,17 @@ Rewriter::Rewriter(const GraphView& graph)
     inputs_[index(node)].assign(sources.begin(), sources.end());
   }
   find_outputs();
+}
+
+void Rewriter::replace_by(NodeId node, NodeId other) {
+  const NodeId target = resolve(other);
+  // Those who read `node` read the target now, and `node` itself no longer does.
+  const auto& read = inputs_[index(node)];
+  const auto own = std::count_if(read.begin(), read.end(),
+                                 [&](NodeId source) { return resolve(source) == target; });
+  uses_[index(target)] += uses_[index(node)] - static_cast<std::int32_t>(own);
+  alias_[index(node)] = target;
+  changed_ = true;
 }
 
 void Rewriter::become(NodeId node, OpId op, Attr attr, std::vector<NodeId> inputs) {

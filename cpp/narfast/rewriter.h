@@ -22,14 +22,12 @@ class Rewriter {
   bool has_attr(NodeId node, Attr bits) const { return (attr(node) & bits) != 0; }
   /// In-neighbours, with replaced nodes already resolved.
   const std::vector<NodeId>& inputs(NodeId node) const { return inputs_[index(node)]; }
-  /// How many edges (and network outputs) read the node, as of the last `compact`.
+  /// How many edges (and network outputs) read the node; more than do where readers have changed
+  /// since the last `compact`, never fewer.
   std::int32_t uses(NodeId node) const { return uses_[index(node)]; }
 
   /// From now on every reader of `node` reads `other`, an earlier node, instead.
-  void replace_by(NodeId node, NodeId other) {
-    alias_[index(node)] = resolve(other);
-    changed_ = true;
-  }
+  void replace_by(NodeId node, NodeId other);
   /// Turns `node` into another operator; its inputs must be earlier nodes.
   void become(NodeId node, OpId op, Attr attr, std::vector<NodeId> inputs);
   void set_attr(NodeId node, Attr attr) { become(node, op(node), attr, inputs(node)); }

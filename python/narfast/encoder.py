@@ -35,8 +35,8 @@ __all__ = ["ArchitectureEncoder"]
 class ArchitectureEncoder:
     """Embeds network architectures, so that similar designs have a high cosine.
 
-    Safe to call from several threads; they take turns where a call sets ``device`` or
-    ``num_threads``.
+    Safe to call from several threads, as long as none moves it to another device meanwhile; calls
+    that ask for other threads than torch is set to take turns.
 
     On the CPU with one thread the vector of a network is the same to the last bit whatever is
     encoded with it or was before.
@@ -118,7 +118,7 @@ class ArchitectureEncoder:
         batch_size: int = ...,
         show_progress_bar: bool = ...,
         device: str | torch.device | None = ...,
-        num_threads: int | None = ...,
+        num_threads: int = ...,
         convert_to_tensor: Literal[False] = ...,
         normalize_embeddings: bool = ...,
     ) -> NDArray[np.float32]: ...
@@ -131,7 +131,7 @@ class ArchitectureEncoder:
         batch_size: int = ...,
         show_progress_bar: bool = ...,
         device: str | torch.device | None = ...,
-        num_threads: int | None = ...,
+        num_threads: int = ...,
         convert_to_tensor: Literal[True],
         normalize_embeddings: bool = ...,
     ) -> Tensor: ...
@@ -143,7 +143,7 @@ class ArchitectureEncoder:
         batch_size: int = 64,
         show_progress_bar: bool = False,
         device: str | torch.device | None = None,
-        num_threads: int | None = None,
+        num_threads: int = 1,
         convert_to_tensor: bool = False,
         normalize_embeddings: bool = True,
     ) -> NDArray[np.float32] | Tensor:
@@ -155,8 +155,8 @@ class ArchitectureEncoder:
             batch_size: Networks encoded together; changes speed and memory, not the vectors.
             show_progress_bar: Show a bar with remaining time on the standard error stream.
             device: Move the encoder there first; None leaves it where it is.
-            num_threads: Threads for mining and for torch; None for torch's own setting, and for one
-                alone where there is one network, which is too little to share.
+            num_threads: Threads for mining and for torch. One by default: blocks are small, and
+                on a busy machine several threads mostly wait for each other.
             convert_to_tensor: Return a torch tensor instead of a NumPy array.
             normalize_embeddings: Scale every vector to length 1.
 
@@ -169,13 +169,12 @@ class ArchitectureEncoder:
         """
         if batch_size < 1:
             raise ValueError(f"encode: batch_size must be at least 1, not {batch_size}")
-        if num_threads is not None and num_threads < 1:
+        if num_threads < 1:
             raise ValueError(f"encode: num_threads must be at least 1, not {num_threads}")
         single = not isinstance(sources, (list, tuple, GraphBatch))
         items: Sequence[Any] = [sources] if single else sources
-        if num_threads is None and len(items) == 1:
-            num_threads = 1
-        turn = nullcontext() if device is None and num_threads is None else self._lock
+        same = device is None and num_threads == torch.get_num_threads()
+        turn = nullcontext() if same else self._lock
         with turn, torch.inference_mode(), _torch_threads(num_threads):
             if device is not None and torch.device(device) != self.device:
                 self.model.to(device)
@@ -194,12 +193,8 @@ class ArchitectureEncoder:
         array: NDArray[np.float32] = result.cpu().numpy()
         return array
 
-    def _encode_batch(self, graphs: GraphBatch, num_threads: int | None) -> Tensor:
-        mined = mine_batch(
-            graphs,
-            miner=self.config.miner,
-            num_threads=torch.get_num_threads() if num_threads is None else num_threads,
-        )
+    def _encode_batch(self, graphs: GraphBatch, num_threads: int) -> Tensor:
+        mined = mine_batch(graphs, miner=self.config.miner, num_threads=num_threads)
         table = self._motif_vectors(mined)
         macro = macro_tensors(mined, np.arange(len(mined)), device=self.device)
         wide = (
@@ -253,14 +248,14 @@ def _load(items: Sequence[Any], start: int, stop: int) -> GraphBatch:
 
 
 @contextmanager
-def _torch_threads(num_threads: int | None) -> Iterator[None]:
+def _torch_threads(num_threads: int) -> Iterator[None]:
     before = torch.get_num_threads()
-    if num_threads is not None:
+    if num_threads != before:
         torch.set_num_threads(num_threads)
     try:
         yield
     finally:
-        if num_threads is not None:
+        if num_threads != before:
             torch.set_num_threads(before)
 
 
