@@ -376,6 +376,7 @@ def test_pretrain_hands_over_graphs_and_families(run, zoo_path, tmp_path, monkey
     stand_in.PretrainConfig = types.SimpleNamespace(
         from_toml=lambda path: paths.append(path) or config
     )
+    stand_in.check_output = lambda folder, config, *, resume: None
     stand_in.run = lambda *arguments, **options: calls.append((arguments, options))
     monkeypatch.setitem(sys.modules, "narfast.pretrain", stand_in)
     result = run("pretrain", "-c", "x.toml", "-o", tmp_path / "out", "--zoo", zoo_path)

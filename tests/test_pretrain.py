@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import torch
 from narfast import pretrain, pretrain_state
 from narfast.augment import AugmentConfig
 from narfast.encoder import ArchitectureEncoder
-from narfast.errors import CorruptFileError
+from narfast.errors import CorruptFileError, NarfastError
 from narfast.graph import GraphBatch
 from narfast.motifs import coarsen, mine
 from narfast.nn.model import EncoderConfig
@@ -236,6 +237,39 @@ def test_frozen_motifs_are_encoded_once(tmp_path: Path, monkeypatch: pytest.Monk
         torch.testing.assert_close(tensor, weights(each)[name])
 
 
+def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
+    config = replace(CONFIG, graph=replace(CONFIG.graph, temperature=1e-300))
+    with pytest.raises(
+        ValueError, match=r"loss of graph epoch 1 is nan; lower graph\.learning_rate"
+    ):
+        pretrain.run(config, GRAPHS, LABELS, tmp_path, progress=False)
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_nothing_else_is_replaced(
+    trained: tuple[ArchitectureEncoder, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(NarfastError, match=r"holds config\.json already"):
+        pretrain.check_output(trained[1], CONFIG)
+    (tmp_path / "file").touch()
+    with pytest.raises(NarfastError, match="not a folder"):
+        pretrain.check_output(tmp_path / "file", CONFIG)
+    pretrain.check_output(tmp_path / "new" / "run", CONFIG)
+    leave_checkpoint(tmp_path / "run", monkeypatch)
+    pretrain.check_output(tmp_path / "run", CONFIG)
+
+
+@pytest.mark.parametrize("change", [{"stage": "a"}, {"stage": 7}, {"epoch": 99}, {"epoch": -1}])
+def test_impossible_progress_is_damage(
+    change: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave_checkpoint(tmp_path, monkeypatch)
+    path = tmp_path / "checkpoints" / "state.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(CorruptFileError, match="damaged checkpoint"):
+        pretrain_state.load_checkpoint(path.parent)
+
+
 def test_libraries_take_turns() -> None:
     members = np.array([7, 3, 9, 1, 5])
     library = np.array(["a", "a", "a", "b", "b"])
@@ -336,6 +370,12 @@ def test_shipped_configurations(name: str) -> None:
         ("[graph]\nepochs = 1.5", "graph.epochs must be int"),
         ("[graph]\nlearning_rate = -1", "graph.learning_rate must not be negative"),
         ("[graph]\nbatch_size = 0", "graph.batch_size must be at least 1"),
+        ("[graph]\nlearning_rate = 1e300", "graph.learning_rate must be at most 1"),
+        ("[graph]\ncontrast = 0\nclassify = 0", "nothing to learn"),
+        ("[graph]\npositives = 'others'", "graph.positives must be 'family' or 'itself'"),
+        ("[data]\nsplit = 'mine'", "data.split must be 'standard'"),
+        ("[encoder]\nminer = 'x'", "miner must be one of"),
+        ("[encoder]\nlayer = 'gat'\nmotif_dim = 10", "multiples of 4"),
         ("[graph]\ntemperature = 0.0", "graph.temperature must be above zero"),
         ("[motif]\nradius = 0", "motif.radius must be at least 1"),
         ("[data]\ntest_families = 'vit'", "data.test_families must be a list"),

@@ -439,10 +439,11 @@ def pretrain(
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint.")] = True,
 ) -> None:
     """Train an encoder on the networks of a zoo."""
-    from narfast.pretrain import PretrainConfig, run
+    from narfast.pretrain import PretrainConfig, check_output, run
     from narfast.zoo import Zoo
 
     settings = PretrainConfig.from_toml(config)
+    check_output(output, settings, resume=resume)
     opened = Zoo.open(zoo)
     split = settings.data.split()
     entries = [entry for entry in opened if entry.family]
@@ -468,7 +469,7 @@ def evaluate(
         str, typer.Argument(metavar="PROTOCOL", help="Such as paper-real, or all of them: all.")
     ],
     zoo: _ZooOption = "default",
-    seed: Annotated[int, typer.Option(help="Of tie-breaking and bootstrap.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of tie-breaking and bootstrap.")] = 0,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="DIR", help="Write a JSON file for each protocol."),
@@ -492,18 +493,30 @@ def evaluate(
         name, equals, folder = named.partition("=")
         if not (name and equals and folder):
             raise NarfastError(f"--encoder {named}: say NAME=DIR, such as mine=out/encoder")
+        if name in methods:
+            raise NarfastError(
+                f"--encoder {named}: there is a method {name!r}; choose another name"
+            )
         methods[name] = by_encoder(_encoder(folder))
     reports = []
     for name in sorted(PROTOCOLS) if protocol == "all" else [protocol]:
-        with _bar(f"evaluating {name}", "runs") as progress:
-            report = run(name, opened, methods=methods, seed=seed, progress=progress)
-            reports.append(report)
+        try:
+            with _bar(f"evaluating {name}", "runs") as progress:
+                report = run(name, opened, methods=methods, seed=seed, progress=progress)
+        except NarfastError as error:
+            if protocol != "all":
+                raise
+            typer.echo(f"{name} is left out: {error}", err=True)
+            continue
+        reports.append(report)
         if output is not None:
             output.mkdir(parents=True, exist_ok=True)
             path = output / f"{name.replace('-', '_')}.json"
             path.write_text(json.dumps(reports[-1].to_json(), indent=1) + "\n", encoding="utf-8")
         if not as_json:
             print_report(reports[-1])
+    if not reports:
+        raise _exit("no protocol can be run on this zoo; see the reasons above")
     if as_json:
         values = [report.to_json() for report in reports]
         _print_json(values if protocol == "all" else values[0])

@@ -23,7 +23,7 @@ from narfast import operators
 from narfast.augment import augment
 from narfast.batching import collate_contexts, collate_motifs, sample_negatives, select_graphs
 from narfast.encoder import ArchitectureEncoder
-from narfast.errors import CorruptFileError
+from narfast.errors import CorruptFileError, NarfastError
 from narfast.graph import ArchGraph, GraphBatch
 from narfast.nn.context_encoder import ContextEncoder
 from narfast.nn.features import NodeFeatures, OneHotFeatures
@@ -42,7 +42,7 @@ from narfast.pretrain_config import PretrainConfig
 from narfast.pretrain_state import Progress, load_checkpoint, restore, save_checkpoint
 from narfast.wide import WideVocabulary, fit_projection
 
-__all__ = ["PretrainConfig", "family_quality", "run"]
+__all__ = ["PretrainConfig", "check_output", "family_quality", "run"]
 
 _STAGES = ("motif", "graph")
 
@@ -119,6 +119,28 @@ def run(
     encoder.save_pretrained(output_dir)
     _remove_checkpoints(output_dir / "checkpoints")
     return encoder
+
+
+def check_output(folder: Path, config: PretrainConfig, *, resume: bool = True) -> None:
+    """See before hours of training that the encoder can be written and nothing else is replaced.
+
+    Raises:
+        NarfastError: ``folder`` holds something else than an unfinished run of the same settings.
+        OSError: It cannot be made or written to.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise NarfastError(f"{folder}: not a folder; name one for the encoder")
+    state = load_checkpoint(folder / "checkpoints") if resume else None
+    ours = state is not None and state[0].config == config.fingerprint()
+    there = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    if there and there != ["checkpoints"] and not ours:
+        raise NarfastError(
+            f"{folder}: holds {there[0]} already, which would be replaced; name a new folder"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    probe = folder / ".probe"
+    probe.touch()
+    probe.unlink()
 
 
 def family_quality(
@@ -281,6 +303,11 @@ class _Trainer:
                     tensors = None
                 for epoch in range(self.progress.epoch, lengths[name]):
                     loss = self._epoch(stage, epoch, optimizer)
+                    if not math.isfinite(loss):
+                        raise ValueError(
+                            f"the loss of {name} epoch {epoch + 1} is {loss}; lower "
+                            f"{name}.learning_rate, or raise graph.temperature"
+                        )
                     self.progress = replace(
                         self.progress,
                         stage=stage,
@@ -301,7 +328,7 @@ class _Trainer:
         if (before.config, before.data) != (self.progress.config, self.progress.data):
             raise CorruptFileError(
                 f"{folder}: the checkpoint belongs to other settings or other networks; "
-                "delete it, or choose another output folder, or do not resume"
+                "delete it, choose another output folder, or say --no-resume"
             )
         self.progress = before
         return tensors

@@ -68,6 +68,7 @@ class MotifStage:
 
     def __post_init__(self) -> None:
         _at_least_one("motif", self, "batch_size", "radius", "negatives")
+        _at_most_one("motif", self, "learning_rate", "weight_decay")
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,9 @@ class GraphStage:
 
     def __post_init__(self) -> None:
         _at_least_one("graph", self, "batch_size")
+        _at_most_one("graph", self, "learning_rate", "motif_learning_rate", "weight_decay")
+        if self.epochs and not (self.contrast or self.classify or self.consistency):
+            raise ValueError("graph.contrast, classify and consistency are all 0: nothing to learn")
         if self.positives not in ("family", "itself"):
             raise ValueError(
                 f"graph.positives must be 'family' or 'itself', not {self.positives!r}"
@@ -175,6 +179,8 @@ class PretrainConfig:
                 values[name] = EncoderConfig.from_dict(value)
             elif name == "data" and value == {"split": "standard"}:
                 values[name] = DataConfig.standard()
+            elif name == "data" and isinstance(value, dict) and "split" in value:
+                raise ValueError("data.split must be 'standard', with nothing beside it")
             elif name in sections and isinstance(value, dict):
                 values[name] = _read_section(sections[name], name, value)
             elif name in ("name", "seed", "checkpoint_every"):
@@ -193,6 +199,12 @@ def _at_least_one(section: str, stage: Any, *names: str) -> None:
     for name in names:
         if getattr(stage, name) < 1:
             raise ValueError(f"{section}.{name} must be at least 1, not {getattr(stage, name)!r}")
+
+
+def _at_most_one(section: str, stage: Any, *names: str) -> None:
+    for name in names:
+        if getattr(stage, name) > 1:
+            raise ValueError(f"{section}.{name} must be at most 1, not {getattr(stage, name)!r}")
 
 
 def _float(name: str, value: int) -> float:

@@ -82,7 +82,12 @@ def load_checkpoint(folder: Path) -> tuple[Progress, dict[str, Tensor]] | None:
         data = (folder / state.pop("file")).read_bytes()
         if hashlib.sha256(data).hexdigest() != state.pop("sha256"):
             raise ValueError("the checksum of the tensors differs")
-        progress = Progress(**{**state, "losses": tuple(state["losses"])})
+        progress = Progress(**{**state, "losses": tuple(map(float, state["losses"]))})
+        counts = (progress.stage, progress.epoch)
+        if not all(type(n) is int and n >= 0 for n in counts) or progress.stage > 2:
+            raise ValueError(f"stage and epoch are {counts}")
+        if len(progress.losses) < progress.epoch:
+            raise ValueError(f"{len(progress.losses)} losses of {progress.epoch} epochs")
         return progress, safetensors_load(data)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise CorruptFileError(f"{path}: damaged checkpoint ({error}); {remedy}") from error

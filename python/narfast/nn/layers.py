@@ -23,6 +23,7 @@ from narfast.nn.scatter import (
 )
 
 __all__ = [
+    "GAT_HEADS",
     "BidirectionalLayer",
     "GatLayer",
     "GcnLayer",
@@ -35,6 +36,9 @@ __all__ = [
 
 LayerKind = Literal["gcn", "gat", "bidirectional"]
 ReadoutKind = Literal["mean", "sum_log", "max"]
+
+GAT_HEADS = 4
+"""Attention heads of a `GatLayer`, side by side; its width is a multiple of it."""
 
 
 @dataclass(frozen=True)
@@ -113,11 +117,11 @@ class GatLayer(nn.Module):
     Edges count in both directions, as in `GcnLayer`.
     """
 
-    def __init__(self, in_dim: int, out_dim: int, *, dropout: float, heads: int = 4) -> None:
+    def __init__(self, in_dim: int, out_dim: int, *, dropout: float) -> None:
         super().__init__()
-        if out_dim % heads:
-            raise ValueError(f"the width of a gat layer must be a multiple of {heads}: {out_dim}")
-        self.heads = heads
+        if out_dim % GAT_HEADS:
+            raise ValueError(f"the width of a gat layer must be a multiple of {GAT_HEADS}")
+        self.heads = heads = GAT_HEADS
         self.linear = RowLinear(in_dim, out_dim, bias=False)
         self.source = nn.Parameter(torch.empty(heads, out_dim // heads))
         self.target = nn.Parameter(torch.empty(heads, out_dim // heads))

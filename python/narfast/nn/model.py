@@ -9,8 +9,9 @@ from typing import Any, get_args
 import torch
 from torch import Tensor, nn
 
+from narfast.motifs import MiningMethod
 from narfast.nn.features import ATTRIBUTE_FIELDS, FeatureKind, NodeFeatures, OneHotFeatures
-from narfast.nn.layers import GraphTensors, LayerKind, ReadoutKind
+from narfast.nn.layers import GAT_HEADS, GraphTensors, LayerKind, ReadoutKind
 from narfast.nn.macro_encoder import MacroEncoder
 from narfast.nn.motif_encoder import MotifEncoder
 
@@ -25,7 +26,7 @@ class EncoderConfig:
     """Everything that fixes the shape of an encoder.
 
     Attributes:
-        miner: Method of ``narfast.motifs.mine``.
+        miner: Method of ``narfast.motifs.mine``, or ``whole``: each network is one motif.
         features: ``one_hot`` operators as in the paper, or learnt operator and attribute vectors.
         operators: The vocabulary, by name; row 0 of every table is for operators not in it.
         attribute_fields: (name, first bit, bits) of the packed attributes.
@@ -88,11 +89,14 @@ class EncoderConfig:
         _check_range("dropout", self.dropout, 0.0, 1.0)
         _check_range("wide_share", self.wide_share, 0.0, 1.0)
         for name, choices in (
+            ("miner", (*get_args(MiningMethod), "whole")),
             ("features", get_args(FeatureKind)),
             ("layer", get_args(LayerKind)),
         ):
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} must be one of {choices}, not {getattr(self, name)!r}")
+        if self.layer == "gat" and (self.motif_dim % GAT_HEADS or self.macro_dim % GAT_HEADS):
+            raise ValueError(f"motif_dim and macro_dim must be multiples of {GAT_HEADS} for gat")
         for name in ("motif_readouts", "macro_readouts"):
             kinds = getattr(self, name)
             if not kinds or not set(kinds) <= set(get_args(ReadoutKind)):
