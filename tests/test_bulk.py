@@ -16,11 +16,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
 import bulk_child
 import narfast
+from narfast import cli
 from narfast.bulk import Inputs, LocalEngine, ReadingLimits, encode_to_parquet, tables
 from narfast.bulk.sources import read_list
+from narfast.encoder import ArchitectureEncoder
 from narfast.errors import CorruptFileError, NarfastError
 from narfast.nas import nasbench101, nasbench201
 from narfast.zoo import Zoo
@@ -314,6 +317,71 @@ def test_a_run_stopped_between_any_two_steps_on_disk(tmp_path, monkeypatch, smal
         if not stopped:
             break
     assert moment > 8
+
+
+# ---- what must not be destroyed
+
+
+@pytest.fixture
+def command(monkeypatch):
+    """Run ``narfast encode`` in this process with a made-up encoder."""
+    monkeypatch.setattr(ArchitectureEncoder, "from_pretrained", lambda source: FakeEncoder())
+
+    def invoke(*arguments, **options):
+        words = [str(argument) for argument in arguments]
+        return CliRunner().invoke(cli.app, ["encode", *words], **options)
+
+    return invoke
+
+
+def refused(result, *parts):
+    """The one line that a refused command says."""
+    assert result.exit_code == 2, result.output
+    (line,) = result.stderr.strip().splitlines()
+    assert all(part in line for part in parts), line
+    return line
+
+
+def test_a_run_without_rows_keeps_the_old_table(tmp_path, command):
+    output, errors = tmp_path / "out.parquet", tmp_path / "out.parquet.errors.csv"
+    assert command(*CELLS[:3], "missing.onnx", "-o", output).exit_code == 0
+    before = output.read_bytes(), errors.read_bytes()
+    (tmp_path / "empty.txt").touch()
+    refused(command("--from", errors, "-o", output), "another file with -o")
+    refused(command("--from", errors, "-o", output, "--resume"), "another file with -o")
+    refused(command("--from", tmp_path / "empty.txt", "-o", output), "no sources")
+    result = command("gone.onnx", "-o", output)
+    assert result.exit_code == 2
+    assert f"{output} stays as it was" in " ".join(result.stderr.split("\n"))
+    assert (output.read_bytes(), errors.read_bytes()) == before
+    assert command("--from", errors, "-o", tmp_path / "again.parquet").exit_code == 2
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [
+        ".csv",
+        ".csv",
+        ".parquet",
+        ".parquet",
+        ".txt",
+    ]
+
+
+def test_a_mistake_leaves_the_parts_of_a_killed_run(tmp_path, small_parts, command):
+    output = tmp_path / "out.parquet"
+
+    def stop(done, total):
+        if done > 30:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        encode_to_parquet(Inputs(CELLS[:60]), output, engine(), progress=stop)
+    left = {path: path.read_bytes() for path in Path(f"{output}.parts").iterdir()}
+    assert left
+    typo, bad = tmp_path / "typo.txt", tmp_path / "bad.csv"
+    bad.write_text("name\na\n")
+    refused(command("--from", typo, "-o", output), "no such list")
+    refused(command(*CELLS[:60], "--from", typo, "-o", output), "no such list")
+    refused(command(*CELLS[:60], "--from", bad, "-o", output), "no column 'source'")
+    refused(command("zoo:all", "--zoo", typo, "-o", output), "no zoo here")
+    assert {path: path.read_bytes() for path in Path(f"{output}.parts").iterdir()} == left
 
 
 def run_child(folder):

@@ -258,7 +258,8 @@ def encode(
         report = encode_to_parquet(inputs, output, chosen, resume=resume, progress=progress)
     print_errors(report.errors, of=report.failed)
     if not report.rows:
-        raise _exit("none of the sources could be read; see the table above")
+        stays = f"; {output} stays as it was" if report.kept else ""
+        raise _exit(f"none of the sources could be read; see the table above{stays}")
     kept = f" ({report.resumed} sources done by an earlier run)" if report.resumed else ""
     typer.echo(f"{output}: {report.rows} networks, {report.failed} errors{kept}", err=True)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
 from narfast.bulk.sources import Block, Inputs, open_zoo
-from narfast.bulk.tables import Finished, Parts
+from narfast.bulk.tables import Finished, Parts, errors_path
 from narfast.errors import NarfastError
 from narfast.zoo.format import check_replaceable_table
 
@@ -44,12 +45,14 @@ class BulkReport:
         failed: sources that could not be read.
         resumed: how many sources, read or failed, an earlier run had done.
         errors: (source, reason) of the first hundred that failed; all are in ``OUT.errors.csv``.
+        kept: no row was made, and the output of an earlier run, with its list of errors, stayed.
     """
 
     rows: int
     failed: int
     resumed: int
     errors: tuple[tuple[str, str], ...]
+    kept: bool = False
 
 
 def encode_to_parquet(
@@ -77,16 +80,24 @@ def encode_to_parquet(
 
     Raises:
         NarfastError: an earlier run used another encoder, another run is writing ``output``, a list
-            of sources cannot be read, or ``output`` is a folder or a device.
+            of sources cannot be read, there are no sources, or ``output`` is an input, a folder, a
+            device, or a file that narfast has not written.
         OSError: the disk is full, read-only, ...
     """
     if output.name in ("", "..") or (output.exists() and not output.is_file()):
         # A device or a folder must never be replaced by a table.
         raise NarfastError(f"{output}: not a file; name the parquet file to write")
+    _check_not_read(inputs, output)
     check_replaceable_table(output)
     open_zoo.cache_clear()  # a zoo may have been made anew since the last run
     total = inputs.total()
+    # Whatever is wrong with the lists must show before anything of an earlier run is touched.
+    inputs.check()
     blocks = inputs.blocks()
+    first = next(blocks, None)
+    if first is None:
+        raise NarfastError("no sources: what was named is empty; name some")
+    blocks = chain([first], blocks)
     with Parts(output, engine.fingerprint, engine.dim) as parts:
         done = 0
         if not resume:
@@ -101,8 +112,29 @@ def encode_to_parquet(
             done += len(table)
             if progress is not None:
                 progress(done, total)
-        rows, failed, errors = parts.finish()
-    return BulkReport(rows, failed, resumed, tuple(errors))
+        rows, failed, errors, kept = parts.finish()
+    return BulkReport(rows, failed, resumed, tuple(errors), kept)
+
+
+def _check_not_read(inputs: Inputs, output: Path) -> None:
+    """Refuse to replace what the run reads, and a table by what is missing in it."""
+    errors = errors_path(output)
+    for path in inputs.lists:
+        if _is_same(path, errors):
+            raise NarfastError(
+                f"{path}: lists what is missing in {output}, which would be replaced; write to "
+                "another file with -o"
+            )
+    for path in (*inputs.lists, *inputs.sources):
+        if _is_same(path, output):
+            raise NarfastError(f"{output}: is read by this run too; write to another file with -o")
+
+
+def _is_same(path: str, other: Path) -> bool:
+    try:
+        return Path(path).samefile(other)
+    except (OSError, ValueError):  # one is not there, or its name cannot be one
+        return False
 
 
 def _match(blocks: Iterator[Block], parts: Parts) -> tuple[int, Iterator[Block]]:

@@ -110,6 +110,16 @@ class Inputs:
         if names:
             yield Block("named", tuple(names), zoo=self.zoo)
 
+    def check(self) -> None:
+        """Look at the begin of each list, so that a mistake shows before any work is done.
+
+        Raises:
+            NarfastError: a list cannot be read.
+        """
+        for path in self.lists:
+            if path != "-" and (Path(path).is_file() or not Path(path).exists()):
+                next(read_list(path), None)
+
     def total(self) -> int | None:
         """How many there are, None where only reading a list would tell.
 

@@ -172,12 +172,14 @@ class Parts:
                 whole = _read(path, self._schema)
                 self._write(path, whole.slice(0, rows - int(begin)))
 
-    def finish(self) -> tuple[int, int, list[tuple[str, str]]]:
+    def finish(self) -> tuple[int, int, list[tuple[str, str]], bool]:
         """Make the output of the parts, in one step, and remove them.
 
+        Where no source could be read, an output that has rows stays, with its list of errors.
+
         Returns:
-            Rows in the output, sources that could not be read, and the first hundred of those with
-            their reasons.
+            Rows made, sources that could not be read, the first hundred of those with their
+            reasons, and whether the old output stayed.
         """
         import pyarrow.parquet as pq
 
@@ -196,9 +198,11 @@ class Parts:
                 for table in self._row_groups(schema, errors):
                     writer.write_table(table, row_group_size=_ROW_GROUP)
                     rows += len(table)
-            with staging.open("rb") as stream:
-                os.fsync(stream.fileno())
-            staging.replace(self._output)
+                errors.unwanted = kept = not rows and _has_rows(self._output)
+            if not kept:
+                with staging.open("rb") as stream:
+                    os.fsync(stream.fileno())
+                staging.replace(self._output)
         finally:
             staging.unlink(missing_ok=True)
         # Gone in one step: a run that is killed here must not leave some of the parts.
@@ -206,7 +210,7 @@ class Parts:
         shutil.rmtree(gone, ignore_errors=True)
         self._folder.rename(gone)
         shutil.rmtree(gone)
-        return rows, errors.count, errors.first
+        return rows, errors.count, errors.first, kept
 
     def _row_groups(self, schema: Any, errors: _ErrorList) -> Iterator[Any]:
         """Yield the rows without errors in tables of one size, however large the parts are."""
@@ -233,6 +237,7 @@ class _ErrorList:
     def __init__(self, path: Path) -> None:
         self.count = 0
         self.first: list[tuple[str, str]] = []
+        self.unwanted = False
         self._path = path
         self._staging = path.with_name(f".{path.name}.new")
 
@@ -256,11 +261,12 @@ class _ErrorList:
 
     def __exit__(self, kind: object, *_: object) -> None:
         self._stream.close()
-        if kind is None and self.count:
+        done = kind is None and not self.unwanted
+        if done and self.count:
             self._staging.replace(self._path)
         else:
             self._staging.unlink(missing_ok=True)
-            if kind is None:
+            if done:
                 self._path.unlink(missing_ok=True)
 
 
@@ -326,6 +332,17 @@ class Finished:
             equal += 1
         rows, self._table = self._table.slice(0, equal), self._table.slice(equal)
         return rows if equal else None
+
+
+def _has_rows(output: Path) -> bool:
+    """Whether there is a table with rows, or something that cannot be told from one."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return output.exists() and bool(pq.read_metadata(output).num_rows)
+    except (pa.ArrowException, OSError):
+        return output.stat().st_size > 0
 
 
 def _listed_errors(path: Path) -> Iterator[tuple[str, str]]:
