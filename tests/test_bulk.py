@@ -263,15 +263,22 @@ def test_parts_of_other_sources_are_done_anew(tmp_path, small_parts):
     assert sources_of(output) == changed.sources
 
 
-def test_what_cannot_be_gone_on_from(tmp_path):
+def test_what_cannot_be_gone_on_from(tmp_path, monkeypatch):
     output = tmp_path / "out.parquet"
     inputs = Inputs(CELLS[:3])
     encode_to_parquet(inputs, output, engine())
     with pytest.raises(NarfastError, match="another encoder"):
         encode_to_parquet(inputs, output, engine(seed=5), resume=True)
-    output.write_bytes(b"PAR1 no")
-    with pytest.raises(CorruptFileError, match="without --resume"):
+    monkeypatch.setattr(narfast, "__version__", "99.0")
+    with pytest.raises(NarfastError, match=r"made by narfast .*, this is 99.0"):
         encode_to_parquet(inputs, output, engine(), resume=True)
+    encode_to_parquet(inputs, output, engine())
+    assert encode_to_parquet(inputs, output, engine(), resume=True).resumed == 3
+    output.write_bytes(b"PAR1 no")
+    for resume in (True, False):
+        with pytest.raises(NarfastError, match="damaged parquet file; choose another name"):
+            encode_to_parquet(inputs, output, engine(), resume=resume)
+    output.unlink()
     encode_to_parquet(inputs, output, engine())
     assert sources_of(output) == CELLS[:3]
 
@@ -382,6 +389,33 @@ def test_a_mistake_leaves_the_parts_of_a_killed_run(tmp_path, small_parts, comma
     refused(command(*CELLS[:60], "--from", bad, "-o", output), "no column 'source'")
     refused(command("zoo:all", "--zoo", typo, "-o", output), "no zoo here")
     assert {path: path.read_bytes() for path in Path(f"{output}.parts").iterdir()} == left
+
+
+def test_only_tables_of_narfast_are_replaced(tmp_path, zoo_path, command, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = {path.name: path.read_bytes() for path in Path(zoo_path).iterdir()}
+    for place in ("graphs.parquet", "architectures.parquet", "new.parquet"):
+        for zoo in ("zoo:all", CELLS[0]):
+            result = command(zoo, "--zoo", "zoo", "-o", f"zoo/{place}")
+            refused(result, f"zoo/{place}: is inside a zoo")
+        result = CliRunner().invoke(cli.app, ["zoo", "export", "zoo", "-o", f"zoo/{place}"])
+        refused(result, "is inside a zoo; choose a place outside")
+    assert {path.name: path.read_bytes() for path in Path(zoo_path).iterdir()} == before
+
+    foreign = tmp_path / "s.parquet"
+    pq.write_table(pa.table({"source": CELLS[:2]}), foreign)
+    for options in ((), ("--resume",)):
+        refused(command(CELLS[0], "-o", "s.parquet", *options), "not written by narfast")
+        refused(command("--from", foreign, "-o", "s.parquet", *options), "read by this run too")
+    assert pq.read_table(foreign).num_rows == 2
+    assert command(CELLS[0], "-o", "out.parquet").exit_code == 0
+    refused(command("--from", "out.parquet", "-o", f"{tmp_path}/out.parquet"), "read by this run")
+
+    export = ["zoo", "export", "zoo", "-o", "e.parquet"]
+    for _ in range(2):  # its own tables may be written anew
+        assert CliRunner().invoke(cli.app, export).exit_code == 0
+    refused(command(CELLS[0], "-o", "e.parquet", "--resume"), "not a table of 'narfast encode'")
+    assert command(CELLS[0], "-o", "e.parquet").exit_code == 0
 
 
 def run_child(folder):

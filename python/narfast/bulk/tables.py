@@ -32,7 +32,8 @@ _PART_ROWS = 1024
 _PART_SECONDS = 5.0  # work that a killed run may lose
 _ROW_GROUP = 4096
 _FINGERPRINT = b"narfast.encoder"
-_ANEW = "run without --resume to start anew"
+_VERSION = b"narfast.version"
+_ANEW = "run without --resume to replace it"
 
 
 def table_schema(fingerprint: str, dim: int, *, with_errors: bool = False) -> Any:
@@ -49,7 +50,7 @@ def table_schema(fingerprint: str, dim: int, *, with_errors: bool = False) -> An
     ]
     if with_errors:
         fields.append(("error", pa.string()))
-    facts = {_FINGERPRINT: fingerprint, b"narfast.version": narfast.__version__}
+    facts = {_FINGERPRINT: fingerprint, _VERSION: narfast.__version__}
     return pa.schema(fields, metadata=facts)
 
 
@@ -374,5 +375,16 @@ def _parquet_errors(path: Path) -> Iterator[None]:
 
 
 def _check_encoder(path: Path, found: Any, wanted: Any) -> None:
-    if (found.metadata or {}).get(_FINGERPRINT) != wanted.metadata[_FINGERPRINT]:
-        raise NarfastError(f"{path}: made by another encoder; {_ANEW}")
+    facts = found.metadata or {}
+    if _FINGERPRINT not in facts:
+        raise NarfastError(
+            f"{path}: not a table of 'narfast encode'; move it away or choose another output"
+        )
+    if facts[_FINGERPRINT] != wanted.metadata[_FINGERPRINT]:
+        raise NarfastError(f"{path}: made by another encoder; choose another output, or {_ANEW}")
+    if facts.get(_VERSION) != wanted.metadata[_VERSION]:
+        version = facts.get(_VERSION, b"unknown").decode("utf-8", "replace")
+        raise NarfastError(
+            f"{path}: made by narfast {version}, this is {narfast.__version__}; choose another "
+            f"output, or {_ANEW}"
+        )

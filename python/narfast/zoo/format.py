@@ -53,6 +53,7 @@ INDEX = "index.usearch"
 DERIVED = frozenset({INDEX})
 """Files that can be made again from the others, so that damage to them is no loss."""
 
+_EXPORTED = frozenset({"structural_hash", "op", "attr", "in_ptr", "in_src", "op_names"})
 _MAX_MANIFEST_BYTES = 16 << 20
 _REMEDY = {
     EMBEDDINGS: "make it again with 'narfast zoo embed'",
@@ -265,17 +266,45 @@ def write_file(path: Path, data: bytes) -> None:
 
 
 def check_replaceable_table(path: Path) -> None:
-    """Refuse to overwrite what is no table, such as a source file named by mistake.
+    """Refuse to overwrite what narfast has not written as a table, and anything inside a zoo.
+
+    Tables of ``encode`` carry narfast's version, those of ``zoo export`` columns of their own.
 
     Raises:
-        NarfastError: ``path`` is there and is no parquet file.
+        NarfastError: ``path`` is in the folder of a zoo, or is there and is another file.
     """
-    if path.is_file() and path.stat().st_size:
-        with path.open("rb") as file:
-            if file.read(4) != b"PAR1":
-                raise NarfastError(
-                    f"{path}: exists and is no parquet file; choose another name or move it away"
-                )
+    if _holds_zoo(path.resolve().parent):
+        raise NarfastError(f"{path}: is inside a zoo; choose a place outside its folder")
+    if not path.is_file() or not path.stat().st_size:
+        return
+    with path.open("rb") as file:
+        if file.read(4) != b"PAR1":
+            raise NarfastError(
+                f"{path}: exists and is no parquet file; choose another name or move it away"
+            )
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        schema = pq.read_schema(path)
+    except (pa.ArrowException, OSError):
+        raise NarfastError(
+            f"{path}: exists and is a damaged parquet file; choose another name or move it away"
+        ) from None
+    if b"narfast.version" not in (schema.metadata or {}) and not set(schema.names) >= _EXPORTED:
+        raise NarfastError(
+            f"{path}: exists and was not written by narfast; choose another name or move it away"
+        )
+
+
+def _holds_zoo(folder: Path) -> bool:
+    manifest = folder / MANIFEST
+    try:
+        if not manifest.is_file() or manifest.stat().st_size > _MAX_MANIFEST_BYTES:
+            return False
+        return b"narfast-zoo" in manifest.read_bytes()
+    except OSError:
+        return False
 
 
 def check_replaceable(target: Path) -> None:
