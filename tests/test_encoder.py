@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import threading
@@ -10,9 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors
 import torch
+from safetensors.numpy import save
 from safetensors.torch import load_file, save_file
 
+import narfast
 from narfast import operators
 from narfast.encoder import ArchitectureEncoder
 from narfast.encoder_files import save_model
@@ -176,6 +180,103 @@ def test_many_files_of_motifs_become_one(tmp_path: Path) -> None:
     cache = MotifCache(3, folder=folder)
     ids = np.array([[7, 7], [39, 39]], np.uint64)
     assert cache.get(ids, lambda _: torch.empty(0)).tolist() == [[7] * 3, [39] * 3]
+
+
+def put(folder: MotifFolder, data: bytes) -> Path:
+    """Put bytes among the files of motifs, under the name that they vouch for."""
+    path = folder.path / (hashlib.sha256(data).hexdigest() + ".safetensors")
+    path.write_bytes(data)
+    return path
+
+
+def test_files_of_motifs_that_are_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ids, vectors = np.array([[1, 1]], np.uint64), np.ones((1, 3), np.float32)
+    folder = MotifFolder(tmp_path, fingerprint="x")
+    good = folder.write(ids, vectors)
+    other = MotifFolder(tmp_path, fingerprint="y").write(ids, vectors)
+    header = safetensors.safe_open(good, "np").metadata()
+    monkeypatch.setattr(narfast, "__version__", "99.0")
+    assert MotifFolder(tmp_path, fingerprint="x").path != folder.path
+    bad = [
+        put(folder, b"garbage"),
+        put(folder, b""),
+        put(folder, other.read_bytes()),
+        *(
+            put(folder, save(tensors, metadata=header))
+            for tensors in (
+                {"vectors": vectors},
+                {"motif_id": ids.astype(np.int64), "vectors": vectors},
+                {"motif_id": ids[:, :1], "vectors": vectors},
+                {"motif_id": ids, "vectors": vectors.astype(np.float64)},
+                {"motif_id": ids, "vectors": vectors[:, :2]},
+                {"motif_id": ids.reshape(2), "vectors": vectors},
+            )
+        ),
+        put(folder, save({"motif_id": ids, "vectors": vectors})),
+    ]
+    cache = MotifCache(3, folder=folder)
+    assert len(cache) == 1
+    assert list(folder.path.iterdir()) == [good]
+    assert all(path.name in caplog.text for path in bad)
+    assert caplog.text.count("encoded anew") == len(bad)
+
+    # A folder in the place of a file, whether or not something is in it.
+    for inside in (False, True):
+        good.unlink()
+        good.mkdir()
+        if inside:
+            (good / "note").touch()
+        caplog.clear()
+        cache = MotifCache(3, folder=folder)
+        assert "a folder" in caplog.text
+        cache.get(ids, lambda _: torch.from_numpy(vectors))
+        cache.save()
+        assert good.is_file()
+    assert [path.name for path in folder.path.rglob("note")] == ["note"]
+
+
+def test_only_damaged_files_of_motifs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = MotifFolder(tmp_path, fingerprint="x")
+    for i in range(40):
+        (folder.path / f"{i}.safetensors").touch()
+    assert len(MotifCache(3, folder=folder)) == 0
+    assert caplog.text.count(": damaged;") == 40
+    folder.path.rmdir()
+    folder.path.touch()
+    again = MotifFolder(tmp_path, fingerprint="x")
+    assert "not a folder" in caplog.text
+    assert again.path.is_dir()
+
+
+def test_a_full_folder_of_motifs_gets_no_duplicates(tmp_path: Path) -> None:
+    folder = MotifFolder(tmp_path, fingerprint="x")
+    ids = np.arange(40, dtype=np.uint64).reshape(20, 2)
+    vectors = torch.arange(20.0)[:, None].expand(20, 3).contiguous()
+    for start in (0, 2, 4):  # as of processes that do not know of each other
+        folder.write(np.tile(ids[start : start + 4], (2, 1)), np.zeros((8, 3), np.float32))
+    sizes = [len(load_file(path)["motif_id"]) for path in folder.path.iterdir()]
+    assert sizes == [4, 4, 4]
+    before = sorted(folder.path.iterdir())
+    for _ in range(2):
+        cache = MotifCache(3, limit=5, folder=folder)
+        assert len(cache) == 5
+        kept = [i for i in range(20) if ids[i] in cache]
+        for start in range(0, 20, 2):
+            cache.get(ids[start : start + 2], lambda missing: vectors[torch.from_numpy(missing)])
+        assert [i for i in range(20) if i in kept and ids[i] in cache] == kept
+        assert len(cache) <= 5 + 5 + 2
+        cache.save()
+        assert sorted(folder.path.iterdir()) == before
+
+    roomy = MotifCache(3, limit=12, folder=folder)
+    for _ in range(3):
+        roomy.clear()
+        roomy.get(ids, lambda missing: vectors[torch.from_numpy(missing)])
+        roomy.save()
+    assert len(list(folder.path.iterdir())) == 4
+    assert len(MotifCache(3, limit=100, folder=folder)) == 12
 
 
 @pytest.mark.parametrize("kind", [{}, {"wide": False}, {"layer": "gcn", "features": "one_hot"}])
