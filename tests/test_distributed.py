@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import sys
 import threading
+from dataclasses import asdict
+from types import SimpleNamespace
 
+import pyarrow as pa
 import pytest
 
 from narfast import distributed
-from narfast.bulk import Inputs, LocalEngine, ReadingLimits, encode_to_parquet, tables
+from narfast.bulk import Block, Inputs, LocalEngine, ReadingLimits, encode_to_parquet, tables
 from narfast.encoder import ArchitectureEncoder
-from narfast.errors import MissingDependencyError
+from narfast.errors import MissingDependencyError, NarfastError
 from narfast.nas import nasbench201
+from narfast.zoo.store import write_zoo
+from zoo_fakes import contents
 
 CELLS = [f"nasbench201:{nasbench201.text(cell)}" for cell in range(0, 15_625, 6)]
 
@@ -20,6 +27,49 @@ def test_without_ray_the_command_is_named(monkeypatch):
     monkeypatch.setattr(distributed.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'narfast\[ray\]'"):
         distributed.RayEngine("default", 1, ReadingLimits())
+
+
+@pytest.mark.parametrize(
+    ("error", "address", "message"),
+    [
+        (
+            RuntimeError("Version mismatch:\nRay: 2.60"),
+            "auto",
+            "auto: Ray cannot be used .*Ray: 2.60",
+        ),
+        (ConnectionError("none\nat all"), "x:1", "x:1: no Ray cluster there .*leave --ray-address"),
+        (RuntimeError(), None, "Ray cannot be started here .*--engine local"),
+    ],
+)
+def test_a_cluster_that_cannot_be_used(monkeypatch, error, address, message):
+    def init(**options):
+        raise error
+
+    ray = SimpleNamespace(is_initialized=lambda: False, init=init)
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.setattr(distributed.importlib.util, "find_spec", lambda name: ray)
+    with pytest.raises(NarfastError, match=message) as raised:
+        distributed.RayEngine("default", 1, ReadingLimits(), address=address)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_actor_saves_motifs_and_reads_relative_paths(tmp_path, monkeypatch, zoo_folder):
+    monkeypatch.chdir(tmp_path.parent)  # an actor starts anywhere; undone after the test
+    cache = tmp_path / "motifs"
+    actor = distributed._BlockEncoder("default", {}, str(cache), str(tmp_path))
+    blocks = [Block("zoo", stop=2, zoo="zoo"), Block("named", tuple(CELLS[:3]))]
+    for number, block in enumerate(blocks):
+        batch = pa.table({"number": [number], "block": [json.dumps(asdict(block))]})
+        answer = actor(batch)
+        table = pa.ipc.open_stream(answer.column("table")[0].as_py()).read_all()
+        assert table.column("error").null_count == len(block)
+        assert table.column("source").to_pylist() == [*block.sources()]
+        assert len(list(cache.glob("*/*.safetensors"))) == number + 1
+
+
+@pytest.fixture
+def zoo_folder(tmp_path):
+    write_zoo(tmp_path / "zoo", contents())
 
 
 @pytest.fixture

@@ -8,9 +8,11 @@ encoders must be where the actors run too; results go to the machine that starte
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import logging
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from functools import cached_property
@@ -64,17 +66,23 @@ class RayEngine:
         if not ray.is_initialized():
             try:
                 ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
-            except (ConnectionError, ValueError) as error:
-                reason = str(error).splitlines()[0]
+            except (ConnectionError, ValueError, RuntimeError) as error:
+                reason = " ".join(str(error).split()) or type(error).__name__
+                if isinstance(error, RuntimeError):  # such as another version of Ray or Python
+                    problem = f"Ray cannot be used ({reason}); use the cluster's Ray and Python"
+                else:
+                    problem = f"no Ray cluster there ({reason}); start one with 'ray start --head'"
                 raise NarfastError(
-                    f"{address}: no Ray cluster there ({reason}); start one with 'ray start "
-                    "--head', or leave --ray-address out"
+                    f"{address}: {problem}, or leave --ray-address out"
+                    if address
+                    else f"Ray cannot be started here ({reason}); use --engine local"
                 ) from error
         self._workers = workers
         self._settings = {
             "encoder": encoder,
             "limits": asdict(limits),
             "motif_cache": None if motif_cache is None else str(motif_cache.resolve()),
+            "folder": str(Path.cwd()),
         }
 
     @cached_property
@@ -136,9 +144,15 @@ class RayEngine:
 class _BlockEncoder:
     """What an actor does: one block after the other, on one processor."""
 
-    def __init__(self, encoder: str, limits: dict[str, Any], motif_cache: str | None) -> None:
-        folder = None if motif_cache is None else Path(motif_cache)
-        self._engine = LocalEngine(load_encoder(encoder, folder), 1, ReadingLimits(**limits))
+    def __init__(
+        self, encoder: str, limits: dict[str, Any], motif_cache: str | None, folder: str
+    ) -> None:
+        # Paths mean here what they mean where the run was started, and are written as there. A node
+        # without that folder finds none of them in any case.
+        with contextlib.suppress(OSError):
+            os.chdir(folder)
+        self._encoder = load_encoder(encoder, None if motif_cache is None else Path(motif_cache))
+        self._engine = LocalEngine(self._encoder, 1, ReadingLimits(**limits))
 
     def __call__(self, batch: Any) -> Any:
         """From numbers and blocks to numbers and tables, these as bytes of Arrow's stream format.
@@ -156,6 +170,7 @@ class _BlockEncoder:
             with pa.ipc.new_stream(sink, table.schema) as stream:
                 stream.write_table(table)
             tables.append(sink.getvalue().to_pybytes())
+        self._encoder.motif_cache.save()  # no one tells an actor that it is the last block
         return batch.drop_columns(["block"]).append_column(
             "table", pa.array(tables, type=pa.large_binary())
         )
