@@ -418,6 +418,80 @@ def test_only_tables_of_narfast_are_replaced(tmp_path, zoo_path, command, monkey
     assert command(CELLS[0], "-o", "e.parquet").exit_code == 0
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--memory", "nan"], None),
+        (["--timeout", "nan"], None),
+        (["--motif-cache", ""], "--motif-cache: its name is empty"),
+        (["--ray-address", "auto"], "--ray-address auto: not used by --engine local"),
+        (["--memory", "inf"], None),
+        (["--memory", "1e300"], None),
+    ],
+)
+def test_options_that_cannot_be(tmp_path, command, options, message):
+    result = command(CELLS[0], "-o", tmp_path / "out.parquet", *options)
+    if message:
+        refused(result, message)
+    assert result.exit_code == 2
+    assert isinstance(result.exception, SystemExit)
+    assert not any(tmp_path.iterdir())
+
+
+def test_an_address_of_ray_in_the_environment_is_no_mistake(tmp_path, command, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    assert command(CELLS[0], "-o", tmp_path / "out.parquet").exit_code == 0
+
+
+def test_lists_with_odd_bytes(tmp_path, command):
+    output = tmp_path / "out.parquet"
+    result = command("--from", "-", "-o", output, input=b"\xef\xbb\xbf" + CELLS[0].encode())
+    assert result.exit_code == 0, result.output
+    result = command("--from", "-", "-o", output, input=b"\xff.onnx\n" + CELLS[1].encode())
+    assert result.exit_code == 0, result.output
+    assert sources_of(output) == CELLS[1:2]
+    text, comma = tmp_path / "a.txt", tmp_path / "a.csv"
+    text.write_text(CELLS[0], encoding="utf-8-sig")
+    with comma.open("w", encoding="utf-8-sig", newline="") as stream:
+        csv.writer(stream).writerows([["source"], [CELLS[1]]])
+    assert [*read_list(str(text)), *read_list(str(comma))] == CELLS[:2]
+
+
+def test_what_else_has_the_name_of_the_parts(tmp_path, command):
+    output, parts = tmp_path / "out.parquet", tmp_path / "out.parquet.parts"
+    refused(command("zoo:all", "--zoo", tmp_path / "no", "-o", output), "no zoo here")
+    refused(command(CELLS[0], "nasbench201:all", "--from", tmp_path / "no.txt", "-o", output))
+    assert not any(tmp_path.iterdir())
+    parts.touch()
+    refused(command(CELLS[0], "-o", output), f"{parts}: is a file", "choose another output")
+    parts.unlink()
+    parts.mkdir()
+    for name in ("foo.parquet", "²", "note.txt"):
+        (parts / name).touch()
+    for options in ((), ("--resume",)):
+        assert command(*CELLS[:2], "-o", output, *options).exit_code == 0
+        assert sources_of(output) == CELLS[:2]
+        assert sorted(path.name for path in parts.iterdir()) == ["foo.parquet", "note.txt", "²"]
+    pq.write_table(pa.table({"source": CELLS[:2]}), parts / "000000.parquet")
+    refused(command(*CELLS[:2], "-o", output, "--resume"), "not a table of 'narfast encode'")
+
+
+def test_a_run_that_fails_leaves_no_folder_and_no_lock(tmp_path):
+    class Failing(LocalEngine):
+        def tables(self, blocks):
+            raise NarfastError("no")
+
+    output = tmp_path / "out.parquet"
+    for _ in range(2):
+        with pytest.raises(NarfastError, match=r"^no$"):
+            encode_to_parquet(Inputs(CELLS[:3]), output, Failing(FakeEncoder()))
+        assert not any(tmp_path.iterdir())
+    encode_to_parquet(Inputs(CELLS[:3]), output, engine())
+    with pytest.raises(NarfastError, match=r"^no$"):
+        encode_to_parquet(Inputs(CELLS[:3]), output, Failing(FakeEncoder()))
+    assert list(tmp_path.iterdir()) == [output]
+
+
 def run_child(folder):
     """Begin a run in a process that has imported everything already."""
     context = multiprocessing.get_context("forkserver")

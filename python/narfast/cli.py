@@ -107,7 +107,7 @@ _EncoderOption = Annotated[
 
 
 _Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds that one network may take.")]
-_Memory = Annotated[float, typer.Option(min=0.1, help="GB that one network may take.")]
+_Memory = Annotated[float, typer.Option(min=0.1, max=1e6, help="GB that one network may take.")]
 
 
 def main() -> None:
@@ -199,6 +199,7 @@ def inspect(source: _Source, zoo: _ZooOption = "default", as_json: _Json = False
 
 @app.command()
 def encode(
+    context: typer.Context,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.parquet")],
     sources: Annotated[
         list[str] | None,
@@ -222,7 +223,7 @@ def encode(
     timeout: _Timeout = 60.0,
     memory: _Memory = 8.0,
     motif_cache: Annotated[
-        Path | None,
+        str | None,
         typer.Option("--motif-cache", metavar="DIR", help="Keep vectors of motifs for later runs."),
     ] = None,
     engine: Annotated[EncodeEngine, typer.Option(help="Where to run.")] = EncodeEngine.LOCAL,
@@ -244,14 +245,22 @@ def encode(
 
     if not sources and not lists:
         raise NarfastError("no sources; name some, or a file that lists them with --from")
+    if motif_cache == "":
+        raise NarfastError("--motif-cache: its name is empty; name a folder, or leave it out")
+    typed = context.get_parameter_source("ray_address")
+    if typed is not None and typed.name == "COMMANDLINE" and engine is not EncodeEngine.RAY:
+        raise NarfastError(
+            f"--ray-address {ray_address}: not used by --engine {engine.value}; add --engine ray, "
+            "or leave it out"
+        )
     limits = ReadingLimits(timeout=timeout, memory=int(memory * 1e9))
     opened = open_engine(
         engine.value,
         _lasting(encoder),
         workers=workers,
         limits=limits,
-        motif_cache=motif_cache,
-        address=ray_address,
+        motif_cache=None if motif_cache is None else Path(motif_cache),
+        address=ray_address or None,
     )
     inputs = Inputs(sources or (), lists or (), zoo)
     with opened as chosen, _bar("encoding", "networks") as progress:

@@ -66,15 +66,16 @@ def encode_to_parquet(
     """Encode sources into a table, a row each, in their order.
 
     The table has columns source, name, structural_hash, params, nodes and embedding (float32
-    [dim]), in row groups of 4,096; sources that fail are listed in ``OUTPUT.errors.csv``. Memory
-    does not grow with the number of sources. A run that is killed at any moment goes on with
-    ``resume``; the output then has the same bytes as that of an undisturbed run.
+    [dim]), in row groups of 4,096; sources that fail are listed in ``OUTPUT.errors.csv``. Lists and
+    tables are streamed. A run that is killed at any moment goes on with ``resume``; the output then
+    has the same bytes as that of an undisturbed run. A run that makes no row leaves an older output
+    as it was.
 
     Args:
         inputs: what to encode.
         output: the parquet file, replaced in one step at the end.
         engine: does the work.
-        resume: keep what an earlier run with the same encoder did, finished or not, up to the first
+        resume: keep what an earlier run with the same encoder and narfast did, finished or not, up to the first
             source that is not the same as then.
         progress: told how many sources are done, and of how many, if that is known.
 

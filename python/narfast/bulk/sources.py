@@ -5,7 +5,9 @@ Nothing here reads a network, and nothing grows with the number of sources.
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import io
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -162,6 +164,8 @@ def read_list(path: str) -> Iterator[str]:
         CorruptFileError: it is not what its name says.
     """
     if path == "-":
+        with contextlib.suppress(AttributeError, io.UnsupportedOperation):  # no file, or begun
+            sys.stdin.reconfigure(encoding="utf-8-sig", errors="replace")  # type: ignore[union-attr]
         yield from _lines(sys.stdin)
         return
     suffix = Path(path).suffix.lower()
@@ -170,7 +174,7 @@ def read_list(path: str) -> Iterator[str]:
             yield from _parquet_column(path)
             return
         # What is no UTF-8 cannot be a source either, and is reported as a bad one.
-        with Path(path).open(encoding="utf-8", errors="replace", newline="") as stream:
+        with Path(path).open(encoding="utf-8-sig", errors="replace", newline="") as stream:
             yield from _csv_column(path, stream) if suffix == ".csv" else _lines(stream)
     except FileNotFoundError:
         raise NarfastError(f"{path}: no such list of sources; check the path") from None

@@ -74,6 +74,10 @@ def row_table(rows: Sequence[Row], vectors: NDArray[np.float32], fingerprint: st
     return pa.table(columns, schema=schema)
 
 
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
 def errors_path(output: Path) -> Path:
     """Where the sources that could not be read are listed."""
     return output.with_name(output.name + ".errors.csv")
@@ -86,22 +90,46 @@ class Parts:
         """Open or make the folder beside ``output``.
 
         Raises:
-            NarfastError: another run is writing there.
+            NarfastError: another run is writing there, or a file has its name.
             OSError: it cannot be made.
         """
         self._output = output
         self._schema = table_schema(fingerprint, dim, with_errors=True)
         self._folder = output.with_name(output.name + ".parts")
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._lock = os.open(self._folder, os.O_RDONLY)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._lock)
-            raise NarfastError(f"{output}: another run is writing it; wait for that") from None
         self._waiting: list[Any] = []
         self._written = time.monotonic()
+        self._finished = False
+        self._lock = self._open()
         self._next = len(self._paths())
+
+    def _open(self) -> int:
+        """Make the folder and lock it."""
+        while True:
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+            except FileExistsError:
+                raise NarfastError(
+                    f"{self._folder}: is a file, and the parts of a run would be in a folder of "
+                    "that name; move it away or choose another output"
+                ) from None
+            try:
+                lock = os.open(self._folder, os.O_RDONLY)
+            except FileNotFoundError:
+                continue  # a run that ends has just removed it
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                with contextlib.suppress(FileNotFoundError):
+                    if os.path.samestat(os.fstat(lock), self._folder.stat()):
+                        return lock
+            except BlockingIOError:
+                os.close(lock)
+                raise NarfastError(
+                    f"{self._output}: another run is writing it; wait for that"
+                ) from None
+            except BaseException:
+                os.close(lock)
+                raise
+            os.close(lock)
 
     def __enter__(self) -> Parts:
         return self
@@ -109,13 +137,23 @@ class Parts:
     def __exit__(self, *_: object) -> None:
         with contextlib.suppress(OSError):  # a full disk has ended the run already
             self.flush()
+        if not self._finished and not self._next:
+            with contextlib.suppress(OSError):  # such as what is not ours in it
+                self._remove_staged()
+                self._folder.rmdir()
         os.close(self._lock)
 
     def __len__(self) -> int:
         return self._next
 
     def _paths(self) -> list[Path]:
-        return sorted(self._folder.glob("*.parquet"), key=lambda path: int(path.stem))
+        own = (path for path in self._folder.glob("*.parquet") if _is_number(path.stem))
+        return sorted(own, key=lambda path: int(path.stem))
+
+    def _remove_staged(self) -> None:
+        for path in self._folder.glob("*.tmp"):
+            if _is_number(path.stem):
+                path.unlink()
 
     def clear(self) -> None:
         """Forget what an earlier run left."""
@@ -206,6 +244,11 @@ class Parts:
                 staging.replace(self._output)
         finally:
             staging.unlink(missing_ok=True)
+        self._finished = True
+        self._remove_staged()
+        if len(list(self._folder.iterdir())) > len(self._paths()):
+            self.clear()  # and leave the files of someone else
+            return rows, errors.count, errors.first, kept
         # Gone in one step: a run that is killed here must not leave some of the parts.
         gone = self._folder.with_name(f".{self._folder.name}.gone")
         shutil.rmtree(gone, ignore_errors=True)
