@@ -75,8 +75,8 @@ def encode_to_parquet(
         inputs: what to encode.
         output: the parquet file, replaced in one step at the end.
         engine: does the work.
-        resume: keep what an earlier run with the same encoder and narfast did, finished or not, up to the first
-            source that is not the same as then.
+        resume: keep what an earlier run with the same encoder and narfast did, finished or not, up
+            to the first source that is not the same as then.
         progress: told how many sources are done, and of how many, if that is known.
 
     Raises:
