@@ -387,6 +387,7 @@ def test_a_mistake_leaves_the_parts_of_a_killed_run(tmp_path, small_parts, comma
     refused(command("--from", typo, "-o", output), "no such list")
     refused(command(*CELLS[:60], "--from", typo, "-o", output), "no such list")
     refused(command(*CELLS[:60], "--from", bad, "-o", output), "no column 'source'")
+    refused(command(*CELLS[:60], "--from", tmp_path, "-o", output), "is a directory")
     refused(command("zoo:all", "--zoo", typo, "-o", output), "no zoo here")
     assert {path: path.read_bytes() for path in Path(f"{output}.parts").iterdir()} == left
 

@@ -119,7 +119,8 @@ class Inputs:
             NarfastError: a list cannot be read.
         """
         for path in self.lists:
-            if path != "-" and (Path(path).is_file() or not Path(path).exists()):
+            found = Path(path)
+            if path != "-" and not (found.is_fifo() or found.is_char_device()):  # these read once
                 next(read_list(path), None)
 
     def total(self) -> int | None:

@@ -100,7 +100,11 @@ class Parts:
         self._written = time.monotonic()
         self._finished = False
         self._lock = self._open()
-        self._next = len(self._paths())
+        try:
+            self._next = len(self._paths())
+        except BaseException:
+            os.close(self._lock)
+            raise
 
     def _open(self) -> int:
         """Make the folder and lock it."""
