@@ -46,15 +46,27 @@ class Corpus:
     def _wl(self, hops: int, attributes: bool = True) -> SparseRows:
         return wl_counts(self.graphs, hops, attributes=attributes)
 
-    def vectors(self, encoder: Encoder | None = None) -> NDArray[np.float32]:
-        """Unit vectors float32 [rows, dim]; by the encoder of the zoo when None is given."""
+    def vectors(
+        self,
+        encoder: Encoder | None = None,
+        *,
+        known: dict[str, NDArray[np.float32]] | None = None,
+    ) -> NDArray[np.float32]:
+        """Unit vectors float32 [rows, dim].
+
+        Args:
+            encoder: makes them; None for the stored ones, by the encoder of the zoo.
+            known: vectors of zoos by checksum, which several corpora of one encoder share.
+        """
         key = "" if encoder is None else encoder.fingerprint
         if key not in self._unit:
-            vectors = (
-                self.zoo.embeddings
-                if encoder is None
-                else encode_graphs(encoder, list(self.zoo.graphs))
-            )
+            if encoder is None:
+                vectors = self.zoo.embeddings
+            else:
+                known = {} if known is None else known
+                if self.zoo.checksum not in known:
+                    known[self.zoo.checksum] = encode_graphs(encoder, list(self.zoo.graphs))
+                vectors = known[self.zoo.checksum]
             if self._extra is not None:
                 own = encode_graphs(encoder or self.zoo.encoder, list(self._extra))
                 vectors = np.concatenate([vectors, own])

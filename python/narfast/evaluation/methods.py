@@ -62,9 +62,10 @@ def by_wl_presence(corpus: Corpus, setting: Setting) -> NDArray[np.float32]:
 
 def by_encoder(encoder: Encoder | None = None) -> Method:
     """Cosine of an encoder's vectors; of the zoo's stored ones when None."""
+    known: dict[str, NDArray[np.float32]] = {}
 
     def method(corpus: Corpus, setting: Setting) -> NDArray[np.float32]:
-        unit = corpus.vectors(encoder)
+        unit = corpus.vectors(encoder, known=known)
         return np.asarray(unit[setting.queries] @ unit[setting.database].T, dtype=np.float32)
 
     return method
