@@ -1,7 +1,7 @@
 #include "narfast/onnx_einsum.h"
 
 #include <algorithm>
-#include <array>
+#include <iterator>
 #include <numeric>
 #include <string>
 
@@ -77,6 +77,11 @@ class Planner {
     std::copy_if(spelled.begin(), spelled.end(), std::back_inserter(equation),
                  [](char c) { return c != ' '; });
     const std::size_t arrow = equation.find("->");
+    const auto is_label = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+    const auto is_sign = [](char c) { return c == ',' || c == '.' || c == '-' || c == '>'; };
+    if (!std::all_of(equation.begin(), equation.end(),
+                     [&](char c) { return is_label(c) || is_sign(c); }))
+      return false;
     const auto parts = split_terms(std::string_view(equation).substr(0, arrow));
     if (parts.size() != shapes.size()) return false;
     int widest = 0;

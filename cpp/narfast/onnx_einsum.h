@@ -3,6 +3,7 @@
 // `frontends/_pt2_composites.py` is the twin for torch.export.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -23,7 +24,8 @@ struct EinsumStep {
 };
 
 /// The steps of `equation`, in order; the last one gives the result (none: the operand itself).
-/// Nothing when the equation does not fit the operands, or a rank is unknown. O(operands * labels).
+/// Nothing when the equation does not fit the operands, or a rank is unknown. O(operands *
+/// labels^2), of which there are few.
 std::optional<std::vector<EinsumStep>> einsum_steps(std::string_view equation,
                                                     std::span<const Shape> operands);
 

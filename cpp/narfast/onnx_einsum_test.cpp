@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 namespace narfast::onnx {
 namespace {
 
@@ -35,10 +37,28 @@ TEST_CASE("einsum_steps: one operand, outer products, an ellipsis, no arrow") {
   CHECK(einsum_steps("ij,jk", plain) == einsum_steps("ij,jk->ik", plain));
 }
 
+TEST_CASE("einsum_steps: three operands are multiplied in order, sums as early as they can be") {
+  const std::vector<Shape> three{shape({2, 3}), shape({3, 4}), shape({4, 5})};
+  const auto steps = einsum_steps("ij,jk,kl->il", three);
+  REQUIRE(steps);
+  const auto products = std::count_if(steps->begin(), steps->end(), [](const EinsumStep& step) {
+    return step.kind == Kind::kMatmul;
+  });
+  CHECK(products == 2);
+  CHECK(steps->back().kind == Kind::kPermute);
+}
+
+TEST_CASE("einsum_steps: a label twice in one operand, axes of length one") {
+  const std::vector<Shape> square{shape({3, 3})};
+  CHECK(einsum_steps("ii->i", square)->size() == 1);
+  const std::vector<Shape> ones{shape({1, 3}), shape({3, 1})};
+  CHECK(einsum_steps("ij,jk->ik", ones));
+}
+
 TEST_CASE("einsum_steps: what does not fit is left alone") {
   const std::vector<Shape> pair{shape({2, 3}), shape({3, 4})};
-  for (const char* equation :
-       {"", "->", "ij->ij", "ijk,jk->ik", "ij,jk->iz", "ij,jk->ii", "i,...j"})
+  for (const char* equation : {"", "->", "ij->ij", "ijk,jk->ik", "ij,jk->iz", "ij,jk->ii", "i,...j",
+                               "12,21->11", "i\x01,jk->ik", "ij-jk"})
     CHECK_FALSE(einsum_steps(equation, pair));
   const std::vector<Shape> unknown{Shape{}, shape({3, 4})};
   CHECK_FALSE(einsum_steps("ij,jk->ik", unknown));
