@@ -17,8 +17,8 @@ from narfast.index import VectorIndex, normalize
 
 DIM, QUERIES, K = 256, 200, 10
 SIZES = [
-    pytest.param(10_000, id="10,000"),
-    pytest.param(1_000_000, id="1,000,000", marks=pytest.mark.slow),
+    pytest.param(10_000, id="10k"),
+    pytest.param(1_000_000, id="1m", marks=pytest.mark.slow),
 ]
 
 
