@@ -100,18 +100,20 @@ def test_a_lost_node_loses_and_doubles_nothing(cluster, tmp_path):
 
     whole, nodes = cluster
     lost = []
+    loss = threading.Thread(
+        target=whole.remove_node, args=(nodes[0],), kwargs={"allow_graceful": False}
+    )
 
     def lose_a_node(done, total):
-        if not lost and ray.available_resources().get("CPU", 0) == 0:  # both are at work
+        both_at_work = ray.available_resources().get("CPU", 0) == 0
+        if not lost and (both_at_work or done > total // 2):
             lost.append(done)
-            threading.Thread(
-                target=whole.remove_node, args=(nodes[0],), kwargs={"allow_graceful": False}
-            ).start()
+            loss.start()
 
     report = encode_to_parquet(
         inputs, there, distributed.RayEngine("default", 2, limits), progress=lose_a_node
     )
-    assert lost
+    loss.join()
     assert lost[0] < len(CELLS)
     assert sum(node["Alive"] for node in ray.nodes()) == 2
     assert report == expected
