@@ -14,6 +14,7 @@ void bind_errors(pybind11::module_& m);
 void bind_operators(pybind11::module_& m);
 void bind_graph(pybind11::module_& m);
 void bind_onnx(pybind11::module_& m);
+void bind_einsum(pybind11::module_& m);
 void bind_motifs(pybind11::module_& m);
 void bind_nas(pybind11::module_& m);
 

@@ -10,6 +10,7 @@ PYBIND11_MODULE(_core, m) {
   bind_operators(m);
   bind_graph(m);
   bind_onnx(m);
+  bind_einsum(m);
   bind_motifs(m);
   bind_nas(m);
 }

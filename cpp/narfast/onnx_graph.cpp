@@ -8,7 +8,7 @@
 #include <unordered_set>
 
 #include "narfast/attributes.h"
-#include "narfast/onnx_einsum.h"
+#include "narfast/einsum.h"
 #include "narfast/onnx_flatten.h"
 #include "narfast/onnx_shapes.h"
 #include "narfast/operators.h"
@@ -430,10 +430,13 @@ void Builder::product(const FlatNode& flat) {
 /// An Einsum in the steps that it is computed in. Returns false where they cannot be told.
 bool Builder::einsum(const FlatNode& flat) {
   const Attribute* equation = flat_.attribute(flat, "equation");
-  std::vector<Shape> shapes;
+  std::vector<std::vector<std::int64_t>> shapes;
   std::vector<State> values;
   for (std::size_t n = 0; n < flat.inputs; ++n) {
-    shapes.push_back(facts_.input(flat, n).shape);
+    const Shape& shape = facts_.input(flat, n).shape;
+    if (!shape.known()) return false;
+    shapes.emplace_back();
+    for (int axis = 0; axis < shape.rank; ++axis) shapes.back().push_back(shape.dim(axis));
     values.push_back(operand(flat, n));
     if (values.back().kind == Kind::kAuxiliary) return false;
   }

@@ -6,7 +6,7 @@ import collections.abc
 import numpy
 import numpy.typing
 import typing
-__all__: list[str] = ['DARTS_OPERATORS', 'MAX_NODES', 'NASBENCH101_OPERATORS', 'NASBENCH201_OPERATORS', 'canonicalization_passes', 'canonicalize', 'coarsen', 'darts_networks', 'find_spelling', 'inspect_onnx', 'mine', 'nasbench101_cells', 'nasbench101_networks', 'nasbench201_networks', 'neighbor_codes', 'operator_table', 'order_nodes', 'pack_attributes', 'read_onnx', 'structural_hash', 'structural_order', 'validate']
+__all__: list[str] = ['DARTS_OPERATORS', 'MAX_NODES', 'NASBENCH101_OPERATORS', 'NASBENCH201_OPERATORS', 'canonicalization_passes', 'canonicalize', 'coarsen', 'darts_networks', 'einsum_steps', 'find_spelling', 'inspect_onnx', 'mine', 'nasbench101_cells', 'nasbench101_networks', 'nasbench201_networks', 'neighbor_codes', 'operator_table', 'order_nodes', 'pack_attributes', 'read_onnx', 'structural_hash', 'structural_order', 'validate']
 def canonicalization_passes() -> list[tuple[str, str]]:
     """
     All passes in the order they run: (name, summary).
@@ -22,6 +22,10 @@ def coarsen(op: numpy.ndarray, attr: numpy.ndarray, node_ptr: numpy.ndarray, in_
 def darts_networks(operators: numpy.ndarray, sources: numpy.ndarray, edge_ptr: numpy.ndarray, concat: numpy.ndarray, concat_ptr: numpy.ndarray, *, imagenet: bool, num_threads: typing.SupportsInt | typing.SupportsIndex) -> tuple[tuple[numpy.typing.NDArray[numpy.uint16], numpy.typing.NDArray[numpy.uint32], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int32]], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64]]:
     """
     (batch arrays, params, flops); see narfast.nas.darts.networks. Shares its arguments.
+    """
+def einsum_steps(equation: str, shapes: collections.abc.Sequence[collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]]) -> list[tuple[str, int, int, list[int]]] | None:
+    """
+    (operator, left, right or -1, axes) of each step; values are numbered operands first. None where the equation does not fit. Copies.
     """
 def find_spelling(frontend: str, spelling: str) -> typing.Any:
     """

@@ -1,11 +1,11 @@
-#include "narfast/onnx_einsum.h"
+#include "narfast/einsum.h"
 
 #include <algorithm>
 #include <iterator>
 #include <numeric>
 #include <string>
 
-namespace narfast::onnx {
+namespace narfast {
 namespace {
 
 // Axes are letters of the equation; those of an ellipsis are numbered below all letters.
@@ -55,7 +55,7 @@ struct Term {
 class Planner {
  public:
   std::optional<std::vector<EinsumStep>> plan(std::string_view equation,
-                                              std::span<const Shape> shapes) {
+                                              std::span<const std::vector<std::int64_t>> shapes) {
     if (equation.size() > kMaxEquation || shapes.empty() || shapes.size() > kMaxOperands ||
         !read(equation, shapes))
       return std::nullopt;
@@ -72,7 +72,7 @@ class Planner {
   }
 
  private:
-  bool read(std::string_view spelled, std::span<const Shape> shapes) {
+  bool read(std::string_view spelled, std::span<const std::vector<std::int64_t>> shapes) {
     std::string equation;
     std::copy_if(spelled.begin(), spelled.end(), std::back_inserter(equation),
                  [](char c) { return c != ' '; });
@@ -86,17 +86,18 @@ class Planner {
     if (parts.size() != shapes.size()) return false;
     int widest = 0;
     for (std::size_t i = 0; i < parts.size(); ++i) {
-      const int rank = shapes[i].rank, own = letters_of(parts[i]);
+      const int rank = static_cast<int>(shapes[i].size()), own = letters_of(parts[i]);
       const bool dots = parts[i].find("...") != std::string::npos;
-      if (rank < 0 || rank > kMaxRank || rank < own || (!dots && rank != own)) return false;
+      if (rank > kMaxRank || rank < own || (!dots && rank != own)) return false;
       if (dots) widest = std::max(widest, rank - own);
     }
     for (std::size_t i = 0; i < parts.size(); ++i) {
-      Term term{
-          static_cast<int>(i), spread(parts[i], shapes[i].rank - letters_of(parts[i]), widest), {}};
+      Term term{static_cast<int>(i),
+                spread(parts[i], static_cast<int>(shapes[i].size()) - letters_of(parts[i]), widest),
+                {}};
+      if (term.labels.size() != shapes[i].size()) return false;
       for (std::size_t axis = 0; axis < term.labels.size(); ++axis)
-        if (shapes[i].dim(static_cast<int>(axis)) != 1) term.wide.push_back(term.labels[axis]);
-      if (term.labels.size() != static_cast<std::size_t>(shapes[i].rank)) return false;
+        if (shapes[i][axis] != 1) term.wide.push_back(term.labels[axis]);
       terms_.push_back(std::move(term));
     }
     Labels all;
@@ -202,9 +203,9 @@ class Planner {
 
 }  // namespace
 
-std::optional<std::vector<EinsumStep>> einsum_steps(std::string_view equation,
-                                                    std::span<const Shape> operands) {
-  return Planner().plan(equation, operands);
+std::optional<std::vector<EinsumStep>> einsum_steps(
+    std::string_view equation, std::span<const std::vector<std::int64_t>> shapes) {
+  return Planner().plan(equation, shapes);
 }
 
-}  // namespace narfast::onnx
+}  // namespace narfast
