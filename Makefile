@@ -45,7 +45,7 @@ format: $(VENV)/.test-installed  ## put every file into the style that lint chec
 stubs: $(VENV)/.test-installed  ## regenerate the types of the extension after a change of the bindings
 	$(BIN)/python -m pybind11_stubgen narfast._core -o build/stubs && cp build/stubs/narfast/_core.pyi python/narfast/_core.pyi
 
-bench: $(VENV)/.test-installed  ## run the benchmarks, peers beside us, and write results and tables (an hour)
+bench: $(VENV)/.test-installed  ## run the benchmarks, peers beside us, and write results and tables
 	$(PIP) --group bench
 	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-json=build/benchmark.json
 	$(BIN)/python benchmarks/tables.py

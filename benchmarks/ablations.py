@@ -3,8 +3,8 @@
     python benchmarks/ablations.py [--output DIR] [--only NAME ...]
 
 Every variant is scored on the validation half of the split. Writes
-`benchmarks/results/ablations.json`; encoders are kept under DIR, and those that are there already
-are not trained again.
+`benchmarks/results/ablations.json`; encoders are kept under DIR, and one that is
+there already with the same settings is not trained again.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,9 @@ def nas_data() -> tuple[list[ArchGraph], list[str]]:
 
 def train(name: str, config: PretrainConfig, zoo: Zoo, folder: Path) -> ArchitectureEncoder:
     if (folder / "config.json").exists():
-        return ArchitectureEncoder.from_pretrained(folder)
+        before = ArchitectureEncoder.from_pretrained(folder)
+        if before.training_notes.get("config") == json.loads(json.dumps(asdict(config))):
+            return before
     if name == "nas_to_real":
         graphs, labels = nas_data()
         return run(config, graphs, labels, folder)

@@ -1,8 +1,8 @@
 """Vector search through `VectorIndex` beside bare usearch and faiss, in one run.
 
-Each benchmark asserts its recall, so that speed is never bought with wrong hits. The million
-vectors take half an hour to index, with one thread so that the same vectors give the same bytes:
-``-m "not slow"`` leaves them out.
+Each benchmark asserts its recall, so that speed is never bought with wrong hits. A million vectors
+take long to index, by one thread, so that the same vectors give the same bytes: ``-m "not slow"``
+leaves them out.
 """
 
 from __future__ import annotations

@@ -248,8 +248,8 @@ def test_an_interrupted_run_goes_on(tmp_path, small_parts):
     ]
 
 
-def test_parts_of_other_sources_are_done_anew(tmp_path, small_parts):
-    output = tmp_path / "out.parquet"
+def interrupt(output):
+    """Leave the parts of a run that was stopped after thirty of sixty sources."""
 
     def stop(done, total):
         if done > 30:
@@ -257,6 +257,11 @@ def test_parts_of_other_sources_are_done_anew(tmp_path, small_parts):
 
     with pytest.raises(KeyboardInterrupt):
         encode_to_parquet(Inputs(CELLS[:60]), output, engine(), progress=stop)
+
+
+def test_parts_of_other_sources_are_done_anew(tmp_path, small_parts):
+    output = tmp_path / "out.parquet"
+    interrupt(output)
     changed = Inputs([*CELLS[:21], *CELLS[22:40]])
     report = encode_to_parquet(changed, output, engine(), resume=True)
     assert (report.rows, report.resumed) == (39, 21)
@@ -373,13 +378,7 @@ def test_a_run_without_rows_keeps_the_old_table(tmp_path, command):
 
 def test_a_mistake_leaves_the_parts_of_a_killed_run(tmp_path, small_parts, command):
     output = tmp_path / "out.parquet"
-
-    def stop(done, total):
-        if done > 30:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        encode_to_parquet(Inputs(CELLS[:60]), output, engine(), progress=stop)
+    interrupt(output)
     left = {path: path.read_bytes() for path in Path(f"{output}.parts").iterdir()}
     assert left
     typo, bad = tmp_path / "typo.txt", tmp_path / "bad.csv"

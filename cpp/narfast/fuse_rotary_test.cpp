@@ -9,21 +9,13 @@
 namespace narfast {
 namespace {
 
+using testing::canonical;
 using testing::Names;
 using testing::Net;
 using testing::op_names;
+using testing::same_canonical;
 
 constexpr Attr kParam = attr::kParamOperand;
-
-Graph canonical(const Net& net) {
-  std::vector<std::string_view> names;
-  for (const Pass& pass : canonicalization_passes()) names.push_back(pass.name);
-  return canonicalize(net.view(), pass_mask(names));
-}
-
-void check_equal(const Net& one, const Net& other) {
-  CHECK(structural_hash(canonical(one).view()) == structural_hash(canonical(other).view()));
-}
 
 // x * cos + (-x2, x1) * sin, with tables or with values computed from the input.
 NodeId rotated(Net& net, NodeId x, NodeId table = -1) {
@@ -84,7 +76,7 @@ TEST_CASE("rotated queries and keys, from one projection or three") {
     const NodeId qkv = together.add("split", {together.add("linear", {together.input()})});
     together.add("attention", {rotated(together, qkv), rotated(together, qkv), qkv});
   }
-  check_equal(apart, together);
+  CHECK(same_canonical(apart, together));
   CHECK(op_names(canonical(apart).view()) ==
         Names{"input", "linear", "rotary_embedding", "attention"});
 }

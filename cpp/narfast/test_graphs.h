@@ -5,8 +5,10 @@
 #include <string_view>
 #include <vector>
 
+#include "narfast/canonicalize.h"
 #include "narfast/graph.h"
 #include "narfast/operators.h"
+#include "narfast/structural_hash.h"
 
 namespace narfast::testing {
 
@@ -44,5 +46,17 @@ inline std::vector<std::string_view> op_names(const GraphView& graph) {
 }
 
 using Names = std::vector<std::string_view>;
+
+/// The graph after all passes.
+inline Graph canonical(const Net& net) {
+  std::vector<std::string_view> names;
+  for (const Pass& pass : canonicalization_passes()) names.push_back(pass.name);
+  return canonicalize(net.view(), pass_mask(names));
+}
+
+/// Whether two spellings of one network have one structure.
+inline bool same_canonical(const Net& one, const Net& other) {
+  return structural_hash(canonical(one).view()) == structural_hash(canonical(other).view());
+}
 
 }  // namespace narfast::testing

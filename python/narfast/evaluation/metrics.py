@@ -7,7 +7,7 @@ ranking scores 1 at every cut-off; NDCG cuts the ideal ranking at k too.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -54,10 +54,6 @@ class Metric:
     family_low: float
     family_high: float
 
-    def to_json(self) -> dict[str, float]:
-        """Return plain JSON values."""
-        return asdict(self)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
@@ -76,10 +72,6 @@ class Difference:
     low: float
     high: float
     p_value: float
-
-    def to_json(self) -> dict[str, float]:
-        """Return plain JSON values."""
-        return asdict(self)
 
 
 Scores = Mapping[str, Mapping[int, NDArray[np.float64]]]

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from narfast.graph import GraphBatch, canonicalize
+from narfast.graph import GraphBatch, canonicalize, structural_hash
 from narfast.nas import darts
 from narfast.splits import Split, standard_split
 from narfast.zoo.zoo import Zoo
@@ -22,7 +22,7 @@ __all__ = ["EXPORTS", "PROTOCOLS", "Ask", "Setting"]
 EXPORTS = Path(__file__).parent.parent / "data" / "exports"
 """A zoo of networks read from ONNX exports, ``exporter:id``; by ``benchmarks/onnx_exports.py``."""
 
-# The networks of `paper_nas`: genotypes, and how many of each. Training draws with other seeds.
+# The networks of `paper_nas`: genotypes, and how many of each.
 _GENOTYPES, _VARIANTS, _NAS_SEED = 60, 25, 0
 
 
@@ -131,10 +131,8 @@ def paper_nas(zoo: Zoo) -> list[Setting]:
     """
     raw, parents = darts.relatives(_GENOTYPES, _VARIANTS, seed=_NAS_SEED)
     graphs = canonicalize(raw)
-    first: dict[str, int] = {}
-    for place, graph in enumerate(graphs):
-        first.setdefault(graph.structural_hash, place)
-    kept = sorted(first.values())
+    # Edits may meet: of equal structures the first is kept.
+    kept = np.sort(np.unique(structural_hash(graphs), axis=0, return_index=True)[1]).tolist()
     members: dict[int, list[int]] = {}
     for row, place in enumerate(kept, len(zoo)):
         members.setdefault(parents[place], []).append(row)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -84,7 +84,7 @@ class Report:
 def _plain(values: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, Any]:
     return {
         name: {
-            measure: {cut: value.to_json() for cut, value in by_cut.items()}
+            measure: {cut: asdict(value) for cut, value in by_cut.items()}
             for measure, by_cut in measures.items()
         }
         for name, measures in values.items()
