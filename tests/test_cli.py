@@ -44,7 +44,6 @@ def run(monkeypatch):
     """Run the CLI in this process, with the made-up networks in place of libraries and weights."""
     monkeypatch.setitem(vars(narfast), "load", load)  # before it is looked up lazily
     monkeypatch.setattr(Zoo, "load", lambda zoo, source: _zoo_load(zoo, source))
-    monkeypatch.setattr(cli, "_encoder", lambda source: FakeEncoder())
     monkeypatch.setattr(ArchitectureEncoder, "from_pretrained", lambda source: FakeEncoder())
     monkeypatch.setattr(
         engines,

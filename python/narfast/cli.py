@@ -7,10 +7,8 @@ exit code 2, Ctrl-C is 130.
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import logging
-import os
 import sys
 from collections.abc import Callable
 from enum import StrEnum
@@ -18,23 +16,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 import narfast
+from narfast.cli_common import (
+    INTERRUPTED,
+    Commands,
+    EncoderOption,
+    Json,
+    Memory,
+    Source,
+    Timeout,
+    ZooOption,
+    bar,
+    failure,
+    lasting,
+    open_encoder,
+    print_json,
+    status,
+)
+from narfast.cli_zoo import zoo_app
 from narfast.errors import NarfastError
 
 if TYPE_CHECKING:
-    from narfast.cli_tables import UpdateBar
-    from narfast.encoder import ArchitectureEncoder
     from narfast.zoo import Architecture, Zoo
+
 __all__ = ["app", "main"]
-
-
-class ExportFormat(StrEnum):
-    """What ``zoo export`` writes."""
-
-    PARQUET = "parquet"
-    CSV = "csv"
 
 
 class EncodeEngine(StrEnum):
@@ -44,70 +50,16 @@ class EncodeEngine(StrEnum):
     RAY = "ray"
 
 
-_BAD_INPUT = 2
-_INTERRUPTED = 130
-
-
-class _Commands(TyperGroup):
-    """Turns what a user can cause into one line on stderr and an exit code."""
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run the chosen command."""
-        try:
-            return super().invoke(ctx)
-        except NarfastError as error:
-            raise _exit(str(error)) from None
-        except KeyboardInterrupt:
-            typer.echo("interrupted", err=True)
-            raise typer.Exit(_INTERRUPTED) from None
-        except BrokenPipeError:
-            # The reader (head, less) has gone: no one is left to be told.
-            with contextlib.suppress(OSError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(1) from None
-        except OSError as error:
-            if error.errno is None:
-                raise
-            raise _exit(_system_error(error)) from None
-        except MemoryError:
-            raise _exit("out of memory; use fewer or smaller networks at a time") from None
-
-
 app = typer.Typer(
     name="narfast",
-    cls=_Commands,
+    cls=Commands,
     help="Find the networks whose designs are most alike, and see why.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-zoo_app = typer.Typer(
-    help="Build, extend, describe and check zoos.", no_args_is_help=True, rich_markup_mode=None
-)
 app.add_typer(zoo_app, name="zoo")
-
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
-_ZooOption = Annotated[
-    str, typer.Option("--zoo", metavar="DIR", help="A zoo folder; the shipped one by default.")
-]
-_Source = Annotated[
-    str,
-    typer.Argument(
-        metavar="SOURCE",
-        help="timm:NAME, torchvision:NAME, zoo:ID, an ONNX file, an NNRetrieval record.json, "
-        "or my_model.py:build (which runs that file).",
-    ),
-]
-_ZooDir = Annotated[Path, typer.Argument(metavar="DIR", help="A zoo folder.")]
-_EncoderOption = Annotated[
-    str,
-    typer.Option(metavar="DIR", help="An encoder folder; the shipped one by default."),
-]
-
-
-_Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds that one network may take.")]
-_Memory = Annotated[float, typer.Option(min=0.1, max=1e6, help="GB that one network may take.")]
 
 
 def main() -> None:
@@ -118,7 +70,7 @@ def main() -> None:
     try:
         app()
     except KeyboardInterrupt:
-        sys.exit(_INTERRUPTED)
+        sys.exit(INTERRUPTED)
 
 
 def _version(wanted: bool) -> None:
@@ -140,14 +92,14 @@ def _root(
 
 @app.command()
 def search(
-    source: _Source,
+    source: Source,
     k: Annotated[int, typer.Option("-k", min=1, help="Hits to show.")] = 10,
-    zoo: _ZooOption = "default",
+    zoo: ZooOption = "default",
     family: Annotated[str | None, typer.Option(help="Only this family.")] = None,
     max_params: Annotated[
         int | None, typer.Option(min=0, help="Only networks with at most this many parameters.")
     ] = None,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Find the networks of a zoo that are most like SOURCE, and the motifs they share."""
     from narfast.calibration import relations_of
@@ -158,15 +110,15 @@ def search(
     opened = Zoo.open(zoo)
     if family is not None:
         _check_family(opened, family)
-    with _status(f"reading {source}"):
+    with status(f"reading {source}"):
         query = opened.load(source)
-    with _status("searching"):
+    with status("searching"):
         hits = opened.search(query, k, where=_filter(family, max_params))
         graphs = [opened[hit.structural_hash].graph for hit in hits]
         shared = shared_motifs(query, graphs) if hits else []
     relations = relations_of(opened, query, hits)
     if as_json:
-        _print_json(
+        print_json(
             [
                 {
                     **hit.to_json(),
@@ -183,16 +135,16 @@ def search(
 
 
 @app.command()
-def inspect(source: _Source, zoo: _ZooOption = "default", as_json: _Json = False) -> None:
+def inspect(source: Source, zoo: ZooOption = "default", as_json: Json = False) -> None:
     """Show what SOURCE consists of: operators, motifs with counts, macro graph."""
     from narfast.cli_tables import print_summary
     from narfast.explain import summarize
 
-    with _status(f"reading {source}"):
+    with status(f"reading {source}"):
         graph = _load(source, zoo)
         summary = summarize(graph)
     if as_json:
-        _print_json(summary.to_json())
+        print_json(summary.to_json())
     else:
         print_summary(summary)
 
@@ -220,8 +172,8 @@ def encode(
     ] = None,
     resume: Annotated[bool, typer.Option(help="Keep what an earlier run did.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes and threads.")] = 1,
-    timeout: _Timeout = 60.0,
-    memory: _Memory = 8.0,
+    timeout: Timeout = 60.0,
+    memory: Memory = 8.0,
     motif_cache: Annotated[
         str | None,
         typer.Option("--motif-cache", metavar="DIR", help="Keep vectors of motifs for later runs."),
@@ -236,8 +188,8 @@ def encode(
             help="A running Ray cluster, or auto; else Ray is started here.",
         ),
     ] = None,
-    encoder: _EncoderOption = "default",
-    zoo: _ZooOption = "default",
+    encoder: EncoderOption = "default",
+    zoo: ZooOption = "default",
 ) -> None:
     """Write the vectors of many networks to a parquet file; bad ones are listed, never fatal."""
     from narfast.bulk import Inputs, ReadingLimits, encode_to_parquet, open_engine
@@ -256,196 +208,28 @@ def encode(
     limits = ReadingLimits(timeout=timeout, memory=int(memory * 1e9))
     opened = open_engine(
         engine.value,
-        _lasting(encoder),
+        lasting(encoder),
         workers=workers,
         limits=limits,
         motif_cache=None if motif_cache is None else Path(motif_cache),
         address=ray_address or None,
     )
     inputs = Inputs(sources or (), lists or (), zoo)
-    with opened as chosen, _bar("encoding", "networks") as progress:
+    with opened as chosen, bar("encoding", "networks") as progress:
         report = encode_to_parquet(inputs, output, chosen, resume=resume, progress=progress)
     print_errors(report.errors, of=report.failed)
     if not report.rows:
         stays = f"; {output} stays as it was" if report.kept else ""
-        raise _exit(f"none of the sources could be read; see the table above{stays}")
+        raise failure(f"none of the sources could be read; see the table above{stays}")
     kept = f" ({report.resumed} sources done by an earlier run)" if report.resumed else ""
     typer.echo(f"{output}: {report.rows} networks, {report.failed} errors{kept}", err=True)
-
-
-@zoo_app.command("build")
-def zoo_build(
-    directory: _ZooDir,
-    source: Annotated[
-        list[str],
-        typer.Option("--source", help="A library such as timm, darts, or all; repeatable."),
-    ],
-    workers: Annotated[int, typer.Option(min=1, help="Processes that read networks.")] = 2,
-    timeout: _Timeout = 60.0,
-    memory: _Memory = 8.0,
-    embed: Annotated[bool, typer.Option(help="Make embeddings too.")] = True,
-    encoder: _EncoderOption = "default",
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Forget what an earlier, stopped run left.")
-    ] = False,
-    keep_journal: Annotated[
-        bool, typer.Option("--keep-journal", help="Keep the traced graphs for a quick rebuild.")
-    ] = False,
-    as_json: _Json = False,
-) -> None:
-    """Build a zoo of all networks of some libraries; goes on where an earlier run stopped."""
-    from narfast.cli_tables import print_errors, print_zoo_info
-    from narfast.zoo.builder import build_zoo, identifiers_of
-
-    with _status("listing networks"):
-        identifiers = [name for library in source for name in identifiers_of(library)]
-        model = _encoder(encoder) if embed else None
-    with _bar("reading", "networks") as reading, _bar("embedding", "structures") as embedding:
-        report = build_zoo(
-            directory,
-            identifiers,
-            encoder=model,
-            encoder_source=_lasting(encoder),
-            workers=workers,
-            timeout=timeout,
-            memory=int(memory * 1e9),
-            fresh=fresh,
-            keep_journal=keep_journal,
-            on_network=lambda done, total, _: reading(done, total, _memory_note()),
-            on_embedded=embedding,
-        )
-    errors = [(failure.id, failure.reason) for failure in report.failures]
-    print_errors(errors)
-    info = report.zoo.info()
-    if as_json:
-        here, worker = report.memory
-        memory_json = {"bytes_here": here, "bytes_in_largest_worker": worker}
-        _print_json(
-            {**info, "errors": dict(errors), "resumed": report.resumed, "memory": memory_json}
-        )
-    else:
-        print_zoo_info(info)
-
-
-@zoo_app.command("add")
-def zoo_add(
-    directory: _ZooDir,
-    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="As for search.")],
-    as_json: _Json = False,
-) -> None:
-    """Add networks to a zoo; sources that fail are listed, never fatal."""
-    from narfast.cli_tables import print_errors
-    from narfast.zoo import Zoo
-
-    zoo = Zoo.open(directory)
-    with _bar("adding", "networks") as progress:
-        report = zoo.add(sources, progress=progress)
-    print_errors(report.errors)
-    if not report.added:
-        raise _exit("none of the sources could be read; see the table above")
-    if as_json:
-        _print_json(
-            {
-                "added": list(report.added),
-                "new_structures": report.new_structures,
-                "errors": dict(report.errors),
-                "checksum": zoo.checksum,
-            }
-        )
-    else:
-        typer.echo(
-            f"{directory}: added {len(report.added)} names, {report.new_structures} of them new "
-            f"structures; {len(zoo)} structures in all"
-        )
-
-
-@zoo_app.command("info")
-def zoo_info(
-    directory: Annotated[str, typer.Argument(metavar="[DIR]")] = "default", as_json: _Json = False
-) -> None:
-    """Show what a zoo holds."""
-    from narfast.cli_tables import print_zoo_info
-    from narfast.zoo import Zoo
-
-    info = Zoo.open(directory).info()
-    if as_json:
-        _print_json(info)
-    else:
-        print_zoo_info(info)
-
-
-@zoo_app.command("errors")
-def zoo_errors(
-    directory: Annotated[str, typer.Argument(metavar="[DIR]")] = "default", as_json: _Json = False
-) -> None:
-    """List the networks that the build of a zoo could not read, and why."""
-    from narfast.cli_tables import print_errors
-    from narfast.zoo import Zoo
-
-    errors = [(failure.id, failure.reason) for failure in Zoo.open(directory).errors]
-    if as_json:
-        _print_json(dict(errors))
-    elif errors:
-        print_errors(errors, stderr=False)
-    else:
-        typer.echo(f"{directory}: every network was read", err=True)
-
-
-@zoo_app.command("verify")
-def zoo_verify(
-    directory: Annotated[str, typer.Argument(metavar="[DIR]")] = "default", as_json: _Json = False
-) -> None:
-    """Check every file of a zoo against its manifest, and every graph against its hash."""
-    from narfast.zoo import Zoo
-
-    zoo = Zoo.open(directory)
-    with _status("checking"):
-        problems = zoo.verify()
-    if as_json:
-        _print_json({"path": str(zoo.directory), "whole": not problems, "problems": problems})
-    elif not problems:
-        typer.echo(f"{zoo.directory}: whole, {len(zoo)} structures, checksum {zoo.checksum[:16]}")
-    if problems:
-        for problem in problems[:-1]:
-            typer.echo(f"error: {problem}", err=True)
-        raise _exit(problems[-1])
-
-
-@zoo_app.command("export")
-def zoo_export(
-    directory: Annotated[str, typer.Argument(metavar="[DIR]")] = "default",
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="zoo.parquet or zoo.csv by default.")
-    ] = None,
-    format: Annotated[ExportFormat, typer.Option(help="csv has no graphs.")] = ExportFormat.PARQUET,
-) -> None:
-    """Write a zoo as one table: a row per name, with graph and embedding."""
-    from narfast.zoo import Zoo
-    from narfast.zoo.export import export_zoo
-
-    zoo = Zoo.open(directory)
-    path = output or Path(f"{zoo.directory.name}.{format.value}")
-    with _bar("writing", "names") as progress:
-        rows = export_zoo(zoo, path, format.value, progress=progress)
-    typer.echo(f"{path}: {rows:,} names of {len(zoo):,} structures", err=True)
-
-
-@zoo_app.command("embed")
-def zoo_embed(directory: _ZooDir, encoder: _EncoderOption = "default") -> None:
-    """Make the embeddings of a zoo again with an encoder; its graphs stay as they are."""
-    from narfast.zoo import Zoo
-
-    zoo = Zoo.open(directory)
-    with _bar("embedding", "structures") as progress:
-        zoo.embed(_encoder(encoder), source=_lasting(encoder), progress=progress)
-    typer.echo(f"{directory}: {len(zoo)} structures embedded", err=True)
 
 
 @app.command()
 def pretrain(
     config: Annotated[Path, typer.Option("-c", "--config", help="A TOML file.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR")],
-    zoo: _ZooOption = "default",
+    zoo: ZooOption = "default",
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint.")] = True,
 ) -> None:
     """Train an encoder on the networks of a zoo."""
@@ -478,7 +262,7 @@ def evaluate(
     protocol: Annotated[
         str, typer.Argument(metavar="PROTOCOL", help="Such as paper-real, or all of them: all.")
     ],
-    zoo: _ZooOption = "default",
+    zoo: ZooOption = "default",
     seed: Annotated[int, typer.Option(min=0, help="Of tie-breaking and bootstrap.")] = 0,
     output: Annotated[
         Path | None,
@@ -488,7 +272,7 @@ def evaluate(
         list[str] | None,
         typer.Option(metavar="NAME=DIR", help="Rank by another encoder too; repeatable."),
     ] = None,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Measure how well each method finds what a protocol calls relevant."""
     from narfast.cli_tables import print_report
@@ -507,11 +291,11 @@ def evaluate(
             raise NarfastError(
                 f"--encoder {named}: there is a method {name!r}; choose another name"
             )
-        methods[name] = by_encoder(_encoder(folder))
+        methods[name] = by_encoder(open_encoder(folder))
     reports = []
     for name in sorted(PROTOCOLS) if protocol == "all" else [protocol]:
         try:
-            with _bar(f"evaluating {name}", "runs") as progress:
+            with bar(f"evaluating {name}", "runs") as progress:
                 report = run(name, opened, methods=methods, seed=seed, progress=progress)
         except NarfastError as error:
             if protocol != "all":
@@ -526,10 +310,10 @@ def evaluate(
         if not as_json:
             print_report(reports[-1])
     if not reports:
-        raise _exit("no protocol can be run on this zoo; see the reasons above")
+        raise failure("no protocol can be run on this zoo; see the reasons above")
     if as_json:
         values = [report.to_json() for report in reports]
-        _print_json(values if protocol == "all" else values[0])
+        print_json(values if protocol == "all" else values[0])
 
 
 def _load(source: str, zoo: str) -> Any:
@@ -539,17 +323,6 @@ def _load(source: str, zoo: str) -> Any:
 
         return Zoo.open(zoo).load(source)
     return narfast.load(source)
-
-
-def _encoder(source: str) -> ArchitectureEncoder:
-    from narfast.encoder import ArchitectureEncoder
-
-    return ArchitectureEncoder.from_pretrained(source)
-
-
-def _lasting(encoder: str) -> str:
-    """Return a name of an encoder that holds in every working folder."""
-    return encoder if encoder == "default" else str(Path(encoder).resolve())
 
 
 def _filter(family: str | None, max_params: int | None) -> Callable[[Architecture], bool] | None:
@@ -572,51 +345,3 @@ def _check_family(zoo: Zoo, family: str) -> None:
         close = difflib.get_close_matches(family, known, n=3)
         hint = f"did you mean {', '.join(close)}?" if close else "see 'narfast zoo info'"
         raise NarfastError(f"{family}: no such family in the zoo {zoo.directory}; {hint}")
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=2, allow_nan=False))
-
-
-def _exit(message: str) -> typer.Exit:
-    line = " ".join(message.split())
-    typer.echo(f"error: {line}", err=True)
-    return typer.Exit(_BAD_INPUT)
-
-
-_REMEDIES = {
-    errno.ENOSPC: "free some space or choose another disk",
-    errno.EDQUOT: "free some space or choose another disk",
-    errno.EROFS: "choose a place that can be written",
-    errno.EACCES: "check its permissions or choose another place",
-    errno.EPERM: "check its permissions or choose another place",
-    errno.ENOENT: "check the path",
-    errno.EISDIR: "give a file, not a folder",
-    errno.ENOTDIR: "give a folder, not a file",
-}
-
-
-def _system_error(error: OSError) -> str:
-    where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
-    remedy = _REMEDIES.get(error.errno or 0)
-    reason = (error.strerror or "system error").lower()
-    return f"{where}{reason}" + (f"; {remedy}" if remedy else "")
-
-
-def _status(text: str) -> contextlib.AbstractContextManager[None]:
-    from narfast.cli_tables import spinner
-
-    return spinner(text)
-
-
-def _memory_note() -> str:
-    from narfast.zoo.workers import memory_in_use
-
-    here, worker = memory_in_use()
-    return f"{here / 1e9:.1f} GB here, {worker / 1e9:.1f} GB in the largest worker"
-
-
-def _bar(verb: str, unit: str) -> contextlib.AbstractContextManager[UpdateBar]:
-    from narfast.cli_tables import progress_bar
-
-    return progress_bar(verb, unit)

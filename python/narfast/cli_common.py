@@ -1,0 +1,145 @@
+"""What the commands of ``narfast`` share: options, encoders, and how they end."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from narfast.errors import NarfastError
+
+if TYPE_CHECKING:
+    from narfast.cli_tables import UpdateBar
+    from narfast.encoder import ArchitectureEncoder
+
+__all__ = [
+    "INTERRUPTED",
+    "Commands",
+    "EncoderOption",
+    "Json",
+    "Memory",
+    "Source",
+    "Timeout",
+    "ZooDir",
+    "ZooOption",
+    "bar",
+    "failure",
+    "lasting",
+    "open_encoder",
+    "print_json",
+    "status",
+]
+
+_BAD_INPUT = 2
+INTERRUPTED = 130
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+ZooOption = Annotated[
+    str, typer.Option("--zoo", metavar="DIR", help="A zoo folder; the shipped one by default.")
+]
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE",
+        help="timm:NAME, torchvision:NAME, zoo:ID, an ONNX file, an NNRetrieval record.json, "
+        "or my_model.py:build (which runs that file).",
+    ),
+]
+ZooDir = Annotated[Path, typer.Argument(metavar="DIR", help="A zoo folder.")]
+EncoderOption = Annotated[
+    str,
+    typer.Option(metavar="DIR", help="An encoder folder; the shipped one by default."),
+]
+
+
+Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds that one network may take.")]
+Memory = Annotated[float, typer.Option(min=0.1, max=1e6, help="GB that one network may take.")]
+
+
+class Commands(TyperGroup):
+    """Turns what a user can cause into one line on stderr and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the chosen command."""
+        try:
+            return super().invoke(ctx)
+        except NarfastError as error:
+            raise failure(str(error)) from None
+        except KeyboardInterrupt:
+            typer.echo("interrupted", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:
+            # The reader (head, less) has gone: no one is left to be told.
+            with contextlib.suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(1) from None
+        except OSError as error:
+            if error.errno is None:
+                raise
+            raise failure(_system_error(error)) from None
+        except MemoryError:
+            raise failure("out of memory; use fewer or smaller networks at a time") from None
+
+
+def open_encoder(source: str) -> ArchitectureEncoder:
+    """Open an encoder; torch is imported here, not before."""
+    from narfast.encoder import ArchitectureEncoder
+
+    return ArchitectureEncoder.from_pretrained(source)
+
+
+def lasting(encoder: str) -> str:
+    """Return a name of an encoder that holds in every working folder."""
+    return encoder if encoder == "default" else str(Path(encoder).resolve())
+
+
+def print_json(value: Any) -> None:
+    """Print a result for programs."""
+    typer.echo(json.dumps(value, indent=2, allow_nan=False))
+
+
+def failure(message: str) -> typer.Exit:
+    """Say in one line what is wrong; raise what this returns."""
+    line = " ".join(message.split())
+    typer.echo(f"error: {line}", err=True)
+    return typer.Exit(_BAD_INPUT)
+
+
+_REMEDIES = {
+    errno.ENOSPC: "free some space or choose another disk",
+    errno.EDQUOT: "free some space or choose another disk",
+    errno.EROFS: "choose a place that can be written",
+    errno.EACCES: "check its permissions or choose another place",
+    errno.EPERM: "check its permissions or choose another place",
+    errno.ENOENT: "check the path",
+    errno.EISDIR: "give a file, not a folder",
+    errno.ENOTDIR: "give a folder, not a file",
+}
+
+
+def _system_error(error: OSError) -> str:
+    where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+    remedy = _REMEDIES.get(error.errno or 0)
+    reason = (error.strerror or "system error").lower()
+    return f"{where}{reason}" + (f"; {remedy}" if remedy else "")
+
+
+def status(text: str) -> contextlib.AbstractContextManager[None]:
+    """A spinner while something of unknown length goes on."""
+    from narfast.cli_tables import spinner
+
+    return spinner(text)
+
+
+def bar(verb: str, unit: str) -> contextlib.AbstractContextManager[UpdateBar]:
+    """A bar with the time left."""
+    from narfast.cli_tables import progress_bar
+
+    return progress_bar(verb, unit)
