@@ -170,8 +170,9 @@ def exports() -> list[str]:
         )
     lines += [
         "",
-        "Exports that differ, by the operators that they have more or fewer of than the trace. (Where "
-        "the hash is equal and the hit not the first, another structure has the very same vector.)",
+        "Exports that differ, by the operators that they have more or fewer of than the trace. "
+        "(Where the hash is equal and the hit not the first, another structure has the very same "
+        "vector.)",
         "",
         "| more or fewer | exports | such as |",
         "|---|--:|---|",
