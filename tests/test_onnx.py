@@ -189,6 +189,59 @@ def test_axes_in_every_opset(tmp_path: Path, opset: int) -> None:
     assert raw.attr[2] == operators.pack_attributes(last_axis=True)
 
 
+WINDOWS = {
+    "transposed convolution": helper.make_node(
+        "ConvTranspose", ["x", "w"], ["y"], strides=[2, 3], pads=[1, 0, 1, 2], dilations=[2, 1],
+        output_padding=[1, 0],
+    ),
+    "transposed convolution of given size": helper.make_node(
+        "ConvTranspose", ["x", "w"], ["y"], strides=[2, 3], output_shape=[30, 61]
+    ),
+    "pooling, rounded up": helper.make_node(
+        "MaxPool", ["x"], ["y"], kernel_shape=[3, 2], strides=[2, 2], ceil_mode=1
+    ),
+    "padding of some axes": helper.make_node("Pad", ["x", "pads", "", "axes"], ["y"]),
+    "padding by nothing": helper.make_node("Pad", ["x", "zeros"], ["y"]),
+    "resize by scales": helper.make_node("Resize", ["x", "", "scales"], ["y"], mode="nearest"),
+    "resize to sizes": helper.make_node(
+        "Resize", ["x", "", "", "sizes"], ["y"], mode="linear", keep_aspect_ratio_policy="stretch"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("short", [0, 1])
+def test_sizes_after_windows(tmp_path: Path, window: str, short: int) -> None:
+    """A slice as long as the map is nothing, and one that is shorter by one is a slice."""
+    node = WINDOWS[window]
+    weights = [
+        f32("w", 4, 5, 3, 2),
+        i64("pads", [1, 2, 3, 0]),
+        i64("axes", [-2, 3]),
+        i64("zeros", [0] * 8),
+        numpy_helper.from_array(np.array([1, 1, 1.7, 2.5], np.float32), "scales"),
+        i64("sizes", [1, 4, 20, 19]),
+    ]
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4, 14, 15])]
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+
+    def model(nodes: list[onnx.NodeProto], more: list[onnx.TensorProto]) -> onnx.ModelProto:
+        graph = helper.make_graph(nodes, "net", inputs, [output], [*weights, *more])
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
+
+    inferred = onnx.shape_inference.infer_shapes(model([node], []), strict_mode=True)
+    shape = [d.dim_value for d in inferred.graph.output[0].type.tensor_type.shape.dim]
+    for axis in (2, 3):
+        first = onnx.NodeProto()
+        first.CopyFrom(node)
+        first.output[0] = "map"
+        slice_ = helper.make_node("Slice", ["map", "from", "to", "axis"], ["y"])
+        ends = [i64("from", [0]), i64("to", [shape[axis] - short]), i64("axis", [axis])]
+        graph = load_onnx(save(tmp_path, model([first, slice_], ends)))
+        assert ("slice" in graph.op_names()) == bool(short)
+        assert ("pad" in graph.op_names()) == (window == "padding of some axes")
+
+
 def test_every_operator_of_the_default_domain_is_known() -> None:
     """All but those of text processing, which no network of layers contains."""
     text = {"ImageDecoder", "RegexFullMatch", "StringConcat", "StringNormalizer", "StringSplit"}

@@ -519,3 +519,61 @@ def test_wrong_inputs_and_not_a_module() -> None:
         trace(nn.Linear(4, 4), torch.zeros(1, 5))
     with pytest.raises(UnsupportedSourceError, match=r"needs a torch\.nn\.Module, got int"):
         trace(3, torch.zeros(1))  # type: ignore[arg-type]
+
+
+class Doubled(torch.autograd.Function):
+    """Both ways of writing a custom function: the context given to ``forward``."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, layer: nn.Module) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.mark_non_differentiable(x)
+        with torch.no_grad():
+            return torch.relu(layer(x)) * 2 if ctx.needs_input_grad[0] else x
+
+
+class DoubledApart(torch.autograd.Function):
+    """And set up apart from it."""
+
+    @staticmethod
+    def forward(x: Tensor, layer: nn.Module) -> Tensor:
+        return torch.relu(layer(x)) * 2
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        ctx.save_for_backward(inputs[0])
+
+
+@pytest.mark.parametrize("function", [Doubled, DoubledApart])
+def test_custom_functions_are_seen_through_where_they_hide_parameters(function: Any) -> None:
+    class Reversible(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(32, 32)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return function.apply(torch.tanh(x), self.layer).sigmoid()
+
+    graph = trace(Reversible(), IMAGE)
+    assert canonicalize(graph).op_names() == ["input", "tanh", "linear", "relu", "sigmoid"]
+    assert (graph.meta.untraced, graph.meta.unknown_ops) == (0, {})
+    assert torch.autograd.Function.apply.__module__ == "torch.autograd.function"
+
+
+def test_dispatch_follows_data_through_integers() -> None:
+    class Quantized(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.before, self.after = nn.Conv2d(16, 16, 3), nn.Conv2d(16, 16, 1)
+
+        @torch.no_grad()
+        def forward(self, x: Tensor) -> Tensor:
+            return self.after((torch.sigmoid(self.before(x)) * 255).byte() / 255.0)
+
+    graph = canonicalize(trace(Quantized(), IMAGE))  # a convolution of one by one is linear
+    assert graph.op_names() == ["input", "conv", "sigmoid", "linear"]
+
+
+def test_one_of_several_weights_is_a_number() -> None:
+    graph = traced(lambda m, x: x * m.w.softmax(0)[1], IMAGE, w=torch.ones(3))
+    assert attr_of(graph, "mul") & (PARAM | SCALAR) == SCALAR

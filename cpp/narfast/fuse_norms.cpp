@@ -29,6 +29,8 @@ class NormFuser {
       const auto& inputs = graph_.inputs(node);
       if (op == ops_.div && inputs.size() == 2) {
         if (!try_quotient(node, inputs[0], root(inputs[1]))) try_l2(node, inputs[0], inputs[1]);
+      } else if (is_inverse_of_root(node)) {
+        graph_.become(node, ops_.rsqrt, 0, {input(input(node))});
       } else if (op == ops_.mul && inputs.size() == 2) {
         const NodeId a = inputs[0], b = inputs[1];
         if (!try_quotient(node, a, inverse_root(b))) try_quotient(node, b, inverse_root(a));
@@ -56,10 +58,16 @@ class NormFuser {
   }
   NodeId inverse_root(NodeId node) const {
     if (is_unary(node, ops_.rsqrt)) return without_epsilon(input(node));
-    if (is_unary(node, ops_.reciprocal)) return root(input(node));
-    if (is_unary(node, ops_.div) && graph_.has_attr(node, attr::kConstantFirst))
-      return root(input(node));
-    return kNone;
+    return is_inverse(node) ? root(input(node)) : kNone;
+  }
+  bool is_inverse(NodeId node) const {
+    constexpr Attr kOneOver = attr::kConstantFirst | attr::kScalarOperand;
+    return is_unary(node, ops_.reciprocal) ||
+           (is_unary(node, ops_.div) && (graph_.attr(node) & kOneOver) == kOneOver);
+  }
+  // 1 / sqrt(v), as exporters write rsqrt.
+  bool is_inverse_of_root(NodeId node) const {
+    return is_inverse(node) && is_unary(input(node), ops_.sqrt);
   }
   NodeId without_epsilon(NodeId node) const {
     const bool adds = is_unary(node, ops_.add) && graph_.has_attr(node, attr::kScalarOperand);
@@ -91,14 +99,20 @@ class NormFuser {
     if (x != kNone) graph_.become(node, ops_.variance, graph_.attr(node), {x});
   }
 
-  // y / sqrt(variance): layer norm when y is centred, RMS norm when it is not, and division by the
-  // length where the squares are summed.
+  // y / sqrt(variance): layer norm when y is centred, RMS norm when it is not (by the variance of y
+  // too, as timm has it), and division by the length where the squares are summed.
   bool try_quotient(NodeId node, NodeId y, NodeId variance) {
     if (variance == kNone) return false;
     const NodeId x = centred(y);
-    if (is_unary(variance, ops_.variance) && x != kNone && input(variance) == x) {
-      graph_.become(node, ops_.layer_norm, 0, {x});
-      return true;
+    if (is_unary(variance, ops_.variance)) {
+      if (x != kNone && input(variance) == x) {
+        graph_.become(node, ops_.layer_norm, 0, {x});
+        return true;
+      }
+      if (input(variance) == y) {
+        graph_.become(node, ops_.rms_norm, 0, {y});
+        return true;
+      }
     }
     if (is_unary(variance, ops_.sum) && square(input(variance)) == y) {
       graph_.become(node, ops_.l2_norm, 0, {y});

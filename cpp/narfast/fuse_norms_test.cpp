@@ -70,6 +70,27 @@ TEST_CASE("layer norm: by pow(1/2), by rsqrt, by reciprocal, by variance") {
   }
 }
 
+TEST_CASE("RMS norm: by the variance of what is not centred") {
+  AfterLinear net;
+  const NodeId variance = net.add("variance", {net.x}, attr::kLastAxis);
+  net.add("mul", {net.x, net.add("rsqrt", {net.with_epsilon(variance)})});
+  check_becomes("rms_norm", net);
+}
+
+TEST_CASE("one over a root is rsqrt, however it is spelt") {
+  constexpr Attr kOneOver = attr::kScalarOperand | attr::kConstantFirst;
+  for (const bool divided : {false, true}) {
+    AfterLinear net;
+    const NodeId root = net.add("sqrt", {net.x});
+    net.add("mul",
+            {net.x, divided ? net.add("div", {root}, kOneOver) : net.add("reciprocal", {root})});
+    CHECK(op_names(fused(net).view()) == Names{"input", "linear", "rsqrt", "mul"});
+  }
+  AfterLinear net;  // the root over a number
+  net.add("div", {net.add("sqrt", {net.x})}, kScalar);
+  check_untouched(net);
+}
+
 TEST_CASE("RMS norm: not centred") {
   SUBCASE("rsqrt and pow") {
     AfterLinear net;

@@ -284,6 +284,11 @@ bool Builder::changes_nothing(const FlatNode& flat, OpId op) const {
   if (operand(flat, 0).kind == Kind::kConstant) return false;
   if (op == ids().concat) return flat.inputs == 1;
   if ((op == ids().slice && flat.node->type == "Slice") || op == ids().pad) {
+    if (op == ids().pad) {
+      const auto pads = facts_.list(flat, "pads", 1);
+      if (pads && std::all_of(pads->begin(), pads->end(), [](auto n) { return n == 0; }))
+        return true;
+    }
     const Shape& before = facts_.input(flat, 0).shape;
     return before.elements() >= 0 && flat.outputs == 1 &&
            facts_.fact(flat_.outputs_of(flat)[0]).shape == before;

@@ -1,27 +1,17 @@
-// The rules of shape inference, by operator. Arithmetic on dimensions is clamped: sizes beyond
-// 2^40 count as unknown, so that hostile values cannot overflow.
+// The rules of shape inference, by operator.
 #include "narfast/onnx_shapes.h"
 
 #include <algorithm>
 #include <string>
 #include <unordered_map>
 
+#include "narfast/onnx_dims.h"
+
 namespace narfast::onnx {
 namespace {
 
 /// No network has more axes; inference must not let hostile ranks grow from node to node.
 constexpr int kMaxRank = 64;
-constexpr std::int64_t kLargest = std::int64_t{1} << 40;
-
-std::int64_t sane(std::int64_t dim) { return dim >= 0 && dim <= kLargest ? dim : kUnknownDim; }
-
-std::int64_t clamped(std::int64_t value) { return std::clamp(value, -kLargest, kLargest); }
-
-std::int64_t product(std::int64_t a, std::int64_t b) {
-  if (a < 0 || b < 0) return kUnknownDim;
-  if (b != 0 && a > kLargest / b) return kUnknownDim;
-  return a * b;
-}
 
 enum class Rule : std::uint8_t {
   kSame,
@@ -48,6 +38,7 @@ enum class Rule : std::uint8_t {
   kExpand,
   kSameRank,
   kPad,
+  kResize,
   kRecurrent,
   kShapeOf,
   kFilled,
@@ -123,8 +114,8 @@ const std::unordered_map<std::string_view, Rule>& rules() {
       {"GatherElements", kLikeIndices},
       {"Expand", kExpand},
       {"Tile", kSameRank},
-      {"Resize", kSameRank},
-      {"Upsample", kSameRank},
+      {"Resize", kResize},
+      {"Upsample", kResize},
       {"TopK", kSameRank},
       {"Pad", kPad},
       {"CenterCropPad", kSameRank},
@@ -286,61 +277,6 @@ std::vector<std::int64_t> Inference::reduced_axes(const FlatNode& node) const {
   return axes;
 }
 
-Shape Inference::window(const FlatNode& node, std::span<const std::int64_t> kernel,
-                        Shape in) const {
-  const auto spatial = static_cast<std::size_t>(std::max(in.rank - 2, 0));
-  if (kernel.size() != spatial) return Shape::of_rank(in.rank);
-  const auto strides = list(node, "strides", kAttributeOnly).value_or(std::vector<std::int64_t>{});
-  const auto pads = list(node, "pads", kAttributeOnly).value_or(std::vector<std::int64_t>{});
-  const auto dilations =
-      list(node, "dilations", kAttributeOnly).value_or(std::vector<std::int64_t>{});
-  const bool ceil = integer(node, "ceil_mode", 0) != 0;
-  const Attribute* auto_pad = model_.attribute(node, "auto_pad");
-  const bool same = auto_pad != nullptr && auto_pad->text.substr(0, 4) == "SAME";
-  for (std::size_t i = 0; i < spatial; ++i) {
-    const int axis = static_cast<int>(i) + 2;
-    const std::int64_t size = in.dim(axis);
-    if (size == kUnknownDim) continue;
-    const std::int64_t stride =
-        i < strides.size() ? std::clamp(strides[i], std::int64_t{1}, kLargest) : 1;
-    if (same) {
-      in.set(axis, (size + stride - 1) / stride);
-      continue;
-    }
-    std::int64_t padding = 0;
-    if (pads.size() == 2 * spatial) padding = clamped(pads[i]) + clamped(pads[i + spatial]);
-    const std::int64_t dilation =
-        i < dilations.size() ? std::clamp(dilations[i], std::int64_t{1}, std::int64_t{1} << 20) : 1;
-    const std::int64_t reach =
-        dilation * (std::clamp(kernel[i], std::int64_t{1}, std::int64_t{1} << 20) - 1) + 1;
-    const std::int64_t room = size + padding - reach;
-    in.set(axis, room < 0 ? kUnknownDim : (room + (ceil ? stride - 1 : 0)) / stride + 1);
-  }
-  return in;
-}
-
-Shape Inference::convolution(const FlatNode& node, bool transposed) const {
-  const Shape& in = input(node, 0).shape;
-  const std::size_t at = node.node->type == "QLinearConv" ? 3 : 1;
-  const Shape& weight = input(node, at).shape;
-  if (!in.known()) return weight.known() ? Shape::of_rank(weight.rank) : Shape{};
-  if (in.rank < 2) return Shape::of_rank(in.rank);
-  if (transposed) {
-    Shape result = Shape::of_rank(in.rank);
-    result.set(0, in.dim(0));
-    result.set(1, product(weight.dim(1), sane(integer(node, "group", 1))));
-    return result;
-  }
-  std::vector<std::int64_t> kernel =
-      list(node, "kernel_shape", kAttributeOnly).value_or(std::vector<std::int64_t>{});
-  if (kernel.empty()) {
-    for (int i = 2; i < weight.rank; ++i) kernel.push_back(weight.dim(i));
-  }
-  Shape result = window(node, kernel, in);
-  result.set(1, weight.dim(0));
-  return result;
-}
-
 Shape Inference::reshape(const FlatNode& node) const {
   const Shape& in = input(node, 0).shape;
   const auto target = list(node, "shape", 1);
@@ -439,7 +375,7 @@ Shape Inference::infer(const FlatNode& node, std::size_t output) const {
       return convolution(node, true);
     case Rule::kPool:
       if (!in.known() || output > 0) return output > 0 ? Shape{} : in;
-      return window(
+      return windowed(
           node, list(node, "kernel_shape", kAttributeOnly).value_or(std::vector<std::int64_t>{}),
           in);
     case Rule::kGlobalPool: {
@@ -568,22 +504,10 @@ Shape Inference::infer(const FlatNode& node, std::size_t output) const {
       if (node.node->type != "Tile") result.set(1, in.rank > 1 ? in.dim(1) : kUnknownDim);
       return result;
     }
-    case Rule::kPad: {
-      Shape result = in;
-      const auto pads = list(node, "pads", 1);
-      const auto axes = integers(node, 3);
-      const std::size_t count =
-          axes ? axes->size() : static_cast<std::size_t>(std::max(in.rank, 0));
-      if (!pads || pads->size() != 2 * count) {
-        return in.known() ? Shape::of_rank(in.rank) : Shape{};
-      }
-      for (std::size_t i = 0; i < count; ++i) {
-        const int axis = axes ? normal_axis((*axes)[i], in.rank) : static_cast<int>(i);
-        if (in.dim(axis) == kUnknownDim) continue;
-        result.set(axis, in.dim(axis) + clamped((*pads)[i]) + clamped((*pads)[i + count]));
-      }
-      return result;
-    }
+    case Rule::kPad:
+      return padded(node, in);
+    case Rule::kResize:
+      return resized(node, in);
     case Rule::kRecurrent:
       return Shape::of_rank(output == 0 ? 4 : 3);
     case Rule::kShapeOf: {

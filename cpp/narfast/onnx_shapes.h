@@ -77,8 +77,20 @@ class Inference {
 
  private:
   Shape infer(const FlatNode& node, std::size_t output) const;
+  /// How a window moves, by spatial axis; lists that the model leaves out are empty.
+  struct Window {
+    std::vector<std::int64_t> strides, pads, dilations;
+    bool same;  ///< padded so that only strides make the map smaller
+
+    [[nodiscard]] std::int64_t padding(std::size_t i) const;
+  };
+  Window window_of(const FlatNode& node) const;
+  Shape windowed(const FlatNode& node, std::span<const std::int64_t> kernel, Shape in) const;
   Shape convolution(const FlatNode& node, bool transposed) const;
-  Shape window(const FlatNode& node, std::span<const std::int64_t> kernel, Shape in) const;
+  Shape transposed_window(const FlatNode& node, std::span<const std::int64_t> kernel,
+                          const Shape& in) const;
+  Shape padded(const FlatNode& node, const Shape& in) const;
+  Shape resized(const FlatNode& node, const Shape& in) const;
   Shape reshape(const FlatNode& node) const;
   Shape slice(const FlatNode& node) const;
   Shape reduce(const FlatNode& node, const std::vector<std::int64_t>& axes) const;

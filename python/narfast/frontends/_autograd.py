@@ -218,9 +218,11 @@ def walk(outputs: Sequence[torch.Tensor], notes: dict[Any, dict[str, Any]]) -> N
             continue
         is_embedding = spelling.startswith("Embedding") and not note.get("constant", False)
         if Operand.DATA not in kinds and not is_embedding:
+            shape = _SavedFields(node, {}).shape("output")
             given = [k for k in kinds if k is not Operand.NONE]
             scalar = bool(given) and all(k is Operand.SCALAR for k in given)
-            kind[node] = Operand.SCALAR if scalar else Operand.PARAM
+            picked = shape is not None and math.prod(shape) == 1  # such as one of several weights
+            kind[node] = Operand.SCALAR if scalar or picked else Operand.PARAM
             continue
         kind[node] = Operand.DATA
         number[node] = _append(result, node, spelling, own, operands, kinds, note, number)

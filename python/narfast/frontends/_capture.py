@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from narfast.frontends._flops import attention_flops
 
-__all__ = ["CaptureMode", "InputMarker", "mark_data"]
+__all__ = ["CaptureMode", "InputMarker", "Opaque", "mark_data"]
 
 _DATA = "_narfast_data"
 _RECURRENT = {"lstm": "lstm", "gru": "gru", "rnn_tanh": "rnn", "rnn_relu": "rnn"}
@@ -129,7 +129,7 @@ class InputMarker(torch.autograd.Function):
         raise RuntimeError("a traced network has no backward pass")
 
 
-class _Opaque(torch.autograd.Function):
+class Opaque(torch.autograd.Function):
     """One node with outputs of given shapes: `apply(op, fields, shapes, *operands)`.
 
     The node keeps `fields`, the arguments that its attributes are read from, by name.
@@ -167,7 +167,7 @@ def _tensors(values: Any) -> Iterator[torch.Tensor]:
 
 
 def _apply(*arguments: Any) -> tuple[torch.Tensor, ...]:
-    outputs: tuple[torch.Tensor, ...] = _Opaque.apply(*arguments)  # type: ignore[no-untyped-call]
+    outputs: tuple[torch.Tensor, ...] = Opaque.apply(*arguments)  # type: ignore[no-untyped-call]
     return outputs
 
 

@@ -122,6 +122,8 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         elif not floating:
             for tensor in results:
                 self._kind[id(tensor)] = Operand.DATA
+                if spelling == "_to_copy" and numbers[0] is not None:
+                    self._node_of[id(tensor)] = numbers[0]  # rounded; it may come back as floats
         else:
             number = self._append(func, spelling, args, kwargs, kinds, numbers)
             for tensor in floating:

@@ -6,6 +6,7 @@ PyTorch recorded for differentiation. Other ways are tried in turn where that fa
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +18,7 @@ from narfast.errors import TraceError, UnsupportedSourceError
 from narfast.frontends._autograd import NodeList, walk
 from narfast.frontends._capture import CaptureMode, InputMarker, mark_data
 from narfast.frontends._dispatch import DispatchRecorder
+from narfast.frontends._functions import functions_opened
 from narfast.frontends._modules import (
     as_call,
     copy_module,
@@ -201,6 +203,11 @@ def trace(
             except (Exception, SystemExit) as error:  # a module may even end the program
                 reasons.append(f"{kind}: {_reason(error)}")
                 continue
+            if nodes.unknown and own.keys() - nodes.reached:  # a custom function may hide them
+                with contextlib.suppress(Exception, SystemExit), functions_opened():
+                    again, owned = way(module, call, copy)
+                    if len(again.reached) > len(nodes.reached):
+                        nodes, own = again, owned
             meta = GraphMeta(
                 name=name,
                 source=source,
