@@ -121,6 +121,20 @@ def test_search_of_a_known_structure_needs_no_encoder(original):
     assert zoo.search(load("fake:plain_1"), 1)[0].id == "fake:plain_1"
 
 
+def test_a_structure_is_its_own_first_hit_among_equal_vectors(zoo_path):
+    class Constant(FakeEncoder):
+        def encode(self, sources):
+            return np.full((len(sources), self.dim), self.dim**-0.5, dtype=np.float32)
+
+    zoo = open_zoo(zoo_path)
+    zoo.embed(Constant(), source="constant")
+    for name in ("fake:plain_1", "fake:mixer_4"):
+        assert [hit.id for hit in zoo.search(name, 1)] == [name]
+        assert len({hit.id for hit in zoo.search(load(name), 100)}) == len(zoo)
+        others = zoo.search(name, 3, where=lambda record: record.family == "norms")
+        assert {hit.family for hit in others} == {"norms"}
+
+
 def test_search_filters_look_at_every_name(original):
     zoo = open_zoo(original)
     hits = zoo.search("fake:plain_1", 10, where=lambda record: record.source == "other")

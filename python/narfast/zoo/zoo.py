@@ -348,6 +348,10 @@ class Zoo:
         Raises:
             NarfastError: the source cannot be read, or a vector has another length.
         """
+        return self._placed(query)[0]
+
+    def _placed(self, query: Query) -> tuple[NDArray[np.float32], int | None]:
+        """The vector of a query, and the row of its structure where this zoo has it."""
         if isinstance(query, np.ndarray):
             if query.shape != (self.index.dim,) or not np.issubdtype(query.dtype, np.number):
                 raise NarfastError(
@@ -356,15 +360,14 @@ class Zoo:
                 )
             if not np.isfinite(query).all():
                 raise NarfastError("a query vector must be finite; found NaN or infinity")
-            return query.astype(np.float32)
+            return query.astype(np.float32), None
         entry = self.find(query) if isinstance(query, str) else None
-        if entry is not None:
-            return entry.embedding
-        graph = self.load(query)
-        if graph.structural_hash in self:
-            return self[graph.structural_hash].embedding
-        vector: NDArray[np.float32] = np.asarray(self.encoder.encode([graph]))[0]
-        return vector
+        if entry is None:
+            graph = self.load(query)
+            if graph.structural_hash not in self:
+                return np.asarray(self.encoder.encode([graph]))[0], None
+            entry = self[graph.structural_hash]
+        return entry.embedding, entry.row
 
     def search(
         self,
@@ -382,7 +385,7 @@ class Zoo:
             where: keeps a structure when it is true of one of its names, and shows that name.
 
         Returns:
-            At most ``k`` hits, best first.
+            At most ``k`` hits, best first; the query's own structure before what is as near.
 
         Raises:
             NarfastError: the query cannot be read, or ``k`` < 1.
@@ -393,11 +396,13 @@ class Zoo:
         if where is not None:
             allowed = np.array([any(map(where, group)) for group in self._group_list], dtype=bool)
         k = min(k, len(self))
-        rows, scores = self.index.search(self.vector(query)[None], k, allowed=allowed)
-        return [
-            self._hit(int(row), float(score), where)
-            for row, score in zip(rows[0], scores[0], strict=True)
-        ]
+        vector, own = self._placed(query)
+        rows, scores = self.index.search(vector[None], k, allowed=allowed)
+        found = dict(zip(rows[0].tolist(), scores[0].tolist(), strict=True))
+        if own is not None and (allowed is None or allowed[own]):
+            # Of nearly equal vectors, rounding may prefer another.
+            found = {own: 1.0} | {row: score for row, score in found.items() if row != own}
+        return [self._hit(row, score, where) for row, score in list(found.items())[:k]]
 
     def _hit(self, row: int, score: float, where: Callable[[Architecture], bool] | None) -> Hit:
         group = self._group_list[row]
