@@ -33,7 +33,7 @@ from narfast.encoder import ArchitectureEncoder
 from narfast.graph import canonicalize, hash_texts, structural_hash
 from narfast.motifs import coarsen, mine
 from narfast.nas import nasbench101
-from narfast.nn.inputs import macro_tensors, mine_batch, node_tensors, wide_vectors
+from narfast.nn.inputs import macro_tensors, mine_batch, node_tensors
 from narfast.zoo import Zoo
 
 MOMENTS = 10  # at which memory is looked at
@@ -99,7 +99,7 @@ def stages() -> dict[str, float]:
     """Microseconds per network of NAS-Bench-101 in each stage, one thread, cold motif cache."""
     torch.set_num_threads(1)
     encoder = ArchitectureEncoder.from_pretrained()
-    model, vocabulary = encoder.model, encoder._vocabulary
+    model, rarity, wide_dim = encoder.model, encoder._rarity, encoder.config.wide_dim
     spent: dict[str, float] = defaultdict(float)
     networks = 0
 
@@ -135,8 +135,10 @@ def stages() -> dict[str, float]:
                     mined.unique.motif_id, motifs
                 ),
             )
-            counts = timed("count labels", lambda graphs=graphs: vocabulary.count(graphs))
-            wide = wide_vectors(model, counts)
+            wide = timed(
+                "project labels",
+                lambda graphs=graphs: torch.from_numpy(rarity.vectors(graphs, wide_dim)),
+            )
             macro = macro_tensors(mined, np.arange(len(mined)))
             timed(
                 "encode macro graphs",

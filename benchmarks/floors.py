@@ -15,6 +15,7 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ from narfast.batching import collate_motifs
 from narfast.encoder import ArchitectureEncoder
 from narfast.graph import GraphBatch, canonicalize, structural_hash
 from narfast.motifs import coarsen, mine
-from narfast.nn.inputs import macro_tensors, mine_batch, node_tensors, wide_vectors
+from narfast.nn.inputs import macro_tensors, mine_batch, node_tensors
+from narfast.wide import gram_labels, wl_labels
 from narfast.zoo import Zoo
 from narfast.zoo.store import library_versions
 
@@ -71,15 +73,15 @@ def main() -> None:
     rows = np.random.default_rng(0).choice(len(zoo), options.graphs, replace=False)
     graphs = GraphBatch.from_graphs([zoo[int(row)].graph for row in rows])
     encoder = ArchitectureEncoder.from_pretrained("default")
-    model, vocabulary = encoder.model, encoder._vocabulary
+    model, rarity = encoder.model, encoder._rarity
     mined = mine_batch(graphs, miner=encoder.config.miner)
     motifs = mine(graphs)
     every = np.arange(len(mined))
     nodes = collate_motifs(mined.graphs, mined.macros, mined.unique.representative)
     macro = macro_tensors(mined, every)
     vectors = model.embed_motifs(*node_tensors(nodes, encoder._rows)).index_select(0, macro.motif)
-    counts = vocabulary.count(graphs) if vocabulary else None
-    wide = wide_vectors(model, counts) if counts else None
+    wide_dim = encoder.config.wide_dim
+    wide = torch.from_numpy(rarity.vectors(graphs, wide_dim)) if rarity else None
     unit = np.ascontiguousarray(zoo.embeddings)
 
     arrays = sum(array.nbytes for array in graphs.arrays)
@@ -115,17 +117,23 @@ def main() -> None:
             layer_operations(model.macro, len(macro.motif)),
         ),
     ]
-    if vocabulary is not None and counts is not None:
-        labels = 8.0 * (2 * (vocabulary.hops + 1) + vocabulary.grams - 1) * len(graphs.op)
-        stages += [
-            ("wide part: count labels", lambda: vocabulary.count(graphs), arrays + labels, 0.0),
+    if rarity is not None:
+        labels = wl_labels(graphs, rarity.hops)
+        if rarity.grams > 1:
+            labels = np.concatenate([labels, gram_labels(graphs, rarity.grams)])
+        distinct = sum(
+            len(np.unique(row[start:stop]))
+            for row in labels
+            for start, stop in pairwise(graphs.node_ptr.tolist())
+        )
+        stages.append(
             (
-                "wide part: project",
-                lambda: wide_vectors(model, counts),
-                2.0 * encoder.config.wide_dim * len(counts.row),
-                2.0 * encoder.config.wide_dim * len(counts.row),
-            ),
-        ]
+                "wide part: project labels",
+                lambda: rarity.vectors(graphs, wide_dim),
+                1.0 * arrays + labels.nbytes,
+                2.0 * wide_dim * distinct,
+            )
+        )
     stages.append(
         ("exact search of one query", lambda: unit @ unit[0], 1.0 * unit.nbytes, 2.0 * unit.size)
     )

@@ -23,9 +23,9 @@ from narfast.encoder_files import save_model
 from narfast.errors import CorruptFileError, NarfastError
 from narfast.graph import GraphBatch
 from narfast.motif_cache import MotifCache, MotifFolder
-from narfast.nn.inputs import OperatorRows, store_vocabulary
+from narfast.nn.inputs import OperatorRows, store_rarity
 from narfast.nn.model import ArchitectureModel, EncoderConfig
-from narfast.wide import WideVocabulary, fit_projection
+from narfast.wide import LabelRarity
 from networks import network, tiny_zoo
 
 GRAPHS, _ = tiny_zoo()
@@ -36,9 +36,8 @@ torch.set_num_threads(1)
 
 def make_encoder(*, wide: bool = True, **settings: Any) -> ArchitectureEncoder:
     torch.manual_seed(0)
-    batch = GraphBatch.from_graphs(GRAPHS)
-    vocabulary = WideVocabulary.fit(batch, hops=1, size=500)
-    shape = {"wide_dim": 8, "wide_size": len(vocabulary.label), "wide_share": 0.5} if wide else {}
+    rarity = LabelRarity.fit(GraphBatch.from_graphs(GRAPHS), hops=1, size=500)
+    shape = {"wide_dim": 8, "wide_size": len(rarity.label), "wide_share": 0.5} if wide else {}
     config = EncoderConfig(
         operators=tuple(info.name for info in operators.table()),
         feature_dim=8,
@@ -50,8 +49,7 @@ def make_encoder(*, wide: bool = True, **settings: Any) -> ArchitectureEncoder:
     )
     model = ArchitectureModel(config)
     if wide:
-        axes = fit_projection(vocabulary.count(batch), len(vocabulary.label), 8, axes=4, seed=0)
-        store_vocabulary(model, vocabulary, axes)
+        store_rarity(model, rarity)
     return ArchitectureEncoder(model, training={"note": "random"})
 
 

@@ -41,9 +41,7 @@ CONFIG = PretrainConfig(
     ),
     data=DataConfig(test_families=("mixer",)),
     motif=MotifStage(epochs=2, batch_size=16),
-    graph=GraphStage(
-        epochs=3, batch_size=12, per_family=2, consistency=1.0, learning_rate=1e-2, tune_wide=True
-    ),
+    graph=GraphStage(epochs=3, batch_size=12, per_family=2, consistency=1.0, learning_rate=1e-2),
     augment=AugmentConfig(drop_node=0.05, insert_kind=0.2, clear_field=0.1),
 )
 
@@ -220,7 +218,7 @@ def test_frozen_motifs_stay(tmp_path: Path) -> None:
 def test_frozen_motifs_are_encoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = replace(
         CONFIG,
-        graph=replace(CONFIG.graph, motif_learning_rate=0.0, tune_wide=False),
+        graph=replace(CONFIG.graph, motif_learning_rate=0.0),
         augment=AugmentConfig(),
     )
     once = pretrain.run(config, GRAPHS, LABELS, tmp_path / "once", progress=False)
@@ -289,7 +287,6 @@ def test_a_graph_network_without_motifs_or_labels(positives: str, tmp_path: Path
             positives=positives,
             classify=0.0,
             consistency=0.0,
-            tune_wide=False,
             mix_libraries=True,
         ),
     )

@@ -1,4 +1,4 @@
-"""Weisfeiler-Lehman labels, vocabulary, weights and projection."""
+"""Labels, their rarity, and the vectors made of them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,7 @@ import pytest
 
 from narfast import operators
 from narfast.graph import ArchGraph, GraphBatch
-from narfast.wide import (
-    WideCounts,
-    WideVocabulary,
-    fit_projection,
-    gram_labels,
-    name_hash,
-    wl_labels,
-)
+from narfast.wide import LabelRarity, gram_labels, name_hash, wl_labels
 from networks import network, tiny_zoo
 from oracles import learning as oracle
 
@@ -55,101 +48,86 @@ def test_runs_of_operators_are_told_apart_and_end_with_the_network() -> None:
     assert seen.keys().isdisjoint(wl_labels(graphs, 2).reshape(-1).tolist())
 
 
-def test_runs_count_beside_neighbourhoods() -> None:
-    graphs = GraphBatch.from_graphs(tiny_zoo()[0])
-    vocabulary = WideVocabulary.fit(graphs, hops=1, size=1000, grams=3)
-    assert set(vocabulary.block.tolist()) == set(range(6))
-    assert 0 not in vocabulary.label
-    count = vocabulary.count(graphs)
-    squares = np.zeros((len(graphs), 6))
-    network_of = np.repeat(np.arange(len(graphs)), np.diff(count.ptr))
-    np.add.at(squares, (network_of, vocabulary.block[count.row]), count.weight.astype(float) ** 2)
-    np.testing.assert_allclose(squares, np.tile([0.16, 1, 0.16, 1, 1, 1], (len(graphs), 1)))
-
-
 def test_name_hashes_are_fixed() -> None:
     """Encoders on disk hold labels made of these."""
     assert name_hash("conv") == 13783593004412515012
     assert len({name_hash(info.name) for info in operators.table()}) == len(operators.table())
 
 
-def test_weights() -> None:
+def exact(rarity: LabelRarity, graph: ArchGraph) -> dict[int, float]:
+    """The vector that is projected: weights of the labels of a network."""
+    batch = GraphBatch.from_graphs([graph])
+    rows = [*wl_labels(batch, rarity.hops), *gram_labels(batch, rarity.grams)]
+    idf = dict(zip(rarity.label.tolist(), rarity.idf.tolist(), strict=True))
+    weights: dict[int, float] = {}
+    for number, row in enumerate(rows):
+        own = {label: idf.get(label, max(idf.values())) for label in set(row.tolist()) - {0}}
+        length = math.sqrt(sum(w * w for w in own.values())) or 1.0
+        scale = 0.4 if number in (0, rarity.hops + 1) else 1.0
+        weights |= {label: scale * w / length for label, w in own.items()}
+    return weights
+
+
+def test_rarity() -> None:
     graphs = [network("vgg", 1), network("vgg", 2), network("vit", 2)]
-    vocabulary = WideVocabulary.fit(GraphBatch.from_graphs(graphs), hops=0, size=1000)
-    # max_pool is in two networks and kept; gelu is in one and dropped.
-    count = vocabulary.count(GraphBatch.from_graphs(graphs))
+    rarity = LabelRarity.fit(GraphBatch.from_graphs(graphs), hops=0, size=1000)
+    # max_pool is in two networks and listed; gelu is in one and is not.
     names = {
         int(wl_labels(GraphBatch.from_graphs([g]), 0)[0, v]): name
         for g in graphs
         for v, name in enumerate(g.op_names())
     }
-    kept = {names[int(x)] for x in vocabulary.label if int(x) in names}
-    assert kept == {"input", "conv", "relu", "max_pool", "global_avg_pool", "linear"}
-
-    weights = {}
-    for k in range(count.ptr[1], count.ptr[2]):
-        label = int(vocabulary.label[count.row[k]])
-        if label in names:
-            weights[names[label]] = float(count.weight[k])
-    idf = {
-        n: math.log(4 / (1 + (3 if n in ("input", "conv", "global_avg_pool", "linear") else 2))) + 1
-        for n in kept
-    }
-    length = math.sqrt(sum(w * w for w in idf.values()))
-    assert weights == pytest.approx({n: 0.4 * w / length for n, w in idf.items()}, rel=1e-5)
+    found = dict(zip(rarity.label.tolist(), rarity.idf.tolist(), strict=True))
+    assert {names[k]: v for k, v in found.items() if k in names} == pytest.approx(
+        {
+            name: math.log(4 / (1 + networks)) + 1
+            for name, networks in {
+                "input": 3, "conv": 3, "global_avg_pool": 3, "linear": 3, "relu": 2, "max_pool": 2,
+            }.items()
+        }
+    )  # fmt: skip
 
 
-def test_unknown_labels_do_not_count() -> None:
-    vocabulary = WideVocabulary.fit(
-        GraphBatch.from_graphs([network("vgg", 1), network("vgg", 2)]), hops=1, size=1000
+def test_vectors_keep_inner_products_of_labels_that_training_never_saw_too() -> None:
+    training = GraphBatch.from_graphs([network("vgg", 1), network("vgg", 2), network("resnet", 2)])
+    rarity = LabelRarity.fit(training, hops=1, size=1000, grams=3)
+    graphs, _ = tiny_zoo()
+    weights = [exact(rarity, graph) for graph in graphs]
+    listed = set(rarity.label.tolist())
+    assert any(w.keys() - listed for w in weights)
+    products = np.array(
+        [[sum(w * b.get(k, 0) for k, w in a.items()) for b in weights] for a in weights]
     )
-    count = vocabulary.count(GraphBatch.from_graphs([network("mixer", 2, stem="lstm")]))
-    known = {int(x) for x in vocabulary.label}
-    assert {int(vocabulary.label[r]) for r in count.row} < known
-    assert len(vocabulary.count(GraphBatch.from_graphs([])).ptr) == 1
+    errors = []
+    for dim in (100, 20_000):
+        vectors = rarity.vectors(GraphBatch.from_graphs(graphs), dim).astype(np.float64)
+        assert vectors.shape == (len(graphs), dim)
+        errors.append(np.abs(vectors @ vectors.T - products).max())
+    assert errors[1] < 0.15 < errors[0] < 2
 
 
-def test_projection_keeps_inner_products() -> None:
+def test_a_vector_depends_on_its_network_alone() -> None:
+    graphs, _ = tiny_zoo()
+    rarity = LabelRarity.fit(GraphBatch.from_graphs(graphs[::2]), hops=2, size=50, grams=3)
+    together = rarity.vectors(GraphBatch.from_graphs(graphs), 70)
+    for i, graph in enumerate(graphs):
+        np.testing.assert_array_equal(
+            rarity.vectors(GraphBatch.from_graphs([graph]), 70)[0], together[i]
+        )
+    assert rarity.vectors(GraphBatch.from_graphs([]), 70).shape == (0, 70)
+
+
+def test_where_nothing_is_listed_every_label_counts_the_same() -> None:
+    graphs = GraphBatch.from_graphs([network("vgg", 2), network("vit", 2)])
+    rarity = LabelRarity.fit(graphs, hops=1, size=0)
+    assert len(rarity.label) == 0
+    assert np.isfinite(rarity.vectors(graphs, 16)).all()
+
+
+def test_the_most_widespread_are_listed() -> None:
     graphs = GraphBatch.from_graphs(tiny_zoo()[0])
-    vocabulary = WideVocabulary.fit(graphs, hops=1, size=1000)
-    count = vocabulary.count(graphs)
-    dense = np.zeros((len(graphs), len(vocabulary.label)))
-    for g in range(len(graphs)):
-        part = slice(count.ptr[g], count.ptr[g + 1])
-        dense[g, count.row[part]] = count.weight[part]
-    size, every = len(vocabulary.label), len(graphs)
-    projected = dense @ fit_projection(count, size, every, axes=every, seed=0)
-    np.testing.assert_allclose(projected @ projected.T, dense @ dense.T, atol=1e-5)
-    fewer = dense @ fit_projection(count, size, 5, axes=5, seed=0)
-    assert np.abs(fewer @ fewer.T - dense @ dense.T).max() < 0.5
-
-
-def test_random_columns_serve_networks_unlike_the_training_ones() -> None:
-    graphs, labels = tiny_zoo((2, 3, 4, 5, 6))
-    vocabulary = WideVocabulary.fit(GraphBatch.from_graphs(graphs), hops=1, size=1000)
-    size = len(vocabulary.label)
-
-    def count(chosen: list[ArchGraph]) -> tuple[WideCounts, np.ndarray]:
-        sparse = vocabulary.count(GraphBatch.from_graphs(chosen))
-        dense = np.zeros((len(chosen), size))
-        row = np.repeat(np.arange(len(chosen)), np.diff(sparse.ptr))
-        dense[row, sparse.row] = sparse.weight
-        return sparse, dense
-
-    seen, _ = count([g for g, label in zip(graphs, labels, strict=True) if label != "mixer"])
-    _, new = count([g for g, label in zip(graphs, labels, strict=True) if label == "mixer"])
-    lengths = []
-    for dim in (8, 2000):
-        projected = new @ fit_projection(seen, size, dim, axes=8, seed=0)
-        lengths.append((projected**2).sum() / (new**2).sum())
-    assert lengths[0] < 0.8  # principal axes of other families miss what is new
-    assert lengths[1] == pytest.approx(1, abs=0.1)
-
-
-def test_vocabulary_keeps_the_most_widespread() -> None:
-    graphs = GraphBatch.from_graphs(tiny_zoo()[0])
-    everything = WideVocabulary.fit(graphs, hops=1, size=1000)
-    few = WideVocabulary.fit(graphs, hops=1, size=7)
+    everything = LabelRarity.fit(graphs, hops=1, size=1000)
+    few = LabelRarity.fit(graphs, hops=1, size=7)
     assert len(few.label) == 7
     assert set(few.label.tolist()) < set(everything.label.tolist())
     assert few.idf.max() <= np.sort(everything.idf)[6]

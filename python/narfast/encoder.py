@@ -21,11 +21,10 @@ from narfast.motif_cache import MotifCache, MotifFolder
 from narfast.nn.inputs import (
     MinedBatch,
     OperatorRows,
-    load_vocabulary,
+    load_rarity,
     macro_tensors,
     mine_batch,
     node_tensors,
-    wide_vectors,
 )
 from narfast.nn.model import ArchitectureModel, EncoderConfig
 
@@ -53,8 +52,7 @@ class ArchitectureEncoder:
         self.training_notes = dict(training or {})
         self.motif_cache = MotifCache(model.config.motif_dim)
         self._rows = OperatorRows(model.config.operators)
-        self._vocabulary = load_vocabulary(model) if model.config.wide_dim else None
-        self._projection = _projection(model)
+        self._rarity = load_rarity(model) if model.config.wide_dim else None
         self._lock = threading.RLock()
 
     @classmethod
@@ -179,7 +177,6 @@ class ArchitectureEncoder:
             if device is not None and torch.device(device) != self.device:
                 self.model.to(device)
                 self.motif_cache.clear()
-                self._projection = _projection(self.model)
             vectors = torch.empty(len(items), self.dim, device=self.device)
             for start in _progress(range(0, len(items), batch_size), show_progress_bar):
                 stop = min(start + batch_size, len(items))
@@ -197,11 +194,10 @@ class ArchitectureEncoder:
         mined = mine_batch(graphs, miner=self.config.miner, num_threads=num_threads)
         table = self._motif_vectors(mined)
         macro = macro_tensors(mined, np.arange(len(mined)), device=self.device)
-        wide = (
-            wide_vectors(self.model, self._vocabulary.count(graphs), self._projection)
-            if self._vocabulary
-            else None
-        )
+        wide = None
+        if self._rarity is not None:
+            wide = torch.from_numpy(self._rarity.vectors(graphs, self.config.wide_dim))
+            wide = wide.to(self.device)
         deep = self.model.embed_networks(
             table.index_select(0, macro.motif), macro.size, macro.multiplicity, macro.graph, wide
         )
@@ -217,11 +213,6 @@ class ArchitectureEncoder:
             return self.model.embed_motifs(op, attr, graph)
 
         return self.motif_cache.get(unique.motif_id, compute)
-
-
-def _projection(model: ArchitectureModel) -> Tensor | None:
-    """The stored projection of the wide part at full precision: converting it takes time."""
-    return model.wide_projection.float() if model.config.wide_dim else None
 
 
 def _ordered(motifs: NodeMiniBatch) -> NodeMiniBatch:

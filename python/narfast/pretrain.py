@@ -33,14 +33,13 @@ from narfast.nn.inputs import (
     macro_tensors,
     mine_batch,
     node_tensors,
-    store_vocabulary,
-    wide_vectors,
+    store_rarity,
 )
 from narfast.nn.losses import ContextScorer, context_contrast, supervised_contrast
 from narfast.nn.model import ArchitectureModel, EncoderConfig
 from narfast.pretrain_config import PretrainConfig
 from narfast.pretrain_state import Progress, load_checkpoint, restore, save_checkpoint
-from narfast.wide import WideVocabulary, fit_projection
+from narfast.wide import LabelRarity
 
 __all__ = ["PretrainConfig", "check_output", "family_quality", "run"]
 
@@ -108,7 +107,7 @@ def run(
             [offered[i] for i in chosen],
         )
         trainer.train(output_dir / "checkpoints", resume=resume, show=progress)
-    encoder = ArchitectureEncoder(trainer.finished_model())
+    encoder = ArchitectureEncoder(trainer.module.model)
     encoder.training_notes = {
         "config": asdict(config),
         "networks": len(chosen),
@@ -200,7 +199,7 @@ def _report(
 class _TrainingModule(nn.Module):
     """The model and everything that only training needs."""
 
-    def __init__(self, config: EncoderConfig, num_classes: int, *, tune_wide: bool) -> None:
+    def __init__(self, config: EncoderConfig, num_classes: int) -> None:
         super().__init__()
         self.model = ArchitectureModel(config)
         num_operators = 1 + len(config.operators)
@@ -216,9 +215,6 @@ class _TrainingModule(nn.Module):
         )
         self.scorer = ContextScorer(config.motif_dim)
         self.head = nn.Linear(config.deep_dim, num_classes)
-        self.wide_table = (
-            nn.Parameter(torch.zeros(config.wide_size, config.wide_dim)) if tune_wide else None
-        )
 
 
 class _Trainer:
@@ -239,40 +235,22 @@ class _Trainer:
         self.library = np.array(libraries)
         self.mined = mine_batch(self.graphs, miner=config.encoder.miner)
         encoder = replace(config.encoder, operators=_vocabulary(self.graphs))
-        vocabulary = None
+        self.rarity = None
         if encoder.wide_dim:
-            vocabulary = WideVocabulary.fit(
+            self.rarity = LabelRarity.fit(
                 self.graphs,
                 hops=encoder.wide_hops,
                 size=encoder.wide_size,
                 grams=encoder.wide_grams,
             )
-            encoder = replace(encoder, wide_size=len(vocabulary.label))
+            encoder = replace(encoder, wide_size=len(self.rarity.label))
         self.rows = OperatorRows(encoder.operators)
-        tune = config.graph.tune_wide and vocabulary is not None
-        self.module = _TrainingModule(encoder, len(names), tune_wide=tune)
-        self.wide = vocabulary
-        if vocabulary is not None:
-            self._fit_wide(vocabulary)
+        self.module = _TrainingModule(encoder, len(names))
+        if self.rarity is not None:
+            store_rarity(self.module.model, self.rarity)
         self._motif_table: Tensor | None = None
         self.edits = any(vars(config.augment).values())
         self.progress = Progress(config=config.fingerprint(), data=self._data_fingerprint())
-
-    def _fit_wide(self, vocabulary: WideVocabulary) -> None:
-        counts = vocabulary.count(self.graphs)
-        encoder = self.module.model.config
-        projection = fit_projection(
-            counts,
-            len(vocabulary.label),
-            encoder.wide_dim,
-            axes=encoder.wide_axes,
-            seed=self.config.seed,
-            labels=self.labels,
-        )
-        store_vocabulary(self.module.model, vocabulary, projection)
-        if self.module.wide_table is not None:
-            with torch.no_grad():
-                self.module.wide_table.copy_(torch.from_numpy(projection))
 
     def _data_fingerprint(self) -> str:
         digest = hashlib.sha256()
@@ -280,13 +258,6 @@ class _Trainer:
             digest.update(np.ascontiguousarray(array).tobytes())
         digest.update("\0".join([*self.labels, *self.library.tolist()]).encode())
         return digest.hexdigest()
-
-    def finished_model(self) -> ArchitectureModel:
-        """The model without what only training needs."""
-        model = self.module.model
-        if self.module.wide_table is not None:
-            model.wide_projection.copy_(self.module.wide_table.detach())
-        return model
 
     # The loop.
 
@@ -345,8 +316,6 @@ class _Trainer:
         else:
             graph = self.config.graph
             top = [*module.model.macro.parameters(), *module.head.parameters()]
-            if module.wide_table is not None:
-                top.append(module.wide_table)
             groups = [{"params": top, "lr": graph.learning_rate}]
             if graph.motif_learning_rate:
                 motif = list(module.model.motif.parameters())
@@ -441,13 +410,13 @@ class _Trainer:
 
     def _graph(self, networks: NDArray[np.int64], seed: int) -> Tensor:
         settings = self.config.graph
-        views = [self._embed(self.mined, networks, self._wide(self.graphs, networks))]
+        chosen = select_graphs(self.graphs, networks)
+        views = [self._embed(self.mined, networks, self._wide(chosen))]
         if self.edits:
-            chosen = select_graphs(self.graphs, networks)
             edited = augment(chosen, self.config.augment, seed=seed)
             everything = np.arange(len(networks))
             mined = mine_batch(edited, miner=self.config.encoder.miner)
-            views.append(self._embed(mined, everything, self._wide(edited, everything)))
+            views.append(self._embed(mined, everything, self._wide(edited)))
         deep = torch.cat([d for d, _ in views])
         final = torch.cat([f for _, f in views])
         label = torch.from_numpy(self.label[networks]).repeat(len(views))
@@ -496,11 +465,10 @@ class _Trainer:
             self._motif_table = torch.cat([self._embed_motifs(self.mined, p) for p in parts])
         return self._motif_table
 
-    def _wide(self, graphs: GraphBatch, networks: NDArray[np.int64]) -> Tensor | None:
-        if self.wide is None:
+    def _wide(self, graphs: GraphBatch) -> Tensor | None:
+        if self.rarity is None:
             return None
-        counts = self.wide.count(select_graphs(graphs, networks))
-        return wide_vectors(self.module.model, counts, self.module.wide_table)
+        return torch.from_numpy(self.rarity.vectors(graphs, self.config.encoder.wide_dim))
 
 
 def _in_turn(members: NDArray[np.int64], library: NDArray[np.str_]) -> NDArray[np.int64]:

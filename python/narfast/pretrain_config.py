@@ -93,7 +93,6 @@ class GraphStage:
             that positives are by other hands; else as they come.
         positives: What a network is contrasted with: others of its ``family``, or ``itself``, in
             the edited copy (GraphCL).
-        tune_wide: Whether the projection of the wide part is trained too.
     """
 
     epochs: int = 40
@@ -109,7 +108,6 @@ class GraphStage:
     family_cap: int = 0
     mix_libraries: bool = False
     positives: str = "family"
-    tune_wide: bool = False
 
     def __post_init__(self) -> None:
         _at_least_one("graph", self, "batch_size")

@@ -4,13 +4,11 @@ A label is of a node with its surroundings (Weisfeiler-Lehman), or of a few oper
 each other in topological order.
 
 Labels are hashed from operator names, not ids, so a longer operator table leaves them as they are.
-A vocabulary keeps the labels seen in at least two training networks; others are not counted.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
@@ -26,9 +24,7 @@ if TYPE_CHECKING:
     from narfast.graph import GraphBatch
 
 __all__ = [
-    "WideCounts",
-    "WideVocabulary",
-    "fit_projection",
+    "LabelRarity",
     "gram_labels",
     "name_hash",
     "wl_labels",
@@ -39,7 +35,11 @@ UInt64 = NDArray[np.uint64]
 # Length of the blocks without neighbours against those with: they say less about a design.
 # Chosen on the validation families.
 _SINGLE_NODE_WEIGHT = 0.4
-_BUCKET_BITS = 13  # about one label of the default vocabulary in each bucket
+_BUCKET_BITS = 13  # a few labels in each bucket
+_BYTE_SIGNS = (
+    np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.float32) * 2 - 1
+)
+"""float32[256, 8]: +1 and -1 for the bits of a byte."""
 
 
 def name_hash(name: str) -> int:
@@ -90,65 +90,45 @@ def gram_labels(graphs: GraphBatch, longest: int) -> UInt64:
 
 
 @dataclass(frozen=True)
-class WideCounts:
-    """Sparse rows of label weights, one for each network.
-
-    Attributes:
-        ptr: int64[G + 1], offsets into the other two.
-        row: int64[K], rows of the vocabulary, ascending for each network.
-        weight: float32[K]; every block (one row of ``wl_labels`` or ``gram_labels``) has length 1,
-            or 0 if empty, those of single nodes 0.4.
-    """
-
-    ptr: NDArray[np.int64]
-    row: NDArray[np.int64]
-    weight: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class WideVocabulary:
-    """The labels that count, and their inverse document frequencies.
+class LabelRarity:
+    """How rare labels are among training networks, and vectors made of that.
 
     Attributes:
         label: uint64[V], ascending.
-        block: uint8[V], the row of ``wl_labels``, and after those of ``gram_labels``, that a label
-            belongs to.
-        idf: float32[V].
+        idf: float32[V], inverse document frequency; a label that is not listed counts as the
+            rarest that is.
         hops: Rounds of refinement.
         grams: Operators in the longest run; below 2 there are none.
     """
 
     label: UInt64
-    block: NDArray[np.uint8]
     idf: NDArray[np.float32]
     hops: int
     grams: int = 1
 
     @classmethod
-    def fit(cls, graphs: GraphBatch, *, hops: int, size: int, grams: int = 1) -> WideVocabulary:
-        """Collect the labels of training networks.
+    def fit(cls, graphs: GraphBatch, *, hops: int, size: int, grams: int = 1) -> LabelRarity:
+        """Count in how many networks each label is.
 
         Args:
             graphs: Training networks.
             hops: Rounds of refinement.
-            size: Keep at most this many labels, those of most networks first.
+            size: List at most this many labels, those of most networks first; none that only one
+                network has.
             grams: Operators in the longest run.
         """
-        labels = _labels(graphs, hops, grams)
-        network = np.repeat(np.arange(len(graphs)), np.diff(graphs.node_ptr))
-        found: list[tuple[UInt64, NDArray[np.int64], NDArray[np.uint8]]] = []
-        for block, row in enumerate(labels):
-            pairs = np.unique(np.stack([row, network.astype(np.uint64)], axis=1), axis=0)
+        network = np.repeat(np.arange(len(graphs), dtype=np.uint64), np.diff(graphs.node_ptr))
+        found: list[tuple[UInt64, NDArray[np.int64]]] = []
+        for row in _labels(graphs, hops, grams):
+            pairs = np.unique(np.stack([row, network], axis=1), axis=0)
             label, frequency = np.unique(pairs[:, 0], return_counts=True)
             kept = (frequency >= min(2, len(graphs))) & (label != 0)
-            found.append(
-                (label[kept], frequency[kept], np.full(int(kept.sum()), block, dtype=np.uint8))
-            )
-        label, frequency, blocks = (np.concatenate(part) for part in zip(*found, strict=True))
+            found.append((label[kept], frequency[kept]))
+        label, frequency = (np.concatenate(part) for part in zip(*found, strict=True))
         chosen = np.lexsort((label, -frequency))[:size]
         chosen = chosen[np.argsort(label[chosen], kind="stable")]
         idf = np.log((1 + len(graphs)) / (1 + frequency[chosen])) + 1
-        return cls(label[chosen], blocks[chosen], idf.astype(np.float32), hops, grams)
+        return cls(label[chosen], idf.astype(np.float32), hops, grams)
 
     @cached_property
     def _first_in_bucket(self) -> NDArray[np.int64]:
@@ -156,71 +136,37 @@ class WideVocabulary:
         starts = np.arange(1 << _BUCKET_BITS, dtype=np.uint64) << np.uint64(64 - _BUCKET_BITS)
         return np.append(np.searchsorted(self.label, starts), len(self.label))
 
-    def count(self, graphs: GraphBatch) -> WideCounts:
-        """Weights of the known labels of each network: idf, scaled per block.
+    def vectors(self, graphs: GraphBatch, dim: int) -> NDArray[np.float32]:
+        """Random projections of the labels of each network, weighted by rarity.
 
-        How often a label occurs is left out: it says how deep a network is rather than how it is
-        designed, and with it (as 1 + log count) families are found less well.
+        Every label has a direction of its own, drawn from its hash, so that labels which training
+        never saw count as well, and inner products of many labels survive in few numbers
+        (Achlioptas, Database-friendly random projections, 2003). How often a label occurs is left
+        out: it says how deep a network is rather than how it is designed.
+
+        Args:
+            graphs: Any networks.
+            dim: Length of a vector.
+
+        Returns:
+            float32[G, dim]. What each row of ``wl_labels`` and ``gram_labels`` adds has about
+            length 1, rows of single nodes 0.4; nothing where a network has no label of a row.
         """
         labels = _labels(graphs, self.hops, self.grams)
         lengths = np.ones(len(labels))
         lengths[[0, self.hops + 1]] = _SINGLE_NODE_WEIGHT
-        arrays = _count(
+        vectors: NDArray[np.float32] = _vectors(
             labels,
             graphs.node_ptr,
             self.label,
             self._first_in_bucket,
-            self.block,
-            self.idf.astype(np.float64),
+            self.idf,
+            np.float32(self.idf.max(initial=1)),
             lengths,
+            _BYTE_SIGNS,
+            dim,
         )
-        return WideCounts(*arrays)
-
-
-def fit_projection(
-    counts: WideCounts,
-    vocabulary_size: int,
-    dim: int,
-    *,
-    axes: int,
-    seed: int,
-    labels: Sequence[str] | None = None,
-) -> NDArray[np.float32]:
-    """Projection to few numbers that keeps inner products, between new networks too.
-
-    Principal axes (not centred) keep most of what training networks differ in. A family that
-    training never saw mostly differs in what they leave over, so the remaining columns are random
-    projections of that rest; principal axes alone lost a tenth of the precision on unseen families.
-
-    Args:
-        counts: Weights of the training networks.
-        vocabulary_size: V.
-        dim: Columns.
-        axes: How many of them are principal axes; fewer where there are fewer networks.
-        seed: Of the random columns.
-        labels: Class of each network; every class then weighs the square root of its size
-            instead of its size.
-
-    Returns:
-        float32[V, dim].
-    """
-    num_networks = len(counts.ptr) - 1
-    dense = np.zeros((num_networks, vocabulary_size))
-    dense[np.repeat(np.arange(num_networks), np.diff(counts.ptr)), counts.row] = counts.weight
-    if labels is not None:
-        _, inverse, size = np.unique(list(labels), return_inverse=True, return_counts=True)
-        dense *= size[inverse][:, None] ** -0.25
-    values, vectors = np.linalg.eigh(dense @ dense.T)
-    order = np.argsort(-values)[: min(axes, dim)]
-    order = order[values[order] > 1e-9 * max(float(values.max()), 1e-30)]
-    principal = dense.T @ (vectors[:, order] / np.sqrt(values[order]))
-    # The sign of an eigenvector is arbitrary; fix it so that runs agree.
-    principal *= np.where(principal.sum(axis=0) < 0, -1.0, 1.0)
-    rest = dim - len(order)
-    signs = np.random.default_rng(seed).integers(0, 2, (vocabulary_size, rest)) * 2.0 - 1.0
-    random = signs / np.sqrt(max(rest, 1))
-    random -= principal @ (principal.T @ random)
-    return np.concatenate([principal, random], axis=1).astype(np.float32)
+        return vectors
 
 
 def _labels(graphs: GraphBatch, hops: int, grams: int) -> UInt64:
@@ -270,37 +216,46 @@ def _wl_labels(
 
 
 @kernel
-def _count(
-    labels: Any, node_ptr: Any, vocabulary: Any, first: Any, block: Any, idf: Any, lengths: Any
+def _vectors(
+    labels: Any,
+    node_ptr: Any,
+    listed: Any,
+    first: Any,
+    idf: Any,
+    rarest: Any,
+    lengths: Any,
+    byte_signs: Any,
+    dim: int,
 ) -> Any:
-    num_blocks, num_nodes = labels.shape
     num_graphs = len(node_ptr) - 1
-    ptr = np.zeros(num_graphs + 1, dtype=np.int64)
-    rows = np.empty(num_blocks * num_nodes, dtype=np.int64)
-    weights = np.empty(num_blocks * num_nodes, dtype=np.float32)
-    counted_in = np.full(len(vocabulary), -1, dtype=np.int64)  # the last network with a label
-    total = 0
+    vectors = np.zeros((num_graphs, dim), dtype=np.float32)
+    block = np.empty(dim, dtype=np.float32)
     for g in range(num_graphs):
-        start = total
-        for b in range(num_blocks):
-            for v in range(node_ptr[g], node_ptr[g + 1]):
+        for b in range(len(labels)):
+            block[:] = 0
+            square = 0.0
+            before = np.uint64(0)  # no label
+            for label in np.sort(labels[b, node_ptr[g] : node_ptr[g + 1]]):
+                if label == before:
+                    continue
+                before = label
+                weight = rarest
                 # Labels are hashes, evenly spread: a few of them share their first bits.
-                label = labels[b, v]
                 bucket = label >> np.uint64(64 - _BUCKET_BITS)
                 for at in range(first[bucket], first[bucket + 1]):
-                    if vocabulary[at] == label:
-                        if counted_in[at] != g:
-                            counted_in[at] = g
-                            rows[total] = at
-                            total += 1
+                    if listed[at] == label:
+                        weight = idf[at]
                         break
-        rows[start:total].sort()
-        length = np.zeros(num_blocks)
-        for k in range(start, total):
-            weight = idf[rows[k]]
-            length[block[rows[k]]] += weight * weight
-            weights[k] = weight
-        for k in range(start, total):
-            weights[k] *= lengths[block[rows[k]]] / np.sqrt(length[block[rows[k]]])
-        ptr[g + 1] = total
-    return ptr, rows[:total].copy(), weights[:total].copy()
+                square += weight * weight
+                signs = label
+                for start in range(0, dim, 8):
+                    if start % 64 == 0:
+                        mixed = splitmix64(signs)
+                        signs = mixed
+                    row = byte_signs[mixed & np.uint64(255)]
+                    mixed >>= np.uint64(8)
+                    for k in range(min(8, dim - start)):
+                        block[start + k] += weight * row[k]
+            if square > 0:
+                vectors[g] += block * np.float32(lengths[b] / np.sqrt(square * dim))
+    return vectors

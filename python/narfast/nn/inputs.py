@@ -23,18 +23,17 @@ from narfast.graph import GraphBatch
 from narfast.motifs import MacroBatch
 from narfast.nn.layers import GraphTensors
 from narfast.nn.model import ArchitectureModel
-from narfast.wide import WideCounts, WideVocabulary
+from narfast.wide import LabelRarity
 
 __all__ = [
     "MacroTensors",
     "MinedBatch",
     "OperatorRows",
-    "load_vocabulary",
+    "load_rarity",
     "macro_tensors",
     "mine_batch",
     "node_tensors",
-    "store_vocabulary",
-    "wide_vectors",
+    "store_rarity",
 ]
 
 
@@ -145,41 +144,17 @@ def macro_tensors(
     )
 
 
-def store_vocabulary(
-    model: ArchitectureModel, vocabulary: WideVocabulary, projection: NDArray[np.float32]
-) -> None:
-    """Write the fitted wide part into the buffers of a model."""
-    model.wide_label.copy_(torch.from_numpy(vocabulary.label.view(np.int64)))
-    model.wide_block.copy_(torch.from_numpy(vocabulary.block))
-    model.wide_idf.copy_(torch.from_numpy(vocabulary.idf))
-    model.wide_projection.copy_(torch.from_numpy(projection))
+def store_rarity(model: ArchitectureModel, rarity: LabelRarity) -> None:
+    """Write how rare labels are into the buffers of a model."""
+    model.wide_label.copy_(torch.from_numpy(rarity.label.view(np.int64)))
+    model.wide_idf.copy_(torch.from_numpy(rarity.idf))
 
 
-def load_vocabulary(model: ArchitectureModel) -> WideVocabulary:
-    """Read the vocabulary of the wide part out of the buffers of a model."""
-    return WideVocabulary(
+def load_rarity(model: ArchitectureModel) -> LabelRarity:
+    """Read how rare labels are out of the buffers of a model."""
+    return LabelRarity(
         label=model.wide_label.cpu().numpy().view(np.uint64),
-        block=model.wide_block.cpu().numpy(),
         idf=model.wide_idf.cpu().numpy(),
         hops=model.config.wide_hops,
         grams=model.config.wide_grams,
-    )
-
-
-def wide_vectors(
-    model: ArchitectureModel, counts: WideCounts, table: Tensor | None = None
-) -> Tensor:
-    """Project label weights: float[S, wide_dim] on the device of the model.
-
-    Args:
-        model: An encoder with a wide part.
-        counts: Weights of S networks.
-        table: Projection to use in place of the stored one, while it is being trained.
-    """
-    table = model.wide_projection if table is None else table
-    return model.project(
-        table,
-        torch.from_numpy(counts.ptr).to(table.device),
-        torch.from_numpy(counts.row).to(table.device),
-        torch.from_numpy(counts.weight).to(table.device),
     )

@@ -44,10 +44,9 @@ class EncoderConfig:
         merge_dim: Hidden width between the readouts of a network and its vector; 0 for none.
         deep_reads_wide: Whether the deep vector is made from the wide one too.
         wide_dim: Width of the wide (training-free) part; 0 for none.
-        wide_axes: Principal axes among the ``wide_dim`` columns; the others are random.
         wide_hops: Rounds of refinement of the wide part.
         wide_grams: Operators in the longest run that the wide part counts; below 2 for none.
-        wide_size: Labels in the vocabulary of the wide part.
+        wide_size: Labels whose rarity the wide part knows.
         wide_share: Part of the cosine that the wide part decides, in [0, 1].
     """
 
@@ -69,7 +68,6 @@ class EncoderConfig:
     merge_dim: int = 0
     deep_reads_wide: bool = False
     wide_dim: int = 0
-    wide_axes: int = 64
     wide_hops: int = 1
     wide_grams: int = 1
     wide_size: int = 0
@@ -82,7 +80,6 @@ class EncoderConfig:
             _check_range(name, getattr(self, name), 1, _MAX_LAYERS)
         _check_range("merge_dim", self.merge_dim, 0, _MAX_WIDTH)
         _check_range("wide_dim", self.wide_dim, 0, _MAX_WIDTH)
-        _check_range("wide_axes", self.wide_axes, 0, _MAX_WIDTH)
         _check_range("wide_hops", self.wide_hops, 0, 8)
         _check_range("wide_grams", self.wide_grams, 0, 8)
         _check_range("wide_size", self.wide_size, 0, 1 << 24)
@@ -151,11 +148,9 @@ def _check_range(name: str, value: float, low: float, high: float) -> None:
 class ArchitectureModel(nn.Module):
     """Weights of an encoder; ``narfast.encoder`` feeds it and ``narfast.pretrain`` trains it."""
 
-    # Labels of the wide part, int64[V] holding the bits of uint64, and what belongs to them.
+    # Labels of the wide part, int64[V] holding the bits of uint64, and how rare they are.
     wide_label: Tensor
-    wide_block: Tensor
     wide_idf: Tensor
-    wide_projection: Tensor
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
@@ -189,12 +184,7 @@ class ArchitectureModel(nn.Module):
         if config.wide_dim:
             size = config.wide_size
             self.register_buffer("wide_label", torch.zeros(size, dtype=torch.int64))
-            self.register_buffer("wide_block", torch.zeros(size, dtype=torch.uint8))
             self.register_buffer("wide_idf", torch.zeros(size))
-            # Half precision: it is the largest tensor, and its third digit changes no ranking.
-            self.register_buffer(
-                "wide_projection", torch.zeros(size, config.wide_dim, dtype=torch.float16)
-            )
 
     def embed_motifs(self, op: Tensor, attr: Tensor, graph: GraphTensors) -> Tensor:
         """Vectors float[S, motif_dim] of S motifs; see ``MotifEncoder.forward``."""
@@ -211,7 +201,7 @@ class ArchitectureModel(nn.Module):
     ) -> Tensor:
         """Deep vectors float[S, deep_dim] of S networks.
 
-        ``wide`` is the float[S, wide_dim] of ``project``, None where the encoder has no wide part.
+        ``wide`` is the float[S, wide_dim] of ``LabelRarity.vectors``, None without a wide part.
         See ``MacroEncoder.forward`` for the rest.
         """
         extra = None
@@ -225,7 +215,7 @@ class ArchitectureModel(nn.Module):
 
         Args:
             deep: float[S, deep_dim] of ``embed_networks``.
-            wide: float[S, wide_dim] of ``project``, None where the encoder has no wide part.
+            wide: float[S, wide_dim] of ``LabelRarity.vectors``, None without a wide part.
 
         Returns:
             float[S, dim]. With a wide part both parts have fixed lengths, so that the cosine is
@@ -240,28 +230,4 @@ class ArchitectureModel(nn.Module):
                 math.sqrt(share) * nn.functional.normalize(wide, dim=-1),
             ],
             dim=-1,
-        )
-
-    @staticmethod
-    def project(table: Tensor, ptr: Tensor, row: Tensor, weight: Tensor) -> Tensor:
-        """Project sparse label weights (``WideCounts``) of S networks.
-
-        Args:
-            table: float[V, wide_dim].
-            ptr: int64[S + 1], offsets into the other two.
-            row: int64[K], rows of ``table``.
-            weight: float[K].
-
-        Returns:
-            float[S, wide_dim].
-        """
-        if len(row) == 0:
-            return weight.new_zeros((len(ptr) - 1, table.shape[1]))
-        return nn.functional.embedding_bag(
-            row,
-            table.to(weight.dtype),
-            ptr,
-            mode="sum",
-            per_sample_weights=weight,
-            include_last_offset=True,
         )
