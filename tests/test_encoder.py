@@ -317,8 +317,9 @@ def test_without_normalization() -> None:
 def test_bad_arguments(encoder: ArchitectureEncoder) -> None:
     with pytest.raises(ValueError, match="batch_size must be at least 1"):
         encoder.encode(GRAPHS, batch_size=0)
-    with pytest.raises(ValueError, match="num_threads must be at least 1"):
-        encoder.encode(GRAPHS, num_threads=0)
+    for num_threads in (0, 10**6):
+        with pytest.raises(ValueError, match="num_threads must be at least 1"):
+            encoder.encode(GRAPHS, num_threads=num_threads)
     with pytest.raises(NarfastError):
         encoder.encode(["no-such-file.onnx"])
 

@@ -540,3 +540,17 @@ def test_export_refuses(original, tmp_path):
     with pytest.raises(NarfastError, match="is a folder"):
         export.export_zoo(zoo, tmp_path, "csv")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_export_replaces_only_what_it_wrote(original, tmp_path):
+    zoo = open_zoo(original)
+    with pytest.raises(NarfastError, match="inside a zoo"):
+        export.export_zoo(zoo, original / "zoo.csv", "csv")
+    for format in ("csv", "parquet"):
+        mine = tmp_path / f"mine.{format}"
+        mine.write_text("my notes\n")
+        with pytest.raises(NarfastError, match="choose another name"):
+            export.export_zoo(zoo, mine, format)
+        assert mine.read_text() == "my notes\n"
+        export.export_zoo(zoo, tmp_path / f"again.{format}", format)
+        export.export_zoo(zoo, tmp_path / f"again.{format}", format)

@@ -32,7 +32,7 @@ FILES = [folder.ARCHITECTURES, folder.GRAPHS, folder.EMBEDDINGS, folder.MANIFEST
 
 
 def test_build(tmp_path):
-    bad = ["fake:bad_1", "fake:foreign_1", "fake:crash_1", "fake:hang_1"]
+    bad = [f"fake:{kind}_1" for kind in ("bad", "foreign", "interrupt", "crash", "hang")]
     seen = []
     report = build_zoo(
         tmp_path / "zoo",
@@ -46,14 +46,15 @@ def test_build(tmp_path):
     assert len(report.zoo) == 16
     assert report.zoo.verify() == []
     assert report.zoo.errors == report.failures
-    assert report.zoo.info()["errors"] == 4
+    assert report.zoo.info()["errors"] == 5
     assert {failure.id: failure.reason for failure in report.failures} == {
         "fake:bad_1": "fake:bad_1: no such network; choose another",
         "fake:foreign_1": "ZeroDivisionError: a library's own error in two lines",
+        "fake:interrupt_1": "KeyboardInterrupt:",
         "fake:crash_1": "its process died (exit code 7)",
         "fake:hang_1": "took longer than 4 s",
     }
-    assert seen[-1] == (22, 22)
+    assert seen[-1] == (23, 23)
     assert not journal_path(tmp_path / "zoo").exists()
     direct = tmp_path / "direct"
     write_zoo(direct, contents(errors=report.failures).embedded(FakeEncoder(), source="fake"))

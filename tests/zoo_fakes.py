@@ -70,13 +70,15 @@ def load(source: str) -> ArchGraph:
 
 
 def load_raw(source: str) -> ArchGraph:
-    """Read ``source:family_depth[_copy]``; ``bad``, ``hang`` and ``crash`` misbehave."""
+    """Read ``source:family_depth[_copy]``; ``bad``, ``hang`` and the like misbehave."""
     prefix, _, name = str(source).partition(":")
     family, *rest = name.split("_")
     if family == "hang":
         time.sleep(60)
     if family == "crash":
         os._exit(7)
+    if family == "interrupt":
+        raise KeyboardInterrupt
     if family == "foreign":
         raise ZeroDivisionError("a library's own error\nin two lines")
     if family not in BLOCKS or not rest:

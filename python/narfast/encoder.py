@@ -30,6 +30,8 @@ from narfast.nn.model import ArchitectureModel, EncoderConfig
 
 __all__ = ["ArchitectureEncoder"]
 
+_MOST_THREADS = 1024  # where a machine refuses more, OpenMP ends the program
+
 
 class ArchitectureEncoder:
     """Embeds network architectures, so that similar designs have a high cosine.
@@ -163,12 +165,15 @@ class ArchitectureEncoder:
 
         Raises:
             NarfastError: A source cannot be loaded.
-            ValueError: ``batch_size`` or ``num_threads`` is below 1.
+            ValueError: ``batch_size`` or ``num_threads`` is below 1, or the latter above 1,024.
         """
         if batch_size < 1:
             raise ValueError(f"encode: batch_size must be at least 1, not {batch_size}")
-        if num_threads < 1:
-            raise ValueError(f"encode: num_threads must be at least 1, not {num_threads}")
+        if not 1 <= num_threads <= _MOST_THREADS:
+            raise ValueError(
+                f"encode: num_threads must be at least 1 and at most {_MOST_THREADS}, "
+                f"not {num_threads}"
+            )
         single = not isinstance(sources, (list, tuple, GraphBatch))
         items: Sequence[Any] = [sources] if single else sources
         same = device is None and num_threads == torch.get_num_threads()

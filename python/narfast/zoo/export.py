@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from narfast.errors import NarfastError
-from narfast.zoo.format import check_replaceable_table
+from narfast.zoo.format import check_replaceable_csv, check_replaceable_table
 from narfast.zoo.records import Architecture
 from narfast.zoo.store import Progress
 from narfast.zoo.tables import architecture_table
@@ -39,7 +39,7 @@ def export_zoo(zoo: Zoo, path: Path, format: str, *, progress: Progress | None =
         Number of rows.
 
     Raises:
-        NarfastError: an unknown format, or ``path`` is a folder.
+        NarfastError: an unknown format, or ``path`` is a folder or a file of another kind.
         OSError: the disk is full, read-only, ...
     """
     if format not in EXPORT_FORMATS:
@@ -48,6 +48,8 @@ def export_zoo(zoo: Zoo, path: Path, format: str, *, progress: Progress | None =
         raise NarfastError(f"{path}: is a folder; name a file")
     if format == "parquet":
         check_replaceable_table(path)
+    else:
+        check_replaceable_csv(path, architecture_table([]).column_names)
     staging = path.with_name(f".{path.name}.new")
     records = zoo.records
     try:

@@ -36,6 +36,7 @@ __all__ = [
     "Manifest",
     "ZooFolder",
     "check_replaceable",
+    "check_replaceable_csv",
     "check_replaceable_table",
     "remedy",
     "replace_folder",
@@ -265,6 +266,30 @@ def write_file(path: Path, data: bytes) -> None:
         os.fsync(stream.fileno())
 
 
+def _check_outside(path: Path) -> bool:
+    """Refuse a path in the folder of a zoo; tell whether something is there already."""
+    if _holds_zoo(path.resolve().parent):
+        raise NarfastError(f"{path}: is inside a zoo; choose a place outside its folder")
+    return path.is_file() and path.stat().st_size > 0
+
+
+def check_replaceable_csv(path: Path, names: Sequence[str]) -> None:
+    """Refuse to overwrite text that does not begin with a line of these names.
+
+    Raises:
+        NarfastError: ``path`` is in the folder of a zoo, or is there and is another file.
+    """
+    if not _check_outside(path):
+        return
+    header = ",".join(f'"{name}"' for name in names).encode() + b"\n"
+    with path.open("rb") as file:
+        if file.read(len(header)) != header:
+            raise NarfastError(
+                f"{path}: exists and was not written by narfast; choose another name or move it "
+                "away"
+            )
+
+
 def check_replaceable_table(path: Path) -> None:
     """Refuse to overwrite what narfast has not written as a table, and anything inside a zoo.
 
@@ -273,9 +298,7 @@ def check_replaceable_table(path: Path) -> None:
     Raises:
         NarfastError: ``path`` is in the folder of a zoo, or is there and is another file.
     """
-    if _holds_zoo(path.resolve().parent):
-        raise NarfastError(f"{path}: is inside a zoo; choose a place outside its folder")
-    if not path.is_file() or not path.stat().st_size:
+    if not _check_outside(path):
         return
     with path.open("rb") as file:
         if file.read(4) != b"PAR1":

@@ -265,9 +265,8 @@ def _serve(pipe: Connection, loader: str) -> None:
             packed = pack_graph(identifier, load(identifier))
             packed["seconds"] = 0.0 if first else round(time.process_time() - start, 3)
             answer: _Answer = ("done", packed)
-        except KeyboardInterrupt:
-            return
-        except Exception as error:  # foreign code may raise anything, and the build goes on
+        # Foreign code may raise anything, and the build goes on. Ctrl-C does not come here.
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
             answer = ("failed", reason_of(error))
         try:
             pipe.send(answer)
@@ -275,7 +274,7 @@ def _serve(pipe: Connection, loader: str) -> None:
             return
 
 
-def reason_of(error: Exception, limit: int = 300) -> str:
+def reason_of(error: BaseException, limit: int = 300) -> str:
     """Say why a network could not be read, the same in every run: no addresses of objects."""
     text = str(error) if isinstance(error, NarfastError) else f"{type(error).__name__}: {error}"
     line = re.sub(r"\b0x[0-9a-f]{6,}\b", "0x…", " ".join(text.split()))
