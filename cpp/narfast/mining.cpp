@@ -94,7 +94,11 @@ std::vector<Hash128> motif_ids(const GraphView& graph, const std::vector<std::in
   ids.reserve(index(num_instances));
   LooseGraph induced;
   for (std::int32_t number = 0; number < num_instances; ++number) {
-    induced = {};
+    induced.op.clear();
+    induced.attr.clear();
+    induced.in_ptr.assign(1, 0);
+    induced.in_src.clear();
+    induced.outputs.clear();
     bool topological = true;
     for (Offset m = ptr[index(number)]; m < ptr[index(number) + 1]; ++m) {
       const NodeId node = member[index(m)];
