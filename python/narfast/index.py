@@ -32,7 +32,7 @@ class IndexSettings:
     connectivity: int = 16
     expansion_add: int = 128
     expansion_search: int = 128
-    oversample: int = 4
+    oversample: int = 2
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as plain JSON values."""
@@ -187,7 +187,7 @@ class VectorIndex:
         self, unit: NDArray[np.float32], k: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         width = min(k, len(self))
-        wanted = min(len(self), max(width * self.settings.oversample, width + 16))
+        wanted = min(len(self), max(width * self.settings.oversample, width + 8))
         hits = np.empty((len(unit), width), dtype=np.int64)
         cosines = np.empty((len(unit), width), dtype=np.float32)
         step = max(1, _SCAN_BYTES // (4 * wanted * self.dim))

@@ -136,7 +136,9 @@ class LabelRarity:
         starts = np.arange(1 << _BUCKET_BITS, dtype=np.uint64) << np.uint64(64 - _BUCKET_BITS)
         return np.append(np.searchsorted(self.label, starts), len(self.label))
 
-    def vectors(self, graphs: GraphBatch, dim: int) -> NDArray[np.float32]:
+    def vectors(
+        self, graphs: GraphBatch, dim: int, *, listed: bool = False
+    ) -> NDArray[np.float32]:
         """Random projections of the labels of each network, weighted by rarity.
 
         Every label has a direction of its own, drawn from its hash, so that labels which training
@@ -147,6 +149,7 @@ class LabelRarity:
         Args:
             graphs: Any networks.
             dim: Length of a vector.
+            listed: Leave out labels that are not listed.
 
         Returns:
             float32[G, dim]. What each row of ``wl_labels`` and ``gram_labels`` adds has about
@@ -161,7 +164,7 @@ class LabelRarity:
             self.label,
             self._first_in_bucket,
             self.idf,
-            np.float32(self.idf.max(initial=1)),
+            np.float32(0 if listed else self.idf.max(initial=1)),
             lengths,
             _BYTE_SIGNS,
             dim,
@@ -246,6 +249,8 @@ def _vectors(
                     if listed[at] == label:
                         weight = idf[at]
                         break
+                if weight == 0:
+                    continue
                 square += weight * weight
                 signs = label
                 for start in range(0, dim, 8):
