@@ -44,12 +44,13 @@ MEMORY = 8 << 30
 """Bytes that the process reading a network may hold by default."""
 
 _GROWN = 3 << 30  # an idle process above this is replaced: libraries keep what they once made
+_START = 60.0  # seconds more for the first network of a process, until it says that it runs
 _LOOK = 0.25  # seconds between looks at the memory of processes
 
 DEFAULT_LOADER = "narfast.frontends:load_raw"
 """``module:function`` that turns a source string into a raw `ArchGraph`."""
 
-_Answer = tuple[str, Any]  # ("done", packed network) or ("failed", reason)
+_Answer = tuple[str, Any]  # ("started", None), ("done", packed network) or ("failed", reason)
 
 
 @dataclass
@@ -58,6 +59,7 @@ class _Worker:
     pipe: Connection
     task: tuple[int, str] | None = None
     deadline: float = 0.0
+    started: bool = False
 
 
 class ReadingPool:
@@ -117,10 +119,10 @@ class ReadingPool:
         for pipe in wait(list(waiting), timeout=min(pause, wait_for)):
             worker = waiting[pipe]  # type: ignore[index]
             number, identifier = worker.task or (0, "")
-            worker.task = None
             try:
                 kind, value = worker.pipe.recv()
             except (EOFError, OSError):
+                worker.task = None
                 worker.process.join(5)
                 code = worker.process.exitcode
                 self._stop(worker)
@@ -128,6 +130,10 @@ class ReadingPool:
                     (number, Failure(identifier, f"its process died (exit code {code})"))
                 )
             else:
+                if kind == "started":
+                    worker.deadline = time.monotonic() + self._timeout
+                    continue
+                worker.task = None
                 finished.append((number, value if kind == "done" else Failure(identifier, value)))
         now = time.monotonic()
         for worker in self._at_work():
@@ -166,7 +172,9 @@ class ReadingPool:
         for worker in self._workers:
             if worker.task is None and self._queue:
                 worker.task = self._queue.popleft()
-                worker.deadline = time.monotonic() + self._timeout
+                start = 0.0 if worker.started else _START
+                worker.started = True
+                worker.deadline = time.monotonic() + self._timeout + start
                 worker.pipe.send(worker.task[1])
 
     def _start(self) -> _Worker:
@@ -251,16 +259,15 @@ def _serve(pipe: Connection, loader: str) -> None:
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
     module, _, name = loader.partition(":")
-    load: Any = None
+    load = getattr(importlib.import_module(module), name)
+    pipe.send(("started", None))
+    first = True
     while True:
         try:
             identifier = pipe.recv()
         except (EOFError, OSError, KeyboardInterrupt):
             return
-        first = load is None
         try:
-            if first:
-                load = getattr(importlib.import_module(module), name)
             start = time.process_time()
             packed = pack_graph(identifier, load(identifier))
             packed["seconds"] = 0.0 if first else round(time.process_time() - start, 3)
@@ -268,6 +275,7 @@ def _serve(pipe: Connection, loader: str) -> None:
         # Foreign code may raise anything, and the build goes on. Ctrl-C does not come here.
         except (Exception, SystemExit, KeyboardInterrupt) as error:
             answer = ("failed", reason_of(error))
+        first = False
         try:
             pipe.send(answer)
         except (BrokenPipeError, OSError):
