@@ -33,7 +33,7 @@ from narfast.encoder import ArchitectureEncoder
 from narfast.graph import canonicalize, hash_texts, structural_hash
 from narfast.motifs import coarsen, mine
 from narfast.nas import nasbench101
-from narfast.nn.inputs import macro_tensors, mine_batch, node_tensors
+from narfast.nn.inputs import macro_tensors, mine_batch, node_tensors, wide_tensors
 from narfast.zoo import Zoo
 
 MOMENTS = 10  # at which memory is looked at
@@ -99,7 +99,7 @@ def stages() -> dict[str, float]:
     """Microseconds per network of NAS-Bench-101 in each stage, one thread, cold motif cache."""
     torch.set_num_threads(1)
     encoder = ArchitectureEncoder.from_pretrained()
-    model, rarity, wide_dim = encoder.model, encoder._rarity, encoder.config.wide_dim
+    model, rarity, axes = encoder.model, encoder._rarity, encoder._axes
     spent: dict[str, float] = defaultdict(float)
     networks = 0
 
@@ -137,7 +137,7 @@ def stages() -> dict[str, float]:
             )
             wide = timed(
                 "project labels",
-                lambda graphs=graphs: torch.from_numpy(rarity.vectors(graphs, wide_dim)),
+                lambda graphs=graphs: wide_tensors(model, rarity, graphs, axes),
             )
             macro = macro_tensors(mined, np.arange(len(mined)))
             timed(
@@ -147,7 +147,7 @@ def stages() -> dict[str, float]:
                     macro.size,
                     macro.multiplicity,
                     macro.graph,
-                    wide,
+                    wide.axes,
                 ),
             )
         networks += len(block)

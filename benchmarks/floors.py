@@ -26,12 +26,16 @@ from narfast.batching import collate_motifs
 from narfast.encoder import ArchitectureEncoder
 from narfast.graph import GraphBatch, canonicalize, structural_hash
 from narfast.motifs import coarsen, mine
-from narfast.nn.inputs import macro_tensors, mine_batch, node_tensors
-from narfast.wide import gram_labels, wl_labels
+from narfast.nn.inputs import macro_tensors, mine_batch, node_tensors, wide_tensors
+from narfast.wide import LabelCounts, gram_labels, wl_labels
 from narfast.zoo import Zoo
 from narfast.zoo.store import library_versions
 
 ROUNDS = 3
+
+
+def tensors_of(counts: LabelCounts) -> list[torch.Tensor]:
+    return [torch.from_numpy(array) for array in (counts.ptr, counts.row, counts.weight)]
 
 
 def best(action: Callable[[], Any]) -> float:
@@ -81,7 +85,7 @@ def main() -> None:
     macro = macro_tensors(mined, every)
     vectors = model.embed_motifs(*node_tensors(nodes, encoder._rows)).index_select(0, macro.motif)
     wide_dim = encoder.config.wide_dim
-    wide = torch.from_numpy(rarity.vectors(graphs, wide_dim)) if rarity else None
+    wide = wide_tensors(model, rarity, graphs, encoder._axes)
     unit = np.ascontiguousarray(zoo.embeddings)
 
     arrays = sum(array.nbytes for array in graphs.arrays)
@@ -111,7 +115,7 @@ def main() -> None:
         (
             "macro encoder",
             lambda: model.embed_networks(
-                vectors, macro.size, macro.multiplicity, macro.graph, wide
+                vectors, macro.size, macro.multiplicity, macro.graph, wide.axes
             ),
             0.0,
             layer_operations(model.macro, len(macro.motif)),
@@ -126,14 +130,23 @@ def main() -> None:
             for row in labels
             for start, stop in pairwise(graphs.node_ptr.tolist())
         )
-        stages.append(
+        counts = rarity.counts(graphs)
+        project = 2.0 * encoder.config.wide_axes * len(counts.row)
+        stages += [
             (
-                "wide part: project labels",
+                "wide part: random directions",
                 lambda: rarity.vectors(graphs, wide_dim),
                 1.0 * arrays + labels.nbytes,
                 2.0 * wide_dim * distinct,
-            )
-        )
+            ),
+            ("wide part: count labels", lambda: rarity.counts(graphs), arrays + labels.nbytes, 0.0),
+            (
+                "wide part: axes",
+                lambda: model.project(encoder._axes, *tensors_of(counts)),
+                project,
+                project,
+            ),
+        ]
     stages.append(
         ("exact search of one query", lambda: unit @ unit[0], 1.0 * unit.nbytes, 2.0 * unit.size)
     )

@@ -25,7 +25,7 @@ from narfast.graph import GraphBatch
 from narfast.motif_cache import MotifCache, MotifFolder
 from narfast.nn.inputs import OperatorRows, store_rarity
 from narfast.nn.model import ArchitectureModel, EncoderConfig
-from narfast.wide import LabelRarity
+from narfast.wide import LabelRarity, principal_axes
 from networks import network, tiny_zoo
 
 GRAPHS, _ = tiny_zoo()
@@ -36,8 +36,10 @@ torch.set_num_threads(1)
 
 def make_encoder(*, wide: bool = True, **settings: Any) -> ArchitectureEncoder:
     torch.manual_seed(0)
-    rarity = LabelRarity.fit(GraphBatch.from_graphs(GRAPHS), hops=1, size=500)
-    shape = {"wide_dim": 8, "wide_size": len(rarity.label), "wide_share": 0.5} if wide else {}
+    batch = GraphBatch.from_graphs(GRAPHS)
+    rarity = LabelRarity.fit(batch, hops=1, size=500)
+    size = len(rarity.label)
+    shape = {"wide_dim": 8, "wide_size": size, "wide_axes": 4, "wide_share": 0.5} if wide else {}
     config = EncoderConfig(
         operators=tuple(info.name for info in operators.table()),
         feature_dim=8,
@@ -49,7 +51,7 @@ def make_encoder(*, wide: bool = True, **settings: Any) -> ArchitectureEncoder:
     )
     model = ArchitectureModel(config)
     if wide:
-        store_rarity(model, rarity)
+        store_rarity(model, rarity, principal_axes(rarity.counts(batch), size, 4))
     return ArchitectureEncoder(model, training={"note": "random"})
 
 

@@ -37,6 +37,7 @@ CONFIG = PretrainConfig(
         wide_dim=8,
         wide_hops=1,
         wide_size=500,
+        wide_axes=4,
         wide_share=0.3,
     ),
     data=DataConfig(test_families=("mixer",)),

@@ -10,7 +10,13 @@ import pytest
 
 from narfast import operators
 from narfast.graph import ArchGraph, GraphBatch
-from narfast.wide import LabelRarity, gram_labels, name_hash, wl_labels
+from narfast.wide import (
+    LabelRarity,
+    gram_labels,
+    name_hash,
+    principal_axes,
+    wl_labels,
+)
 from networks import network, tiny_zoo
 from oracles import learning as oracle
 
@@ -104,6 +110,47 @@ def test_vectors_keep_inner_products_of_labels_that_training_never_saw_too() -> 
         assert vectors.shape == (len(graphs), dim)
         errors.append(np.abs(vectors @ vectors.T - products).max())
     assert errors[1] < 0.15 < errors[0] < 2
+
+
+def dense(rarity: LabelRarity, graphs: list[ArchGraph]) -> np.ndarray:
+    counts = rarity.counts(GraphBatch.from_graphs(graphs))
+    rows = np.zeros((len(graphs), len(rarity.label)))
+    rows[np.repeat(np.arange(len(graphs)), np.diff(counts.ptr)), counts.row] = counts.weight
+    return rows
+
+
+def test_counts_are_of_listed_labels_alone() -> None:
+    graphs, _ = tiny_zoo()
+    everything = LabelRarity.fit(GraphBatch.from_graphs(graphs), hops=1, size=1000, grams=3)
+    few = LabelRarity.fit(GraphBatch.from_graphs(graphs), hops=1, size=40, grams=3)
+    for rarity in (everything, few):
+        rows = dense(rarity, graphs)
+        idf = dict(zip(rarity.label.tolist(), rarity.idf.tolist(), strict=True))
+        for graph, row in zip(graphs, rows, strict=True):
+            batch = GraphBatch.from_graphs([graph])
+            for number, labels in enumerate([*wl_labels(batch, 1), *gram_labels(batch, 3)]):
+                own = set(labels.tolist()) & idf.keys()
+                length = math.sqrt(sum(idf[x] ** 2 for x in own)) or 1.0
+                scale = 0.4 if number in (0, 2) else 1.0
+                expected = {x: scale * idf[x] / length for x in own}
+                here = rarity.block == number
+                found = zip(rarity.label[here].tolist(), row[here].tolist(), strict=True)
+                assert {k: v for k, v in found if v} == pytest.approx(expected, rel=1e-5)
+    assert len(few.counts(GraphBatch.from_graphs([])).ptr) == 1
+
+
+def test_principal_axes_keep_inner_products_of_training_networks() -> None:
+    graphs, labels = tiny_zoo()
+    rarity = LabelRarity.fit(GraphBatch.from_graphs(graphs), hops=1, size=1000)
+    counts, rows = rarity.counts(GraphBatch.from_graphs(graphs)), dense(rarity, graphs)
+    size, every = len(rarity.label), len(graphs)
+    projected = rows @ principal_axes(counts, size, every)
+    np.testing.assert_allclose(projected @ projected.T, rows @ rows.T, atol=1e-5)
+    few = principal_axes(counts, size, 5, classes=labels)
+    np.testing.assert_allclose(few.T @ few, np.eye(5), atol=1e-5)
+    more = principal_axes(counts, size, every + 7)
+    assert more.shape == (size, every + 7)
+    assert not more[:, every:].any()
 
 
 def test_a_vector_depends_on_its_network_alone() -> None:

@@ -25,6 +25,7 @@ from narfast.nn.inputs import (
     macro_tensors,
     mine_batch,
     node_tensors,
+    wide_tensors,
 )
 from narfast.nn.model import ArchitectureModel, EncoderConfig
 
@@ -55,6 +56,7 @@ class ArchitectureEncoder:
         self.motif_cache = MotifCache(model.config.motif_dim)
         self._rows = OperatorRows(model.config.operators)
         self._rarity = load_rarity(model) if model.config.wide_dim else None
+        self._axes = _axes(model)
         self._lock = threading.RLock()
 
     @classmethod
@@ -182,6 +184,7 @@ class ArchitectureEncoder:
             if device is not None and torch.device(device) != self.device:
                 self.model.to(device)
                 self.motif_cache.clear()
+                self._axes = _axes(self.model)
             vectors = torch.empty(len(items), self.dim, device=self.device)
             for start in _progress(range(0, len(items), batch_size), show_progress_bar):
                 stop = min(start + batch_size, len(items))
@@ -199,14 +202,15 @@ class ArchitectureEncoder:
         mined = mine_batch(graphs, miner=self.config.miner, num_threads=num_threads)
         table = self._motif_vectors(mined)
         macro = macro_tensors(mined, np.arange(len(mined)), device=self.device)
-        wide = None
-        if self._rarity is not None:
-            wide = torch.from_numpy(self._rarity.vectors(graphs, self.config.wide_dim))
-            wide = wide.to(self.device)
+        wide = wide_tensors(self.model, self._rarity, graphs, self._axes)
         deep = self.model.embed_networks(
-            table.index_select(0, macro.motif), macro.size, macro.multiplicity, macro.graph, wide
+            table.index_select(0, macro.motif),
+            macro.size,
+            macro.multiplicity,
+            macro.graph,
+            wide.axes,
         )
-        return self.model.join(deep, wide)
+        return self.model.join(deep, wide.vector)
 
     def _motif_vectors(self, mined: MinedBatch) -> Tensor:
         """Vectors float[U, motif_dim] of the distinct motifs; only new ones are computed."""
@@ -218,6 +222,11 @@ class ArchitectureEncoder:
             return self.model.embed_motifs(op, attr, graph)
 
         return self.motif_cache.get(unique.motif_id, compute)
+
+
+def _axes(model: ArchitectureModel) -> Tensor:
+    """The stored axes of the wide part at full precision: converting them takes time."""
+    return model.wide_axes.float() if model.config.wide_dim else torch.empty(0)
 
 
 def _ordered(motifs: NodeMiniBatch) -> NodeMiniBatch:

@@ -30,16 +30,18 @@ from narfast.nn.features import NodeFeatures, OneHotFeatures
 from narfast.nn.inputs import (
     MinedBatch,
     OperatorRows,
+    WideTensors,
     macro_tensors,
     mine_batch,
     node_tensors,
     store_rarity,
+    wide_tensors,
 )
 from narfast.nn.losses import ContextScorer, context_contrast, supervised_contrast
 from narfast.nn.model import ArchitectureModel, EncoderConfig
 from narfast.pretrain_config import PretrainConfig
 from narfast.pretrain_state import Progress, load_checkpoint, restore, save_checkpoint
-from narfast.wide import LabelRarity
+from narfast.wide import LabelRarity, principal_axes
 
 __all__ = ["PretrainConfig", "check_output", "family_quality", "run"]
 
@@ -235,7 +237,8 @@ class _Trainer:
         self.library = np.array(libraries)
         self.mined = mine_batch(self.graphs, miner=config.encoder.miner)
         encoder = replace(config.encoder, operators=_vocabulary(self.graphs))
-        self.rarity = None
+        self.rarity: LabelRarity | None = None
+        self._axes = torch.empty(0)
         if encoder.wide_dim:
             self.rarity = LabelRarity.fit(
                 self.graphs,
@@ -247,7 +250,10 @@ class _Trainer:
         self.rows = OperatorRows(encoder.operators)
         self.module = _TrainingModule(encoder, len(names))
         if self.rarity is not None:
-            store_rarity(self.module.model, self.rarity)
+            counts = self.rarity.counts(self.graphs)
+            axes = principal_axes(counts, encoder.wide_size, encoder.wide_axes, classes=self.labels)
+            store_rarity(self.module.model, self.rarity, axes)
+            self._axes = self.module.model.wide_axes.float()
         self._motif_table: Tensor | None = None
         self.edits = any(vars(config.augment).values())
         self.progress = Progress(config=config.fingerprint(), data=self._data_fingerprint())
@@ -436,7 +442,7 @@ class _Trainer:
         return loss
 
     def _embed(
-        self, mined: MinedBatch, networks: NDArray[np.int64], wide: Tensor | None
+        self, mined: MinedBatch, networks: NDArray[np.int64], wide: WideTensors
     ) -> tuple[Tensor, Tensor]:
         """Deep and final vectors of networks; each distinct motif is encoded once."""
         model = self.module.model
@@ -447,9 +453,13 @@ class _Trainer:
             motif, row = torch.unique(macro.motif, return_inverse=True)
             table = self._embed_motifs(mined, motif.numpy())
         deep = model.embed_networks(
-            table.index_select(0, row), macro.size, macro.multiplicity, macro.graph, wide
+            table.index_select(0, row),
+            macro.size,
+            macro.multiplicity,
+            macro.graph,
+            wide.axes,
         )
-        return deep, model.join(deep, wide)
+        return deep, model.join(deep, wide.vector)
 
     def _embed_motifs(self, mined: MinedBatch, motifs: NDArray[np.int64]) -> Tensor:
         nodes = collate_motifs(mined.graphs, mined.macros, mined.unique.representative[motifs])
@@ -465,10 +475,8 @@ class _Trainer:
             self._motif_table = torch.cat([self._embed_motifs(self.mined, p) for p in parts])
         return self._motif_table
 
-    def _wide(self, graphs: GraphBatch) -> Tensor | None:
-        if self.rarity is None:
-            return None
-        return torch.from_numpy(self.rarity.vectors(graphs, self.config.encoder.wide_dim))
+    def _wide(self, graphs: GraphBatch) -> WideTensors:
+        return wide_tensors(self.module.model, self.rarity, graphs, self._axes)
 
 
 def _in_turn(members: NDArray[np.int64], library: NDArray[np.str_]) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ Labels are hashed from operator names, not ids, so a longer operator table leave
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
     from narfast.graph import GraphBatch
 
 __all__ = [
+    "LabelCounts",
     "LabelRarity",
     "gram_labels",
     "name_hash",
+    "principal_axes",
     "wl_labels",
 ]
 
@@ -90,11 +93,29 @@ def gram_labels(graphs: GraphBatch, longest: int) -> UInt64:
 
 
 @dataclass(frozen=True)
+class LabelCounts:
+    """Sparse rows of label weights, one for each network.
+
+    Attributes:
+        ptr: int64[G + 1], offsets into the other two.
+        row: int64[K], positions in ``LabelRarity.label``, ascending for each network.
+        weight: float32[K], idf; what a network has of each row of ``wl_labels`` and
+            ``gram_labels`` has length 1, of rows of single nodes 0.4.
+    """
+
+    ptr: NDArray[np.int64]
+    row: NDArray[np.int64]
+    weight: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
 class LabelRarity:
     """How rare labels are among training networks, and vectors made of that.
 
     Attributes:
         label: uint64[V], ascending.
+        block: uint8[V], the row of ``wl_labels``, and after those of ``gram_labels``, that a label
+            belongs to.
         idf: float32[V], inverse document frequency; a label that is not listed counts as the
             rarest that is.
         hops: Rounds of refinement.
@@ -102,6 +123,7 @@ class LabelRarity:
     """
 
     label: UInt64
+    block: NDArray[np.uint8]
     idf: NDArray[np.float32]
     hops: int
     grams: int = 1
@@ -118,17 +140,18 @@ class LabelRarity:
             grams: Operators in the longest run.
         """
         network = np.repeat(np.arange(len(graphs), dtype=np.uint64), np.diff(graphs.node_ptr))
-        found: list[tuple[UInt64, NDArray[np.int64]]] = []
-        for row in _labels(graphs, hops, grams):
+        found: list[tuple[UInt64, NDArray[np.int64], NDArray[np.uint8]]] = []
+        for block, row in enumerate(_labels(graphs, hops, grams)):
             pairs = np.unique(np.stack([row, network], axis=1), axis=0)
             label, frequency = np.unique(pairs[:, 0], return_counts=True)
             kept = (frequency >= min(2, len(graphs))) & (label != 0)
-            found.append((label[kept], frequency[kept]))
-        label, frequency = (np.concatenate(part) for part in zip(*found, strict=True))
+            blocks = np.full(int(kept.sum()), block, dtype=np.uint8)
+            found.append((label[kept], frequency[kept], blocks))
+        label, frequency, blocks = (np.concatenate(part) for part in zip(*found, strict=True))
         chosen = np.lexsort((label, -frequency))[:size]
         chosen = chosen[np.argsort(label[chosen], kind="stable")]
         idf = np.log((1 + len(graphs)) / (1 + frequency[chosen])) + 1
-        return cls(label[chosen], idf.astype(np.float32), hops, grams)
+        return cls(label[chosen], blocks[chosen], idf.astype(np.float32), hops, grams)
 
     @cached_property
     def _first_in_bucket(self) -> NDArray[np.int64]:
@@ -136,9 +159,28 @@ class LabelRarity:
         starts = np.arange(1 << _BUCKET_BITS, dtype=np.uint64) << np.uint64(64 - _BUCKET_BITS)
         return np.append(np.searchsorted(self.label, starts), len(self.label))
 
-    def vectors(
-        self, graphs: GraphBatch, dim: int, *, listed: bool = False
-    ) -> NDArray[np.float32]:
+    def counts(self, graphs: GraphBatch) -> LabelCounts:
+        """Weights of the listed labels of each network."""
+        return LabelCounts(
+            *_counts(
+                _labels(graphs, self.hops, self.grams),
+                graphs.node_ptr,
+                self.label,
+                self._first_in_bucket,
+                self.block,
+                self.idf.astype(np.float64),
+                self._lengths,
+            )
+        )
+
+    @cached_property
+    def _lengths(self) -> NDArray[np.float64]:
+        """Length of what each row of labels adds to a network."""
+        lengths = np.ones(2 * (self.hops + 1) + max(0, self.grams - 1))
+        lengths[[0, self.hops + 1]] = _SINGLE_NODE_WEIGHT
+        return lengths
+
+    def vectors(self, graphs: GraphBatch, dim: int) -> NDArray[np.float32]:
         """Random projections of the labels of each network, weighted by rarity.
 
         Every label has a direction of its own, drawn from its hash, so that labels which training
@@ -149,27 +191,54 @@ class LabelRarity:
         Args:
             graphs: Any networks.
             dim: Length of a vector.
-            listed: Leave out labels that are not listed.
 
         Returns:
             float32[G, dim]. What each row of ``wl_labels`` and ``gram_labels`` adds has about
             length 1, rows of single nodes 0.4; nothing where a network has no label of a row.
         """
-        labels = _labels(graphs, self.hops, self.grams)
-        lengths = np.ones(len(labels))
-        lengths[[0, self.hops + 1]] = _SINGLE_NODE_WEIGHT
         vectors: NDArray[np.float32] = _vectors(
-            labels,
+            _labels(graphs, self.hops, self.grams),
             graphs.node_ptr,
             self.label,
             self._first_in_bucket,
             self.idf,
-            np.float32(0 if listed else self.idf.max(initial=1)),
-            lengths,
+            np.float32(self.idf.max(initial=1)),
+            self._lengths,
             _BYTE_SIGNS,
             dim,
         )
         return vectors
+
+
+def principal_axes(
+    counts: LabelCounts, num_labels: int, dim: int, *, classes: Sequence[str] | None = None
+) -> NDArray[np.float32]:
+    """Directions that keep most of what training networks differ in (not centred).
+
+    Args:
+        counts: Weights of the training networks.
+        num_labels: V.
+        dim: How many; directions beyond the number of networks are zero.
+        classes: Class of each network; every class then weighs the square root of its size
+            instead of its size.
+
+    Returns:
+        float32[V, dim], orthonormal columns.
+    """
+    num_networks = len(counts.ptr) - 1
+    dense = np.zeros((num_networks, num_labels))
+    dense[np.repeat(np.arange(num_networks), np.diff(counts.ptr)), counts.row] = counts.weight
+    if classes is not None:
+        _, inverse, size = np.unique(list(classes), return_inverse=True, return_counts=True)
+        dense *= size[inverse][:, None] ** -0.25
+    values, vectors = np.linalg.eigh(dense @ dense.T)
+    order = np.argsort(-values)[:dim]
+    order = order[values[order] > 1e-9 * max(float(values.max()), 1e-30)]
+    axes = np.zeros((num_labels, dim))
+    axes[:, : len(order)] = dense.T @ (vectors[:, order] / np.sqrt(values[order]))
+    # The sign of an eigenvector is arbitrary; fix it so that runs agree.
+    axes *= np.where(axes.sum(axis=0) < 0, -1.0, 1.0)
+    return axes.astype(np.float32)
 
 
 def _labels(graphs: GraphBatch, hops: int, grams: int) -> UInt64:
@@ -249,8 +318,6 @@ def _vectors(
                     if listed[at] == label:
                         weight = idf[at]
                         break
-                if weight == 0:
-                    continue
                 square += weight * weight
                 signs = label
                 for start in range(0, dim, 8):
@@ -264,3 +331,40 @@ def _vectors(
             if square > 0:
                 vectors[g] += block * np.float32(lengths[b] / np.sqrt(square * dim))
     return vectors
+
+
+@kernel
+def _counts(
+    labels: Any, node_ptr: Any, vocabulary: Any, first: Any, block: Any, idf: Any, lengths: Any
+) -> Any:
+    num_blocks, num_nodes = labels.shape
+    num_graphs = len(node_ptr) - 1
+    ptr = np.zeros(num_graphs + 1, dtype=np.int64)
+    rows = np.empty(num_blocks * num_nodes, dtype=np.int64)
+    weights = np.empty(num_blocks * num_nodes, dtype=np.float32)
+    counted_in = np.full(len(vocabulary), -1, dtype=np.int64)  # the last network with a label
+    total = 0
+    for g in range(num_graphs):
+        start = total
+        for b in range(num_blocks):
+            for v in range(node_ptr[g], node_ptr[g + 1]):
+                # Labels are hashes, evenly spread: a few of them share their first bits.
+                label = labels[b, v]
+                bucket = label >> np.uint64(64 - _BUCKET_BITS)
+                for at in range(first[bucket], first[bucket + 1]):
+                    if vocabulary[at] == label:
+                        if counted_in[at] != g:
+                            counted_in[at] = g
+                            rows[total] = at
+                            total += 1
+                        break
+        rows[start:total].sort()
+        length = np.zeros(num_blocks)
+        for k in range(start, total):
+            weight = idf[rows[k]]
+            length[block[rows[k]]] += weight * weight
+            weights[k] = weight
+        for k in range(start, total):
+            weights[k] *= lengths[block[rows[k]]] / np.sqrt(length[block[rows[k]]])
+        ptr[g + 1] = total
+    return ptr, rows[:total].copy(), weights[:total].copy()

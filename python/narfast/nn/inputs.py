@@ -29,11 +29,13 @@ __all__ = [
     "MacroTensors",
     "MinedBatch",
     "OperatorRows",
+    "WideTensors",
     "load_rarity",
     "macro_tensors",
     "mine_batch",
     "node_tensors",
     "store_rarity",
+    "wide_tensors",
 ]
 
 
@@ -144,16 +146,54 @@ def macro_tensors(
     )
 
 
-def store_rarity(model: ArchitectureModel, rarity: LabelRarity) -> None:
-    """Write how rare labels are into the buffers of a model."""
+@dataclass(frozen=True)
+class WideTensors:
+    """The training-free part of S networks.
+
+    Attributes:
+        vector: float[S, wide_dim], ``LabelRarity.vectors``; None without a wide part.
+        axes: float[S, wide_axes], coordinates of listed labels; None where there are none.
+    """
+
+    vector: Tensor | None = None
+    axes: Tensor | None = None
+
+
+def wide_tensors(
+    model: ArchitectureModel, rarity: LabelRarity | None, graphs: GraphBatch, table: Tensor
+) -> WideTensors:
+    """Collect the training-free part of networks, on the device of the model.
+
+    Args:
+        model: An encoder.
+        rarity: Its ``load_rarity``; None without a wide part.
+        graphs: The networks.
+        table: ``model.wide_axes`` as float.
+    """
+    if rarity is None:
+        return WideTensors()
+    vector = torch.from_numpy(rarity.vectors(graphs, model.config.wide_dim)).to(table.device)
+    if not model.config.wide_axes:
+        return WideTensors(vector, None)
+    counts = rarity.counts(graphs)
+    arrays = (counts.ptr, counts.row, counts.weight)
+    tensors = (torch.from_numpy(array).to(table.device) for array in arrays)
+    return WideTensors(vector, model.project(table, *tensors))
+
+
+def store_rarity(model: ArchitectureModel, rarity: LabelRarity, axes: NDArray[np.float32]) -> None:
+    """Write what is fitted of the wide part into the buffers of a model."""
     model.wide_label.copy_(torch.from_numpy(rarity.label.view(np.int64)))
+    model.wide_block.copy_(torch.from_numpy(rarity.block))
     model.wide_idf.copy_(torch.from_numpy(rarity.idf))
+    model.wide_axes.copy_(torch.from_numpy(axes))
 
 
 def load_rarity(model: ArchitectureModel) -> LabelRarity:
     """Read how rare labels are out of the buffers of a model."""
     return LabelRarity(
         label=model.wide_label.cpu().numpy().view(np.uint64),
+        block=model.wide_block.cpu().numpy(),
         idf=model.wide_idf.cpu().numpy(),
         hops=model.config.wide_hops,
         grams=model.config.wide_grams,

@@ -42,11 +42,11 @@ class EncoderConfig:
         dropout: Probability, in training only.
         deep_dim: Width of the graph neural network's vector.
         merge_dim: Hidden width between the readouts of a network and its vector; 0 for none.
-        deep_reads_wide: Whether the deep vector is made from the wide one too.
         wide_dim: Width of the wide (training-free) part; 0 for none.
         wide_hops: Rounds of refinement of the wide part.
         wide_grams: Operators in the longest run that the wide part counts; below 2 for none.
         wide_size: Labels whose rarity the wide part knows.
+        wide_axes: Principal axes of those labels that the deep vector is made from too; 0 for none.
         wide_share: Part of the cosine that the wide part decides, in [0, 1].
     """
 
@@ -66,11 +66,11 @@ class EncoderConfig:
     dropout: float = 0.1
     deep_dim: int = 128
     merge_dim: int = 0
-    deep_reads_wide: bool = False
     wide_dim: int = 0
     wide_hops: int = 1
     wide_grams: int = 1
     wide_size: int = 0
+    wide_axes: int = 0
     wide_share: float = 0.0
 
     def __post_init__(self) -> None:
@@ -80,6 +80,7 @@ class EncoderConfig:
             _check_range(name, getattr(self, name), 1, _MAX_LAYERS)
         _check_range("merge_dim", self.merge_dim, 0, _MAX_WIDTH)
         _check_range("wide_dim", self.wide_dim, 0, _MAX_WIDTH)
+        _check_range("wide_axes", self.wide_axes, 0, _MAX_WIDTH)
         _check_range("wide_hops", self.wide_hops, 0, 8)
         _check_range("wide_grams", self.wide_grams, 0, 8)
         _check_range("wide_size", self.wide_size, 0, 1 << 24)
@@ -103,8 +104,8 @@ class EncoderConfig:
             _check_range("attribute_fields bits", bits, 1, 8)
         if bool(self.wide_dim) != bool(self.wide_share):
             raise ValueError("wide_dim and wide_share must both be zero or both be above zero")
-        if self.deep_reads_wide and not self.wide_dim:
-            raise ValueError("deep_reads_wide needs a wide_dim above zero")
+        if self.wide_axes and not self.wide_dim:
+            raise ValueError("wide_axes needs a wide_dim above zero")
 
     @property
     def dim(self) -> int:
@@ -148,9 +149,11 @@ def _check_range(name: str, value: float, low: float, high: float) -> None:
 class ArchitectureModel(nn.Module):
     """Weights of an encoder; ``narfast.encoder`` feeds it and ``narfast.pretrain`` trains it."""
 
-    # Labels of the wide part, int64[V] holding the bits of uint64, and how rare they are.
+    # Labels of the wide part, int64[V] holding the bits of uint64, and what belongs to them.
     wide_label: Tensor
+    wide_block: Tensor
     wide_idf: Tensor
+    wide_axes: Tensor
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
@@ -179,12 +182,17 @@ class ArchitectureModel(nn.Module):
             out_dim=config.deep_dim,
             node_scalars=config.node_scalars,
             merge_dim=config.merge_dim,
-            extra_dim=config.wide_dim if config.deep_reads_wide else 0,
+            extra_dim=config.wide_axes,
         )
         if config.wide_dim:
             size = config.wide_size
             self.register_buffer("wide_label", torch.zeros(size, dtype=torch.int64))
+            self.register_buffer("wide_block", torch.zeros(size, dtype=torch.uint8))
             self.register_buffer("wide_idf", torch.zeros(size))
+            # Half precision: it is the largest tensor, and its third digit changes no ranking.
+            self.register_buffer(
+                "wide_axes", torch.zeros(size, config.wide_axes, dtype=torch.float16)
+            )
 
     def embed_motifs(self, op: Tensor, attr: Tensor, graph: GraphTensors) -> Tensor:
         """Vectors float[S, motif_dim] of S motifs; see ``MotifEncoder.forward``."""
@@ -197,18 +205,42 @@ class ArchitectureModel(nn.Module):
         size: Tensor,
         multiplicity: Tensor,
         graph: GraphTensors,
-        wide: Tensor | None,
+        axes: Tensor | None,
     ) -> Tensor:
         """Deep vectors float[S, deep_dim] of S networks.
 
-        ``wide`` is the float[S, wide_dim] of ``LabelRarity.vectors``, None without a wide part.
-        See ``MacroEncoder.forward`` for the rest.
+        ``axes`` are the float[S, wide_axes] coordinates of ``project``, None where ``wide_axes`` is
+        0. See ``MacroEncoder.forward`` for the rest.
         """
         extra = None
-        if wide is not None and self.config.deep_reads_wide:
-            extra = nn.functional.normalize(wide, dim=-1) * math.sqrt(wide.shape[-1])
+        if axes is not None:
+            extra = nn.functional.normalize(axes, dim=-1) * math.sqrt(axes.shape[-1])
         vectors: Tensor = self.macro(motif_vectors, size, multiplicity, graph, extra)
         return vectors
+
+    @staticmethod
+    def project(table: Tensor, ptr: Tensor, row: Tensor, weight: Tensor) -> Tensor:
+        """Coordinates of sparse label weights (``LabelCounts``) of S networks.
+
+        Args:
+            table: float[V, wide_axes].
+            ptr: int64[S + 1], offsets into the other two.
+            row: int64[K], rows of ``table``.
+            weight: float[K].
+
+        Returns:
+            float[S, wide_axes].
+        """
+        if len(row) == 0:
+            return weight.new_zeros((len(ptr) - 1, table.shape[1]))
+        return nn.functional.embedding_bag(
+            row,
+            table,
+            ptr,
+            mode="sum",
+            per_sample_weights=weight,
+            include_last_offset=True,
+        )
 
     def join(self, deep: Tensor, wide: Tensor | None) -> Tensor:
         """The final vectors of S networks.
