@@ -27,7 +27,7 @@ from narfast.encoder import ArchitectureEncoder
 from narfast.graph import GraphBatch, canonicalize, structural_hash
 from narfast.motifs import coarsen, mine
 from narfast.nn.inputs import macro_tensors, mine_batch, node_tensors, wide_tensors
-from narfast.wide import LabelCounts, gram_labels, wl_labels
+from narfast.wide import LabelCounts
 from narfast.zoo import Zoo
 from narfast.zoo.store import library_versions
 
@@ -122,24 +122,28 @@ def main() -> None:
         ),
     ]
     if rarity is not None:
-        labels = wl_labels(graphs, rarity.hops)
-        if rarity.grams > 1:
-            labels = np.concatenate([labels, gram_labels(graphs, rarity.grams)])
+        labels, at = rarity.labels(graphs), graphs.node_ptr
         distinct = sum(
             len(np.unique(row[start:stop]))
             for row in labels
             for start, stop in pairwise(graphs.node_ptr.tolist())
         )
-        counts = rarity.counts(graphs)
+        counts = rarity.counts(labels, at)
         project = 2.0 * encoder.config.wide_axes * len(counts.row)
         stages += [
+            ("wide part: labels", lambda: rarity.labels(graphs), 1.0 * arrays + labels.nbytes, 0.0),
             (
                 "wide part: random directions",
-                lambda: rarity.vectors(graphs, wide_dim),
-                1.0 * arrays + labels.nbytes,
+                lambda: rarity.vectors(labels, at, wide_dim),
+                1.0 * labels.nbytes,
                 2.0 * wide_dim * distinct,
             ),
-            ("wide part: count labels", lambda: rarity.counts(graphs), arrays + labels.nbytes, 0.0),
+            (
+                "wide part: count labels",
+                lambda: rarity.counts(labels, at),
+                1.0 * labels.nbytes,
+                0.0,
+            ),
             (
                 "wide part: axes",
                 lambda: model.project(encoder._axes, *tensors_of(counts)),

@@ -51,7 +51,8 @@ def make_encoder(*, wide: bool = True, **settings: Any) -> ArchitectureEncoder:
     )
     model = ArchitectureModel(config)
     if wide:
-        store_rarity(model, rarity, principal_axes(rarity.counts(batch), size, 4))
+        counts = rarity.counts(rarity.labels(batch), batch.node_ptr)
+        store_rarity(model, rarity, principal_axes(counts, size, 4))
     return ArchitectureEncoder(model, training={"note": "random"})
 
 

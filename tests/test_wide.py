@@ -11,6 +11,7 @@ import pytest
 from narfast import operators
 from narfast.graph import ArchGraph, GraphBatch
 from narfast.wide import (
+    LabelCounts,
     LabelRarity,
     gram_labels,
     name_hash,
@@ -106,14 +107,24 @@ def test_vectors_keep_inner_products_of_labels_that_training_never_saw_too() -> 
     )
     errors = []
     for dim in (100, 20_000):
-        vectors = rarity.vectors(GraphBatch.from_graphs(graphs), dim).astype(np.float64)
+        vectors = vectors_of(rarity, graphs, dim).astype(np.float64)
         assert vectors.shape == (len(graphs), dim)
         errors.append(np.abs(vectors @ vectors.T - products).max())
     assert errors[1] < 0.15 < errors[0] < 2
 
 
+def counts_of(rarity: LabelRarity, graphs: list[ArchGraph]) -> LabelCounts:
+    batch = GraphBatch.from_graphs(graphs)
+    return rarity.counts(rarity.labels(batch), batch.node_ptr)
+
+
+def vectors_of(rarity: LabelRarity, graphs: list[ArchGraph], dim: int) -> np.ndarray:
+    batch = GraphBatch.from_graphs(graphs)
+    return rarity.vectors(rarity.labels(batch), batch.node_ptr, dim)
+
+
 def dense(rarity: LabelRarity, graphs: list[ArchGraph]) -> np.ndarray:
-    counts = rarity.counts(GraphBatch.from_graphs(graphs))
+    counts = counts_of(rarity, graphs)
     rows = np.zeros((len(graphs), len(rarity.label)))
     rows[np.repeat(np.arange(len(graphs)), np.diff(counts.ptr)), counts.row] = counts.weight
     return rows
@@ -136,13 +147,13 @@ def test_counts_are_of_listed_labels_alone() -> None:
                 here = rarity.block == number
                 found = zip(rarity.label[here].tolist(), row[here].tolist(), strict=True)
                 assert {k: v for k, v in found if v} == pytest.approx(expected, rel=1e-5)
-    assert len(few.counts(GraphBatch.from_graphs([])).ptr) == 1
+    assert len(counts_of(few, []).ptr) == 1
 
 
 def test_principal_axes_keep_inner_products_of_training_networks() -> None:
     graphs, labels = tiny_zoo()
     rarity = LabelRarity.fit(GraphBatch.from_graphs(graphs), hops=1, size=1000)
-    counts, rows = rarity.counts(GraphBatch.from_graphs(graphs)), dense(rarity, graphs)
+    counts, rows = counts_of(rarity, graphs), dense(rarity, graphs)
     size, every = len(rarity.label), len(graphs)
     projected = rows @ principal_axes(counts, size, every)
     np.testing.assert_allclose(projected @ projected.T, rows @ rows.T, atol=1e-5)
@@ -156,19 +167,17 @@ def test_principal_axes_keep_inner_products_of_training_networks() -> None:
 def test_a_vector_depends_on_its_network_alone() -> None:
     graphs, _ = tiny_zoo()
     rarity = LabelRarity.fit(GraphBatch.from_graphs(graphs[::2]), hops=2, size=50, grams=3)
-    together = rarity.vectors(GraphBatch.from_graphs(graphs), 70)
+    together = vectors_of(rarity, graphs, 70)
     for i, graph in enumerate(graphs):
-        np.testing.assert_array_equal(
-            rarity.vectors(GraphBatch.from_graphs([graph]), 70)[0], together[i]
-        )
-    assert rarity.vectors(GraphBatch.from_graphs([]), 70).shape == (0, 70)
+        np.testing.assert_array_equal(vectors_of(rarity, [graph], 70)[0], together[i])
+    assert vectors_of(rarity, [], 70).shape == (0, 70)
 
 
 def test_where_nothing_is_listed_every_label_counts_the_same() -> None:
-    graphs = GraphBatch.from_graphs([network("vgg", 2), network("vit", 2)])
-    rarity = LabelRarity.fit(graphs, hops=1, size=0)
+    graphs = [network("vgg", 2), network("vit", 2)]
+    rarity = LabelRarity.fit(GraphBatch.from_graphs(graphs), hops=1, size=0)
     assert len(rarity.label) == 0
-    assert np.isfinite(rarity.vectors(graphs, 16)).all()
+    assert np.isfinite(vectors_of(rarity, graphs, 16)).all()
 
 
 def test_the_most_widespread_are_listed() -> None:

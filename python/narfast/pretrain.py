@@ -250,7 +250,7 @@ class _Trainer:
         self.rows = OperatorRows(encoder.operators)
         self.module = _TrainingModule(encoder, len(names))
         if self.rarity is not None:
-            counts = self.rarity.counts(self.graphs)
+            counts = self.rarity.counts(self.rarity.labels(self.graphs), self.graphs.node_ptr)
             axes = principal_axes(counts, encoder.wide_size, encoder.wide_axes, classes=self.labels)
             store_rarity(self.module.model, self.rarity, axes)
             self._axes = self.module.model.wide_axes.float()

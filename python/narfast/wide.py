@@ -159,12 +159,21 @@ class LabelRarity:
         starts = np.arange(1 << _BUCKET_BITS, dtype=np.uint64) << np.uint64(64 - _BUCKET_BITS)
         return np.append(np.searchsorted(self.label, starts), len(self.label))
 
-    def counts(self, graphs: GraphBatch) -> LabelCounts:
-        """Weights of the listed labels of each network."""
+    def labels(self, graphs: GraphBatch) -> UInt64:
+        """Every label of networks: rows of ``wl_labels``, and after them of ``gram_labels``."""
+        return _labels(graphs, self.hops, self.grams)
+
+    def counts(self, labels: UInt64, node_ptr: NDArray[np.int64]) -> LabelCounts:
+        """Weights of the listed labels of each network.
+
+        Args:
+            labels: What ``labels`` gives.
+            node_ptr: int64[G + 1], where the nodes of each network begin.
+        """
         return LabelCounts(
             *_counts(
-                _labels(graphs, self.hops, self.grams),
-                graphs.node_ptr,
+                labels,
+                node_ptr,
                 self.label,
                 self._first_in_bucket,
                 self.block,
@@ -180,7 +189,7 @@ class LabelRarity:
         lengths[[0, self.hops + 1]] = _SINGLE_NODE_WEIGHT
         return lengths
 
-    def vectors(self, graphs: GraphBatch, dim: int) -> NDArray[np.float32]:
+    def vectors(self, labels: UInt64, node_ptr: NDArray[np.int64], dim: int) -> NDArray[np.float32]:
         """Random projections of the labels of each network, weighted by rarity.
 
         Every label has a direction of its own, drawn from its hash, so that labels which training
@@ -189,7 +198,8 @@ class LabelRarity:
         out: it says how deep a network is rather than how it is designed.
 
         Args:
-            graphs: Any networks.
+            labels: What ``labels`` gives.
+            node_ptr: int64[G + 1], where the nodes of each network begin.
             dim: Length of a vector.
 
         Returns:
@@ -197,8 +207,8 @@ class LabelRarity:
             length 1, rows of single nodes 0.4; nothing where a network has no label of a row.
         """
         vectors: NDArray[np.float32] = _vectors(
-            _labels(graphs, self.hops, self.grams),
-            graphs.node_ptr,
+            labels,
+            node_ptr,
             self.label,
             self._first_in_bucket,
             self.idf,

@@ -172,10 +172,12 @@ def wide_tensors(
     """
     if rarity is None:
         return WideTensors()
-    vector = torch.from_numpy(rarity.vectors(graphs, model.config.wide_dim)).to(table.device)
+    labels = rarity.labels(graphs)
+    vectors = rarity.vectors(labels, graphs.node_ptr, model.config.wide_dim)
+    vector = torch.from_numpy(vectors).to(table.device)
     if not model.config.wide_axes:
-        return WideTensors(vector, None)
-    counts = rarity.counts(graphs)
+        return WideTensors(vector)
+    counts = rarity.counts(labels, graphs.node_ptr)
     arrays = (counts.ptr, counts.row, counts.weight)
     tensors = (torch.from_numpy(array).to(table.device) for array in arrays)
     return WideTensors(vector, model.project(table, *tensors))
