@@ -9,7 +9,8 @@ struct Ops {
   OpId mul = operator_id("mul"), div = operator_id("div"), add = operator_id("add"),
        sub = operator_id("sub"), pow = operator_id("pow"), sigmoid = operator_id("sigmoid"),
        tanh = operator_id("tanh"), softplus = operator_id("softplus"), erf = operator_id("erf"),
-       clip = operator_id("clip"), relu6 = operator_id("relu6"),
+       clip = operator_id("clip"), maximum = operator_id("maximum"),
+       minimum = operator_id("minimum"), relu6 = operator_id("relu6"),
        hardsigmoid = operator_id("hardsigmoid"), hardswish = operator_id("hardswish"),
        silu = operator_id("silu"), gelu = operator_id("gelu"), mish = operator_id("mish"),
        glu = operator_id("glu"), split = operator_id("split");
@@ -27,6 +28,8 @@ class ActivationFuser {
       const OpId op = graph_.op(node);
       if (op == ops_.clip && (graph_.attr(node) & attr::kConstantClassMask) == kClassOne)
         graph_.become(node, ops_.relu6, 0, graph_.inputs(node));
+      else if (is_bound(node))
+        graph_.become(node, ops_.clip, 0, graph_.inputs(node));
       else if (op == ops_.mul && graph_.inputs(node).size() == 2)
         try_product(node);
       else if (op == ops_.mul || op == ops_.div)
@@ -41,6 +44,12 @@ class ActivationFuser {
   NodeId input(NodeId node) const { return graph_.inputs(node).front(); }
   bool is_scalar_add(NodeId node) const {
     return is_unary(node, ops_.add) && graph_.has_attr(node, attr::kScalarOperand);
+  }
+
+  // The greater or the smaller of x and a number: a clip open at one end.
+  bool is_bound(NodeId node) const {
+    return (is_unary(node, ops_.maximum) || is_unary(node, ops_.minimum)) &&
+           graph_.has_attr(node, attr::kScalarOperand);
   }
 
   // relu6(x + 3) / 6

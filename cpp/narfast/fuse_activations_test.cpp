@@ -28,6 +28,18 @@ struct AfterConv : Net {
   NodeId x = chain(input(), {"conv"});
 };
 
+TEST_CASE("the greater or the smaller of x and a number is a clip") {
+  for (const std::string_view op : {"maximum", "minimum"}) {
+    Net bound;
+    bound.add(op, {bound.chain(bound.input(), {"linear"})}, attr::kScalarOperand);
+    CHECK(op_names(canonicalize(bound.view(), pass_mask({"fuse_activations"})).view()) ==
+          Names{"input", "linear", "clip"});
+    Net learnt;
+    learnt.add(op, {learnt.chain(learnt.input(), {"linear"})}, attr::kParamOperand);
+    CHECK(canonicalize(learnt.view(), pass_mask({"fuse_activations"})) == learnt.graph());
+  }
+}
+
 TEST_CASE("x * sigmoid(x) is silu, either way round") {
   AfterConv net, other;
   net.add("mul", {net.x, net.add("sigmoid", {net.x})});
