@@ -66,7 +66,7 @@ def frozen_random_motifs(config: PretrainConfig) -> PretrainConfig:
 VARIANTS: dict[str, tuple[str, Change]] = {
     "base": ("motifs by neighbor_sequence, both levels trained", lambda config: config),
     "random_motif_encoder": ("motif encoder as initialized, never trained", frozen_random_motifs),
-    "hashed_motifs": ("a random vector for every distinct motif", frozen_random_motifs),
+    "hashed_motifs": ("a random vector for every multiset of operators", frozen_random_motifs),
     "no_motif_pretraining": ("motif level trained with the graph level alone", motif(epochs=0)),
     "frozen_motifs": (
         "motif level left as pre-trained (the paper)",

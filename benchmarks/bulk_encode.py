@@ -100,6 +100,7 @@ def stages() -> dict[str, float]:
     torch.set_num_threads(1)
     encoder = ArchitectureEncoder.from_pretrained()
     model, rarity, axes = encoder.model, encoder._rarity, encoder._axes
+    method = encoder.config.miner
     spent: dict[str, float] = defaultdict(float)
     networks = 0
 
@@ -120,7 +121,7 @@ def stages() -> dict[str, float]:
             raw = timed("generate", lambda cells=cells: nasbench101.networks(cells))
             graphs = timed("canonicalize", lambda raw=raw: canonicalize(raw))
             timed("hash", lambda graphs=graphs: hash_texts(structural_hash(graphs)))
-            found = timed("mine", lambda graphs=graphs: mine(graphs))
+            found = timed("mine", lambda graphs=graphs: mine(graphs, method=method))
             timed("coarsen", lambda graphs=graphs, found=found: coarsen(graphs, found))
             mined = mine_batch(graphs, miner=encoder.config.miner)
 

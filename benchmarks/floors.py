@@ -79,7 +79,8 @@ def main() -> None:
     encoder = ArchitectureEncoder.from_pretrained("default")
     model, rarity = encoder.model, encoder._rarity
     mined = mine_batch(graphs, miner=encoder.config.miner)
-    motifs = mine(graphs)
+    method = encoder.config.miner
+    motifs = mine(graphs, method=method)
     every = np.arange(len(mined))
     nodes = collate_motifs(mined.graphs, mined.macros, mined.unique.representative)
     macro = macro_tensors(mined, every)
@@ -95,7 +96,12 @@ def main() -> None:
     stages: list[tuple[str, Callable[[], Any], float, float]] = [
         ("canonicalize (already canonical)", lambda: canonicalize(graphs), 2.0 * arrays, 0.0),
         ("structural hash", lambda: structural_hash(graphs), 1.0 * arrays, 0.0),
-        ("mine", lambda: mine(graphs), 1.0 * arrays + motifs.node_instance.nbytes, 0.0),
+        (
+            "mine",
+            lambda: mine(graphs, method=method),
+            1.0 * arrays + motifs.node_instance.nbytes,
+            0.0,
+        ),
         ("coarsen", lambda: coarsen(graphs, motifs), 1.0 * arrays + macro_arrays, 0.0),
         (
             "collate distinct motifs",
@@ -129,7 +135,7 @@ def main() -> None:
             for start, stop in pairwise(graphs.node_ptr.tolist())
         )
         counts = rarity.counts(labels, at)
-        project = 2.0 * encoder.config.wide_axes * len(counts.row)
+        project = 2.0 * encoder.config.wide_axes * len(counts.row)  # operations
         stages += [
             ("wide part: labels", lambda: rarity.labels(graphs), 1.0 * arrays + labels.nbytes, 0.0),
             (
@@ -147,7 +153,7 @@ def main() -> None:
             (
                 "wide part: axes",
                 lambda: model.project(encoder._axes, *tensors_of(counts)),
-                project,
+                2 * project,
                 project,
             ),
         ]

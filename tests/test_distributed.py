@@ -78,6 +78,7 @@ def cluster(monkeypatch):
     """Two worker nodes of one processor each beside a head that does no work."""
     ray = pytest.importorskip("ray", reason="needs Ray: pip install 'narfast[ray]'")
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # beside other work the workers would starve
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})

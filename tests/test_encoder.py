@@ -435,6 +435,12 @@ def test_weights_of_another_shape(encoder: ArchitectureEncoder, tmp_path: Path) 
     save_model(model, tmp_path)
     refuse(tmp_path, r"'wide_idf' is torch.float32\[3\]")
 
+    for damage in ("wide_block", "wide_label", "wide_idf"):
+        model = make_encoder().model
+        getattr(model, damage).fill_(0 if damage == "wide_idf" else 255)
+        save_model(model, tmp_path)
+        refuse(tmp_path, "labels of the wide part are damaged")
+
     model = make_encoder().model
     model.wide_idf = model.wide_idf.double()
     save_model(model, tmp_path)

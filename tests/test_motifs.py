@@ -49,6 +49,22 @@ def codes_of(graph: ArchGraph) -> list[int]:
     return _core.neighbor_codes(graph.op, graph.attr, graph.in_ptr, graph.in_src).tolist()
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_neighbor_sequence_with_far_neighbours_and_many_codes(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    num_nodes = int(rng.integers(200, 500))
+    edges = {
+        (max(0, target - int(rng.integers(1, 100))), target)
+        for target in range(1, num_nodes)
+        for _ in range(rng.integers(1, 4))
+    }
+    edges |= {(target - 64, target) for target in range(64, num_nodes, 7)}  # one beyond the table
+    graph = loose_graph(num_nodes, sorted(edges))
+    assert len(set(codes_of(graph))) > 64
+    motifs = mine(GraphBatch.from_graphs([graph]), method="neighbor_sequence")
+    assert motifs.node_instance.tolist() == oracle.segments(num_nodes, edges_of(graph))
+
+
 @pytest.mark.parametrize("name", RECORDS)
 def test_neighbor_sequence_equals_the_released_script(name: str) -> None:
     record: dict[str, Any] = RECORDS[name]

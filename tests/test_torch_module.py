@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from narfast.errors import TraceError, UnsupportedSourceError
+from narfast.frontends._functions import functions_opened
 from narfast.frontends.torch_module import trace
 from narfast.graph import ArchGraph, canonicalize
 
@@ -557,7 +559,62 @@ def test_custom_functions_are_seen_through_where_they_hide_parameters(function: 
     graph = trace(Reversible(), IMAGE)
     assert canonicalize(graph).op_names() == ["input", "tanh", "linear", "relu", "sigmoid"]
     assert (graph.meta.untraced, graph.meta.unknown_ops) == (0, {})
-    assert torch.autograd.Function.apply.__module__ == "torch.autograd.function"
+
+
+applied = Doubled.apply  # as PyTorch's documentation has it
+
+
+def test_custom_functions_are_seen_through_by_a_name_of_their_own() -> None:
+    class Reversible(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(32, 32)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return applied(torch.tanh(x), self.layer)
+
+    graph = canonicalize(trace(Reversible(), IMAGE))
+    assert graph.op_names() == ["input", "tanh", "linear", "relu"]
+
+
+class HundredTimes(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x * 2
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        return grads[0] * 100
+
+
+def test_custom_functions_keep_their_gradients_in_other_threads_and_afterwards() -> None:
+    def gradient() -> float:
+        x = torch.ones(1, requires_grad=True)
+        HundredTimes.apply(x).backward()
+        assert x.grad is not None
+        return float(x.grad)
+
+    inside, leave = threading.Event(), threading.Event()
+
+    def open_them() -> None:
+        with functions_opened():
+            inside.set()
+            leave.wait(30)
+
+    other = threading.Thread(target=open_them)
+    with functions_opened():
+        other.start()
+        inside.wait(30)
+        assert (
+            not HundredTimes.apply(torch.ones(1, requires_grad=True))
+            .grad_fn.name()
+            .startswith("HundredTimes")
+        )
+    assert gradient() == 100  # the other thread still has them open
+    leave.set()
+    other.join()
+    assert gradient() == 100
+    assert "apply" not in vars(torch.autograd.function._SingleLevelFunction)
 
 
 def test_dispatch_follows_data_through_integers() -> None:
@@ -572,6 +629,21 @@ def test_dispatch_follows_data_through_integers() -> None:
 
     graph = canonicalize(trace(Quantized(), IMAGE))  # a convolution of one by one is linear
     assert graph.op_names() == ["input", "conv", "sigmoid", "linear"]
+
+
+def test_dispatch_leaves_out_indices() -> None:
+    class Picking(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.values, self.places = nn.Linear(32, 32), nn.Linear(32, 32)
+
+        @torch.no_grad()
+        def forward(self, x: Tensor) -> Tensor:
+            return self.values(x).gather(1, self.places(x).to(torch.int64))
+
+    graph = trace(Picking(), IMAGE)
+    assert graph.op_names()[-1] == "gather"
+    assert graph.in_ptr[-1] - graph.in_ptr[-2] == 1
 
 
 def test_one_of_several_weights_is_a_number() -> None:

@@ -294,3 +294,18 @@ def test_a_file_that_is_no_journal_is_left_alone(tmp_path):
     with pytest.raises(NarfastError, match="move it away"):
         Journal(path, header={})
     assert path.read_text() == "my notes\n"
+
+
+def test_a_loader_that_cannot_be_imported_is_named():
+    for loader, reason in (("no_such_module:load", "No module"), ("zoo_fakes:nope", "nope")):
+        results = list(read_networks(["fake:plain_1", "fake:plain_2"], loader=loader))
+        assert [reason in result.reason for result in results] == [True, True]
+
+
+def test_the_start_of_a_process_does_not_count_as_time_of_its_first_network(tmp_path, monkeypatch):
+    (tmp_path / "slow_loader.py").write_text(
+        "import time\ntime.sleep(4)\nfrom zoo_fakes import load_raw\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    results = list(read_networks(["fake:plain_1"], loader="slow_loader:load_raw", timeout=3))
+    assert [type(result) for result in results] == [dict]

@@ -110,7 +110,7 @@ class NormFuser {
         return true;
       }
       if (input(variance) == y) {
-        graph_.become(node, ops_.rms_norm, 0, {y});
+        graph_.become(node, x != kNone ? ops_.layer_norm : ops_.rms_norm, 0, {x != kNone ? x : y});
         return true;
       }
     }

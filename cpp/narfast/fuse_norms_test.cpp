@@ -77,6 +77,22 @@ TEST_CASE("RMS norm: by the variance of what is not centred") {
   check_becomes("rms_norm", net);
 }
 
+TEST_CASE("layer norm: by the variance of what is centred already") {
+  AfterLinear net;
+  const NodeId y = net.centred();
+  const NodeId variance = net.add("variance", {y}, attr::kLastAxis);
+  net.add("div", {y, net.add("sqrt", {net.with_epsilon(variance)})});
+  check_becomes("layer_norm", net);
+}
+
+TEST_CASE("no norm: divided by the root of another variance") {
+  AfterLinear net;
+  const NodeId other = net.add("relu", {net.x});
+  const NodeId variance = net.add("variance", {other}, attr::kLastAxis);
+  net.add("div", {net.x, net.add("sqrt", {net.with_epsilon(variance)})});
+  check_untouched(net);
+}
+
 TEST_CASE("one over a root is rsqrt, however it is spelt") {
   constexpr Attr kOneOver = attr::kScalarOperand | attr::kConstantFirst;
   for (const bool divided : {false, true}) {

@@ -23,4 +23,11 @@ inline std::int64_t product(std::int64_t a, std::int64_t b) {
   return a * b;
 }
 
+/// The axis counted from the front; -1 where the rank is unknown or has no such axis.
+inline int normal_axis(std::int64_t axis, int rank) {
+  if (rank < 0) return -1;
+  if (axis < 0) axis += rank;
+  return axis >= 0 && axis < rank ? static_cast<int>(axis) : -1;
+}
+
 }  // namespace narfast::onnx

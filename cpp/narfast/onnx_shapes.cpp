@@ -140,13 +140,6 @@ const std::unordered_map<std::string_view, Rule>& rules() {
   return table;
 }
 
-/// A negative axis counts from the end; -1 when out of range or the rank is unknown.
-int normal_axis(std::int64_t axis, int rank) {
-  if (rank < 0) return -1;
-  if (axis < 0) axis += rank;
-  return axis >= 0 && axis < rank ? static_cast<int>(axis) : -1;
-}
-
 Shape broadcast(const Shape& a, const Shape& b) {
   if (!a.known() || !b.known()) return {};
   Shape result = Shape::of_rank(std::max(a.rank, b.rank));

@@ -110,11 +110,9 @@ Shape Inference::padded(const FlatNode& node, const Shape& in) const {
   const std::size_t count = axes ? axes->size() : static_cast<std::size_t>(std::max(in.rank, 0));
   if (!pads || pads->size() != 2 * count) return in.known() ? Shape::of_rank(in.rank) : Shape{};
   for (std::size_t i = 0; i < count; ++i) {
-    std::int64_t axis = axes ? (*axes)[i] : static_cast<std::int64_t>(i);
-    if (axis < 0) axis += in.rank;
-    if (axis < 0 || axis >= in.rank || in.dim(static_cast<int>(axis)) == kUnknownDim) continue;
-    const int n = static_cast<int>(axis);
-    result.set(n, in.dim(n) + clamped((*pads)[i]) + clamped((*pads)[i + count]));
+    const int axis = axes ? normal_axis((*axes)[i], in.rank) : static_cast<int>(i);
+    if (in.dim(axis) == kUnknownDim) continue;
+    result.set(axis, in.dim(axis) + clamped((*pads)[i]) + clamped((*pads)[i + count]));
   }
   return result;
 }
@@ -137,9 +135,13 @@ Shape Inference::resized(const FlatNode& node, const Shape& in) const {
       result.set(axis, (*sizes)[i]);
     } else if (scales != nullptr && scales->decoded && scales->reals.size() == rank) {
       const double size = scales->reals[i] * static_cast<double>(in.dim(axis));
-      if (in.dim(axis) != kUnknownDim && size >= 0 && size <= static_cast<double>(kLargest)) {
-        result.set(axis, static_cast<std::int64_t>(size));
+      if (in.dim(axis) == kUnknownDim || !(size >= 0 && size <= static_cast<double>(kLargest))) {
+        continue;
       }
+      // Scales are floats: where rounding decides, exporters and runtimes differ.
+      const auto narrow = static_cast<float>(scales->reals[i]) * static_cast<float>(in.dim(axis));
+      const auto rounded = static_cast<std::int64_t>(size);
+      if (rounded == static_cast<std::int64_t>(narrow)) result.set(axis, rounded);
     }
   }
   return result;

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as safetensors_load
@@ -31,7 +32,7 @@ __all__ = [
     "write_atomically",
 ]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _CONFIG = "config.json"
 _WEIGHTS = "model.safetensors"
 _REMEDY = "copy or train the encoder again"
@@ -193,3 +194,13 @@ def _check_tensors(path: Path, model: ArchitectureModel, tensors: dict[str, torc
             )
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise CorruptFileError(f"{path}: tensor {name!r} holds nan or infinity; {_REMEDY}")
+    if model.config.wide_dim:
+        label = tensors["wide_label"].numpy().view(np.uint64)
+        rows = 2 * (model.config.wide_hops + 1) + max(0, model.config.wide_grams - 1)
+        ascending = bool((label[1:] > label[:-1]).all())
+        if (
+            not ascending
+            or bool((tensors["wide_block"] >= rows).any())
+            or bool((tensors["wide_idf"] <= 0).any())
+        ):
+            raise CorruptFileError(f"{path}: labels of the wide part are damaged; {_REMEDY}")

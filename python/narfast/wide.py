@@ -298,6 +298,17 @@ def _wl_labels(
 
 
 @kernel
+def _place(label: Any, listed: Any, first: Any) -> Any:
+    """Where a label is listed, or -1."""
+    # Labels are hashes, evenly spread: a few of them share their first bits.
+    bucket = label >> np.uint64(64 - _BUCKET_BITS)
+    for at in range(first[bucket], first[bucket + 1]):
+        if listed[at] == label:
+            return at
+    return -1
+
+
+@kernel
 def _vectors(
     labels: Any,
     node_ptr: Any,
@@ -321,13 +332,8 @@ def _vectors(
                 if label == before:
                     continue
                 before = label
-                weight = rarest
-                # Labels are hashes, evenly spread: a few of them share their first bits.
-                bucket = label >> np.uint64(64 - _BUCKET_BITS)
-                for at in range(first[bucket], first[bucket + 1]):
-                    if listed[at] == label:
-                        weight = idf[at]
-                        break
+                at = _place(label, listed, first)
+                weight = rarest if at < 0 else idf[at]
                 square += weight * weight
                 signs = label
                 for start in range(0, dim, 8):
@@ -345,29 +351,24 @@ def _vectors(
 
 @kernel
 def _counts(
-    labels: Any, node_ptr: Any, vocabulary: Any, first: Any, block: Any, idf: Any, lengths: Any
+    labels: Any, node_ptr: Any, listed: Any, first: Any, block: Any, idf: Any, lengths: Any
 ) -> Any:
     num_blocks, num_nodes = labels.shape
     num_graphs = len(node_ptr) - 1
     ptr = np.zeros(num_graphs + 1, dtype=np.int64)
     rows = np.empty(num_blocks * num_nodes, dtype=np.int64)
     weights = np.empty(num_blocks * num_nodes, dtype=np.float32)
-    counted_in = np.full(len(vocabulary), -1, dtype=np.int64)  # the last network with a label
+    counted_in = np.full(len(listed), -1, dtype=np.int64)  # the last network with a label
     total = 0
     for g in range(num_graphs):
         start = total
         for b in range(num_blocks):
             for v in range(node_ptr[g], node_ptr[g + 1]):
-                # Labels are hashes, evenly spread: a few of them share their first bits.
-                label = labels[b, v]
-                bucket = label >> np.uint64(64 - _BUCKET_BITS)
-                for at in range(first[bucket], first[bucket + 1]):
-                    if vocabulary[at] == label:
-                        if counted_in[at] != g:
-                            counted_in[at] = g
-                            rows[total] = at
-                            total += 1
-                        break
+                at = _place(labels[b, v], listed, first)
+                if at >= 0 and counted_in[at] != g:
+                    counted_in[at] = g
+                    rows[total] = at
+                    total += 1
         rows[start:total].sort()
         length = np.zeros(num_blocks)
         for k in range(start, total):

@@ -7,16 +7,19 @@ is one node there, and the parameters inside it are reached by nothing.
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch.autograd import function
 
 from narfast.frontends._capture import InputMarker, Opaque
 
 __all__ = ["functions_opened"]
 
 _OWN = (InputMarker, Opaque)
+_SingleLevelFunction: Any = function._SingleLevelFunction
 
 
 class _Context:
@@ -41,20 +44,39 @@ class _Context:
         pass
 
 
+class _Opened(threading.local):
+    """Whether this thread runs custom functions as plain code."""
+
+    here = False
+
+
+_opened = _Opened()
+_lock = threading.Lock()
+_threads = 0  # that have opened them
+
+
+def _apply(cls: Any, *args: Any, **kwargs: Any) -> Any:
+    """In place of what ``torch.autograd.Function.apply`` ends in."""
+    if not _opened.here or cls in _OWN:
+        return super(_SingleLevelFunction, cls).apply(*args, **kwargs)
+    if cls.setup_context is not torch.autograd.Function.setup_context:
+        return cls.forward(*args, **kwargs)
+    return cls.forward(_Context(len(args)), *args, **kwargs)
+
+
 @contextlib.contextmanager
 def functions_opened() -> Iterator[None]:
-    """While active, ``apply`` of custom functions is their forward pass."""
-    closed = torch.autograd.Function.__dict__["apply"]
-
-    def opened(cls: Any, *args: Any, **kwargs: Any) -> Any:
-        if cls in _OWN:
-            return closed.__get__(None, cls)(*args, **kwargs)
-        if cls.setup_context is not torch.autograd.Function.setup_context:
-            return cls.forward(*args, **kwargs)
-        return cls.forward(_Context(len(args)), *args, **kwargs)
-
-    torch.autograd.Function.apply = classmethod(opened)  # type: ignore[assignment,method-assign]
+    """While active, ``apply`` of custom functions is their forward pass, in this thread alone."""
+    global _threads
+    with _lock:
+        _threads += 1
+        _SingleLevelFunction.apply = classmethod(_apply)
+    _opened.here = True
     try:
         yield
     finally:
-        torch.autograd.Function.apply = closed  # type: ignore[method-assign]
+        _opened.here = False
+        with _lock:
+            _threads -= 1
+            if not _threads:
+                del _SingleLevelFunction.apply

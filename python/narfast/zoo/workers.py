@@ -259,7 +259,11 @@ def _serve(pipe: Connection, loader: str) -> None:
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
     module, _, name = loader.partition(":")
-    load = getattr(importlib.import_module(module), name)
+    unusable = ""
+    try:
+        load = getattr(importlib.import_module(module), name)
+    except Exception as error:
+        unusable = reason_of(error)
     pipe.send(("started", None))
     first = True
     while True:
@@ -268,11 +272,13 @@ def _serve(pipe: Connection, loader: str) -> None:
         except (EOFError, OSError, KeyboardInterrupt):
             return
         try:
+            if unusable:
+                raise NarfastError(unusable)
             start = time.process_time()
             packed = pack_graph(identifier, load(identifier))
             packed["seconds"] = 0.0 if first else round(time.process_time() - start, 3)
             answer: _Answer = ("done", packed)
-        # Foreign code may raise anything, and the build goes on. Ctrl-C does not come here.
+        # Foreign code may raise anything, and the build goes on.
         except (Exception, SystemExit, KeyboardInterrupt) as error:
             answer = ("failed", reason_of(error))
         first = False
