@@ -108,13 +108,10 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         tensors = [a for a in _flat((*args, *kwargs.values())) if isinstance(a, torch.Tensor)]
         kinds = [self._kind_of(t) for t in tensors]
         numbers = [self._node_of.get(id(t)) for t in tensors]
-        if any(
-            n is not None and t.is_floating_point() for n, t in zip(numbers, tensors, strict=True)
-        ):
+        floats = [t.is_floating_point() for t in tensors]
+        if any(f and n is not None for f, n in zip(floats, numbers, strict=True)):
             # Integers beside data only say where to look.
-            numbers = [
-                n if t.is_floating_point() else None for n, t in zip(numbers, tensors, strict=True)
-            ]
+            numbers = [n if f else None for f, n in zip(floats, numbers, strict=True)]
         out = func(*args, **kwargs)
         results = [t for t in _flat((out,)) if isinstance(t, torch.Tensor)]
         self._alive.extend(results)
