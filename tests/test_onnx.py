@@ -242,6 +242,25 @@ def test_sizes_after_windows(tmp_path: Path, window: str, short: int) -> None:
         assert ("pad" in graph.op_names()) == (window == "padding of some axes")
 
 
+def test_a_size_that_rounding_decides_is_unknown(tmp_path: Path) -> None:
+    """0.7 of 10 is 7 to PyTorch and 6 to the onnx package: a slice of 6 may be one."""
+    graph = helper.make_graph(
+        [
+            helper.make_node("Resize", ["x", "", "scales"], ["map"], mode="nearest"),
+            helper.make_node("Slice", ["map", "from", "to", "axis"], ["y"]),
+        ],
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4, 10, 10])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [
+            numpy_helper.from_array(np.array([1, 1, 0.7, 0.7], np.float32), "scales"),
+            *(i64(name, [value]) for name, value in {"from": 0, "to": 6, "axis": 2}.items()),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
+    assert "slice" in load_onnx(save(tmp_path, model)).op_names()
+
+
 def test_every_operator_of_the_default_domain_is_known() -> None:
     """All but those of text processing, which no network of layers contains."""
     text = {"ImageDecoder", "RegexFullMatch", "StringConcat", "StringNormalizer", "StringSplit"}
