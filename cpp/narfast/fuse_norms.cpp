@@ -104,23 +104,18 @@ class NormFuser {
   bool try_quotient(NodeId node, NodeId y, NodeId variance) {
     if (variance == kNone) return false;
     const NodeId x = centred(y);
-    if (is_unary(variance, ops_.variance)) {
-      if (x != kNone && input(variance) == x) {
-        graph_.become(node, ops_.layer_norm, 0, {x});
-        return true;
-      }
-      if (input(variance) == y) {
-        graph_.become(node, x != kNone ? ops_.layer_norm : ops_.rms_norm, 0, {x != kNone ? x : y});
-        return true;
-      }
-    }
     if (is_unary(variance, ops_.sum) && square(input(variance)) == y) {
       graph_.become(node, ops_.l2_norm, 0, {y});
       return true;
     }
-    if (!is_unary(variance, ops_.mean)) return false;
-    const NodeId squared = square(input(variance));
-    if (squared == kNone || (squared != y && (x == kNone || centred(squared) != x))) return false;
+    bool of_itself = false;
+    if (is_unary(variance, ops_.variance)) {
+      of_itself = input(variance) == y || input(variance) == x;
+    } else if (is_unary(variance, ops_.mean)) {
+      const NodeId squared = square(input(variance));
+      of_itself = squared != kNone && (squared == y || (x != kNone && centred(squared) == x));
+    }
+    if (!of_itself) return false;
     graph_.become(node, x != kNone ? ops_.layer_norm : ops_.rms_norm, 0, {x != kNone ? x : y});
     return true;
   }

@@ -49,7 +49,7 @@ std::vector<std::int64_t> pair_frequencies(const std::vector<std::int32_t>& code
     for (std::size_t i = 0; i < pairs; ++i) ++table[key(i)];
     for (std::size_t i = 0; i < pairs; ++i) frequency[i] = table[key(i)];
   };
-  if (width <= 4096 && width * width <= 4 * codes.size() + 1024) {
+  if (width * width <= 4 * codes.size() + 1024) {
     std::vector<std::int64_t> table(width * width);
     count_in(table);
   } else {

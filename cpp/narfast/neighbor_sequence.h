@@ -12,7 +12,7 @@ namespace narfast {
 
 /// The code of every node, numbered by first appearance: two nodes share a code when their distinct
 /// in-neighbours stand at the same distances before them. Nodes may be in any order.
-/// O(nodes + edges log degree) where distances are near; a list of far ones is looked up in a map.
+/// O(nodes + edges log degree) where neighbours are near; far ones add the logarithm of the codes.
 std::vector<std::int32_t> neighbor_codes(const GraphView& graph);
 
 /// Lengths of the segments into which a sequence of codes is cut; they add up to its length.

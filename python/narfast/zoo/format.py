@@ -266,8 +266,8 @@ def write_file(path: Path, data: bytes) -> None:
         os.fsync(stream.fileno())
 
 
-def _check_outside(path: Path) -> bool:
-    """Refuse a path in the folder of a zoo; tell whether something is there already."""
+def _is_taken(path: Path) -> bool:
+    """Whether something is there already; a path in the folder of a zoo is refused."""
     if _holds_zoo(path.resolve().parent):
         raise NarfastError(f"{path}: is inside a zoo; choose a place outside its folder")
     return path.is_file() and path.stat().st_size > 0
@@ -279,7 +279,7 @@ def check_replaceable_csv(path: Path, names: Sequence[str]) -> None:
     Raises:
         NarfastError: ``path`` is in the folder of a zoo, or is there and is another file.
     """
-    if not _check_outside(path):
+    if not _is_taken(path):
         return
     header = ",".join(f'"{name}"' for name in names).encode() + b"\n"
     with path.open("rb") as file:
@@ -298,7 +298,7 @@ def check_replaceable_table(path: Path) -> None:
     Raises:
         NarfastError: ``path`` is in the folder of a zoo, or is there and is another file.
     """
-    if not _check_outside(path):
+    if not _is_taken(path):
         return
     with path.open("rb") as file:
         if file.read(4) != b"PAR1":
