@@ -272,10 +272,40 @@ def floors() -> list[str]:
     return [*lines, f"| encode, whole | {_time(document['whole_seconds'])} | | |"]
 
 
+def bulk() -> list[str]:
+    """Whole collections encoded as `narfast encode` does, and one network of NAS-Bench-101."""
+    report = json.loads((RESULTS / "bulk_encode.json").read_text())
+    lines = [
+        f"{report['workers']} workers, load {report['machine']['load_before']} before:",
+        "",
+        "| what | networks | time | processor | a second | memory: first, half, last, most |",
+        "|---|--:|--:|--:|--:|---|",
+    ]
+    for name, what in (
+        ("nasbench101", "NAS-Bench-101, generated"),
+        ("zoo", "stored graphs of the shipped zoo"),
+        ("stored", "the same, repeated"),
+    ):
+        if name not in report:
+            continue
+        made = report[name]
+        held = [megabytes for _, megabytes in made["memory_mb"]]
+        memory = ", ".join(f"{m:,}" for m in (held[0], held[len(held) // 2], held[-1], max(held)))
+        cells = f"{made['seconds']:.0f} s | {made['processor_seconds']:.0f} s"
+        lines.append(
+            f"| {what} | {made['networks']:,} | {cells} | {made['networks_per_second']:,} "
+            f"| {memory} MB |"
+        )
+    stages = sorted(report["stages_us"].items(), key=lambda stage: -stage[1])
+    times = ", ".join(f"{stage} {microseconds:,.0f}" for stage, microseconds in stages)
+    return [*lines, "", f"One network of NAS-Bench-101, one thread, in microseconds: {times}."]
+
+
 TABLES: list[tuple[str, str, str, Callable[[], list[str]]]] = [  # file, name, needs, lines
     ("README.md", "retrieval", "cross_library.json", retrieval),
     ("benchmarks/README.md", "paper", "paper_nas.json", paper),
     ("benchmarks/README.md", "ablations", "ablations.json", ablations),
+    ("benchmarks/README.md", "bulk", "bulk_encode.json", bulk),
     ("benchmarks/README.md", "exports", "cross_format.json", exports),
     ("benchmarks/README.md", "floors", "floors.json", floors),
     ("benchmarks/README.md", "mining", "*-cores.json", mining),
