@@ -23,7 +23,7 @@ from narfast.encoder_files import save_model
 from narfast.errors import CorruptFileError, NarfastError
 from narfast.graph import GraphBatch
 from narfast.motif_cache import MotifCache, MotifFolder
-from narfast.nn.inputs import OperatorRows, store_rarity
+from narfast.nn.inputs import OperatorRows, mine_batch, store_rarity
 from narfast.nn.model import ArchitectureModel, EncoderConfig
 from narfast.wide import LabelRarity, principal_axes
 from networks import network, tiny_zoo
@@ -290,6 +290,25 @@ def test_company_does_not_change_a_bit(kind: dict[str, Any]) -> None:
             graphs = [GRAPHS[i] for i in order]
             vectors = encoder.encode(graphs, batch_size=batch_size)
             np.testing.assert_array_equal(vectors, alone[list(order)])
+
+
+def test_motifs_go_through_the_model_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = make_encoder()
+    expected = encoder.encode(GRAPHS)
+    encoder.motif_cache.clear()
+    monkeypatch.setattr("narfast.encoder._OPERATORS_CPU", 8)
+    sizes: list[int] = []
+    embed = encoder.model.embed_motifs
+
+    def watched(op: torch.Tensor, *rest: Any) -> torch.Tensor:
+        sizes.append(len(op))
+        return embed(op, *rest)
+
+    monkeypatch.setattr(encoder.model, "embed_motifs", watched)
+    np.testing.assert_array_equal(encoder.encode(GRAPHS), expected)
+    mined = mine_batch(GraphBatch.from_graphs(GRAPHS), miner=encoder.config.miner)
+    assert len(sizes) > 1
+    assert max(sizes) < 8 + mined.size.max()
 
 
 def test_threads_take_turns(encoder: ArchitectureEncoder) -> None:

@@ -31,6 +31,10 @@ from narfast.nn.model import ArchitectureModel, EncoderConfig
 
 __all__ = ["ArchitectureEncoder"]
 
+# Operators of motifs that go through the model together, about. A processor is as fast with few,
+# and temporaries of many megabytes, each of another size, fragment the heap; a GPU wants many.
+_OPERATORS_CPU = 1 << 11
+_OPERATORS = 1 << 18
 _MOST_THREADS = 1024  # where a machine refuses more, OpenMP ends the program
 
 
@@ -217,9 +221,14 @@ class ArchitectureEncoder:
         unique = mined.unique
 
         def compute(missing: NDArray[np.int64]) -> Tensor:
-            nodes = collate_motifs(mined.graphs, mined.macros, unique.representative[missing])
-            op, attr, graph = node_tensors(_ordered(nodes), self._rows, device=self.device)
-            return self.model.embed_motifs(op, attr, graph)
+            instance = unique.representative[missing]
+            target = _OPERATORS_CPU if self.device.type == "cpu" else _OPERATORS
+            vectors = []
+            for part in _parts(instance, mined.size[instance], target):
+                nodes = collate_motifs(mined.graphs, mined.macros, part)
+                op, attr, graph = node_tensors(_ordered(nodes), self._rows, device=self.device)
+                vectors.append(self.model.embed_motifs(op, attr, graph))
+            return torch.cat(vectors)
 
         return self.motif_cache.get(unique.motif_id, compute)
 
@@ -227,6 +236,14 @@ class ArchitectureEncoder:
 def _axes(model: ArchitectureModel) -> Tensor:
     """The stored axes of the wide part at full precision: converting them takes time."""
     return model.wide_axes.float() if model.config.wide_dim else torch.empty(0)
+
+
+def _parts(
+    items: NDArray[np.int64], sizes: NDArray[np.int64], target: int
+) -> list[NDArray[np.int64]]:
+    """Cut a list wherever the sizes of its items have added up to another ``target``."""
+    number = np.cumsum(sizes) // target
+    return np.split(items, np.flatnonzero(np.diff(number)) + 1)
 
 
 def _ordered(motifs: NodeMiniBatch) -> NodeMiniBatch:
