@@ -82,7 +82,9 @@ def test_vectors_tell_networks_apart(encoder: ArchitectureEncoder) -> None:
     assert similarity.max() < 1 - 1e-5
 
 
-@pytest.mark.parametrize("kind", [{}, {"wide": False}, {"layer": "gcn", "features": "one_hot"}])
+@pytest.mark.parametrize(
+    "kind", [{}, {"wide": False}, {"layer": "gcn", "features": "one_hot"}, {"layer": "gat"}]
+)
 def test_neither_batches_nor_threads_change_vectors(kind: dict[str, Any]) -> None:
     encoder = make_encoder(**kind)
     together = encoder.encode(GRAPHS)
@@ -280,7 +282,9 @@ def test_a_full_folder_of_motifs_gets_no_duplicates(tmp_path: Path) -> None:
     assert len(MotifCache(3, limit=100, folder=folder)) == 12
 
 
-@pytest.mark.parametrize("kind", [{}, {"wide": False}, {"layer": "gcn", "features": "one_hot"}])
+@pytest.mark.parametrize(
+    "kind", [{}, {"wide": False}, {"layer": "gcn", "features": "one_hot"}, {"layer": "gat"}]
+)
 def test_company_does_not_change_a_bit(kind: dict[str, Any]) -> None:
     encoder = make_encoder(**kind)
     alone = np.concatenate([encoder.encode([graph]) for graph in GRAPHS])

@@ -15,7 +15,6 @@ from torch import Tensor
 from narfast.batching import transpose_csr
 from narfast.nn import scatter
 
-INDEX = torch.tensor([3, 0, 3, 1, 0, 3])
 PTR = torch.tensor([0, 2, 2, 5, 6])
 
 
@@ -45,14 +44,6 @@ def agree(fast: Tensor, slow: Tensor, x: Tensor) -> None:
 
 
 @pytest.mark.parametrize("reduce", ["sum", "mean", "max"])
-def test_scatter(reduce: str) -> None:
-    x = values(len(INDEX))
-    groups = [[i for i, t in enumerate(INDEX.tolist()) if t == g] for g in range(5)]
-    fast: Callable[..., Tensor] = getattr(scatter, f"scatter_{reduce}")
-    agree(fast(x, INDEX, 5), looped(x, groups, reduce), x)
-
-
-@pytest.mark.parametrize("reduce", ["sum", "mean", "max"])
 def test_segments(reduce: str) -> None:
     x = values(6)
     groups = [list(range(a, b)) for a, b in zip(PTR[:-1].tolist(), PTR[1:].tolist(), strict=True)]
@@ -72,6 +63,21 @@ def test_neighbors() -> None:
     x = values(4)
     groups = [in_src[in_ptr[v] : in_ptr[v + 1]].tolist() for v in range(4)]
     agree(scatter.neighbor_sum(x, in_ptr, in_src, (out_ptr, out_dst)), looped(x, groups, "sum"), x)
+
+
+def test_weighted_neighbors() -> None:
+    index = torch.tensor([3, 0, 3, 1, 0, 3])
+    x = values(8).view(4, 2, 3)
+    weight = torch.linspace(-1, 2, 12, dtype=torch.float64).view(6, 2).requires_grad_()
+    for leaf in (x, weight):
+        rows = [
+            sum(
+                (x[index[e]] * weight[e].unsqueeze(-1) for e in range(PTR[v], PTR[v + 1])),
+                torch.zeros(2, 3, dtype=torch.float64),
+            )
+            for v in range(4)
+        ]
+        agree(scatter.weighted_neighbor_sum(x, PTR, index, weight), torch.stack(rows), leaf)
 
 
 def test_nothing_to_add() -> None:
@@ -97,10 +103,6 @@ def test_agrees_with_torch_scatter() -> None:
         torch.testing.assert_close(
             getattr(scatter, f"segment_{reduce}")(x, PTR),
             library.segment_csr(x, PTR, reduce=reduce),
-        )
-        torch.testing.assert_close(
-            getattr(scatter, f"scatter_{reduce}")(x, INDEX, 5),
-            library.scatter(x, INDEX, dim=0, dim_size=5, reduce=reduce),
         )
     rows = scatter.segment_sum(x, PTR)
     torch.testing.assert_close(scatter.gather_csr(rows, PTR), library.gather_csr(rows, PTR))

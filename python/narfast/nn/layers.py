@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from narfast.batching import transpose_csr
 from narfast.nn.linear import RowLinear
 from narfast.nn.scatter import (
+    gather_csr,
     neighbor_sum,
-    scatter_max,
-    scatter_sum,
     segment_max,
     segment_mean,
     segment_sum,
+    weighted_neighbor_sum,
 )
 
 __all__ = [
@@ -81,6 +81,15 @@ class GraphTensors:
         """Add the features float[n, d] of each node's out-neighbours."""
         return neighbor_sum(x, self.out_ptr, self.out_dst, (self.in_ptr, self.in_src))
 
+    def neighbors_and_self(self) -> tuple[Tensor, Tensor]:
+        """Offsets int64[n + 1] and nodes int64[2 e + n]: in- and out-neighbours, and the node."""
+        place = torch.arange(len(self.in_ptr), device=self.in_ptr.device)
+        node = place[:-1]
+        degrees = (self.in_degree(), self.out_degree())
+        receiver = torch.cat([*(node.repeat_interleave(degree) for degree in degrees), node])
+        sender = torch.cat([self.in_src, self.out_dst, node])
+        return self.in_ptr + self.out_ptr + place, sender[receiver.argsort(stable=True)]
+
     def in_degree(self) -> Tensor:
         """int64[n]."""
         return self.in_ptr[1:] - self.in_ptr[:-1]
@@ -134,22 +143,12 @@ class GatLayer(nn.Module):
         """Map float[n, in_dim] to float[n, out_dim]."""
         h = self.linear(x).unflatten(-1, (self.heads, -1))  # [n, heads, d]
         score_source, score_target = (h * self.source).sum(-1), (h * self.target).sum(-1)
-        node = torch.arange(len(x), device=x.device)
-        # Every edge both ways, and every node to itself.
-        source = torch.cat([graph.in_src, graph.out_dst, node])
-        target = torch.cat(
-            [
-                node.repeat_interleave(graph.in_degree()),
-                node.repeat_interleave(graph.out_degree()),
-                node,
-            ]
-        )
-        score = nn.functional.leaky_relu(score_source[source] + score_target[target], 0.2)
-        highest = scatter_max(score.detach(), target, len(x))
-        weight = (score - highest[target]).exp()
-        weight = self.dropout(weight / scatter_sum(weight, target, len(x))[target])
-        messages = (weight.unsqueeze(-1) * h[source]).flatten(1)
-        summed = scatter_sum(messages, target, len(x))
+        ptr, source = graph.neighbors_and_self()
+        score = nn.functional.leaky_relu(score_source[source] + gather_csr(score_target, ptr), 0.2)
+        highest = segment_max(score.detach(), ptr)
+        weight = (score - gather_csr(highest, ptr)).exp()
+        weight = self.dropout(weight / gather_csr(segment_sum(weight, ptr), ptr))
+        summed = weighted_neighbor_sum(h, ptr, source, weight).flatten(1)
         result: Tensor = nn.functional.elu(summed + self.bias)
         return result
 
