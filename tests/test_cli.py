@@ -408,6 +408,12 @@ def test_pretrain_hands_over_graphs_and_families(run, zoo_path, tmp_path, monkey
         ["zoo", "add", "/nonexistent", "fake:plain_1"],
         ["zoo", "build", "OUT", "--source", "keras"],
         ["encode", "fake:plain_1", "-o", "/proc/nothing/out.parquet"],
+        ["frobnicate"],
+        ["--nonsense"],
+        ["encode"],
+        ["zoo", "frobnicate"],
+        ["evaluate", "paper-real", "--seed", "-1"],
+        ["evaluate", "paper-real", "--nonsense"],
     ],
 )
 def test_mistakes_are_one_line_and_exit_code_2(run, zoo_path, arguments):
@@ -468,6 +474,7 @@ def test_version_and_help():
     result = subprocess_run("--help")
     for command in ("search", "inspect", "encode", "zoo", "pretrain", "evaluate"):
         assert command in result.stdout
+    assert "verify" in subprocess_run("zoo").stderr  # a group alone: its help
 
 
 def test_importing_is_light():

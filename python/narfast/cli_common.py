@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 _BAD_INPUT = 2
+_UsageError: Any = typer.BadParameter.__base__  # not exported under its own name
 INTERRUPTED = 130
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
@@ -66,10 +67,19 @@ Memory = Annotated[float, typer.Option(min=0.1, max=1e6, help="GB that one netwo
 class Commands(TyperGroup):
     """Turns what a user can cause into one line on stderr and an exit code."""
 
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Read the options that stand before the command."""
+        try:
+            return super().make_context(*args, **kwargs)
+        except _UsageError as error:
+            raise _usage(error) from None
+
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command."""
         try:
             return super().invoke(ctx)
+        except _UsageError as error:
+            raise _usage(error) from None
         except NarfastError as error:
             raise failure(str(error)) from None
         except KeyboardInterrupt:
@@ -110,6 +120,14 @@ def failure(message: str) -> typer.Exit:
     line = " ".join(message.split())
     typer.echo(f"error: {line}", err=True)
     return typer.Exit(_BAD_INPUT)
+
+
+def _usage(error: Any) -> Exception:
+    """What to raise for a command line that cannot be understood."""
+    if type(error).__name__ == "NoArgsIsHelpError":  # no error: someone wants to see the help
+        return error  # type: ignore[no-any-return]
+    command = error.ctx.command_path if error.ctx else "narfast"
+    return failure(f"{error.format_message().rstrip('.')}; see '{command} --help'")
 
 
 _REMEDIES = {
