@@ -1,6 +1,7 @@
 """Writes the measured tables of README.md and of benchmarks/README.md from the results.
 
     narfast evaluate all -o benchmarks/results [--encoder NAME=DIR ...]
+    narfast evaluate PROTOCOL -o benchmarks/results/seed_1 --encoder "seed 1=DIR"
     python benchmarks/ablations.py
     python benchmarks/tables.py
 
@@ -118,6 +119,27 @@ def paper() -> list[str]:
         for method, measures in _setting(protocol, name)["methods"].items():
             cells = " | ".join(short(measures[m][CUT]["mean"]) for m in ("mrr", "map", "ndcg"))
             lines.append(f"| {title}, ours | {method} | {cells} |")
+    return lines
+
+
+def seeds() -> list[str]:
+    """The same configuration trained from another seed, beside the shipped encoder."""
+    lines = [
+        "| setting | measure at 20 | shipped encoder, seed 0 | seed 1 | within the interval |",
+        "|---|---|---|--:|---|",
+    ]
+    for protocol, name, heading in COLUMNS:
+        path = RESULTS / "seed_1" / f"{protocol}.json"
+        if not path.exists():
+            continue
+        methods = json.loads(path.read_text())["settings"][name]["methods"]
+        for measure in ("mrr", "map", "ndcg"):
+            shipped, other = methods[SHIPPED][measure][CUT], methods["seed 1"][measure][CUT]
+            within = shipped["low"] <= other["mean"] <= shipped["high"]
+            lines.append(
+                f"| {heading} | {measure.upper()} | {interval(shipped)} | {short(other['mean'])} "
+                f"| {'yes' if within else 'no'} |"
+            )
     return lines
 
 
@@ -304,6 +326,7 @@ def bulk() -> list[str]:
 TABLES: list[tuple[str, str, str, Callable[[], list[str]]]] = [  # file, name, needs, lines
     ("README.md", "retrieval", "cross_library.json", retrieval),
     ("benchmarks/README.md", "paper", "paper_nas.json", paper),
+    ("benchmarks/README.md", "seeds", "seed_1/*.json", seeds),
     ("benchmarks/README.md", "ablations", "ablations.json", ablations),
     ("benchmarks/README.md", "bulk", "bulk_encode.json", bulk),
     ("benchmarks/README.md", "exports", "cross_format.json", exports),
