@@ -34,7 +34,8 @@ std::vector<std::int32_t> random_sizes(NodeId nodes, const MiningOptions& option
                                        std::size_t graph) {
   std::vector<std::int32_t> segment(index(nodes));
   std::uint64_t state = mix64(options.seed ^ mix64(graph));
-  const auto width = static_cast<std::uint64_t>(options.max_size - options.min_size + 1);
+  const auto width =
+      static_cast<std::uint64_t>(std::int64_t{options.max_size} - options.min_size + 1);
   std::int32_t number = 0;
   for (NodeId i = 0; i < nodes; ++number) {
     state = mix64(state);

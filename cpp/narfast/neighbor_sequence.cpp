@@ -13,7 +13,7 @@ namespace {
 /// Numbers lists of distances in order of appearance.
 class CodeBook {
  public:
-  CodeBook() : small_(kSmall * kSmall, -1) {}
+  CodeBook() : small_(std::size_t{kSmall} * kSmall, -1) {}
 
   std::int32_t number(const std::vector<NodeId>& distances) {
     // Nearly all nodes read one or two that are close by: a table for those, exactly.
@@ -21,7 +21,8 @@ class CodeBook {
         (distances.size() <= 2 && distances.front() > 0 && distances.back() < kSmall)) {
       const NodeId first = distances.empty() ? 0 : distances.front();
       const NodeId second = distances.size() < 2 ? 0 : distances.back();
-      std::int32_t& known = small_[static_cast<std::size_t>(first * kSmall + second)];
+      std::int32_t& known =
+          small_[static_cast<std::size_t>(first) * kSmall + static_cast<std::size_t>(second)];
       return known < 0 ? known = next_++ : known;
     }
     const auto [at, added] = others_.try_emplace(distances, next_);

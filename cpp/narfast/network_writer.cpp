@@ -73,7 +73,7 @@ Feature NetworkWriter::convolution(Feature x, const Convolution& options) {
 }
 
 Feature NetworkWriter::batch_norm(Feature x) {
-  params_ += 2 * x.channels;
+  params_ += std::int64_t{2} * x.channels;
   return append(ops().batch_norm, 0, std::array{x.node}, x);
 }
 

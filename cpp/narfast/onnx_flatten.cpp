@@ -238,6 +238,7 @@ std::vector<ValueId> Flattener::subgraph(const Frame& frame, const Node& node, c
 
 void Flattener::control_flow(const Frame& frame, const Node& node, int depth) {
   std::vector<ValueId> inputs;
+  inputs.reserve(node.inputs.size());
   for (const std::string_view name : node.inputs) inputs.push_back(resolve(frame, name, &node));
   const std::vector<ValueId> outputs = outputs_of(frame, node);
 
