@@ -70,7 +70,7 @@ void parallel_for(std::size_t count, int num_threads,
   pool.reserve(threads - 1);
   try {
     for (std::size_t t = 1; t < threads; ++t) pool.emplace_back(loop, false);
-  } catch (const std::exception&) {
+  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch)
     // The system gives no more threads: those there are, and this one, do the work.
   }
   loop(true);

@@ -100,7 +100,7 @@ class RepeatFinder {
   // One round. Returns whether anything was covered.
   bool find_in_uncovered() {
     write_text();
-    if (text_.size() < 2 * kMinLength) return false;
+    if (text_.size() < std::size_t{2} * kMinLength) return false;
     sa_ = suffix_array(text_, alphabet_);
     std::priority_queue<Candidate> queue = [&] {
       std::vector<Candidate> candidates;
@@ -189,7 +189,7 @@ class RepeatFinder {
     std::map<Hash128, std::vector<NodeId>> groups;
     for (std::int32_t start : starts) {
       const NodeId first = node_at_[index(start)];
-      work -= 2 * length;
+      work -= std::int64_t{2} * length;
       if (const auto structure = connected_structure(first, length))
         groups[*structure].push_back(first);
     }
