@@ -138,10 +138,9 @@ def seeds() -> list[str]:
         "|---|---|---|--:|---|",
     ]
     for protocol, name, heading in COLUMNS:
-        path = RESULTS / "seed_1" / f"{protocol}.json"
-        if not path.exists():
+        if not (RESULTS / "seed_1" / f"{protocol}.json").exists():
             continue
-        methods = json.loads(path.read_text())["settings"][name]["methods"]
+        methods = _setting(f"seed_1/{protocol}", name)["methods"]
         for measure in ("mrr", "map", "ndcg"):
             shipped, other = methods[SHIPPED][measure][CUT], methods["seed 1"][measure][CUT]
             within = shipped["low"] <= other["mean"] <= shipped["high"]

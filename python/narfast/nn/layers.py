@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, get_args
 
 import numpy as np
@@ -81,6 +82,7 @@ class GraphTensors:
         """Add the features float[n, d] of each node's out-neighbours."""
         return neighbor_sum(x, self.out_ptr, self.out_dst, (self.in_ptr, self.in_src))
 
+    @cached_property
     def neighbors_and_self(self) -> tuple[Tensor, Tensor]:
         """Offsets int64[n + 1] and nodes int64[2 e + n]: in- and out-neighbours, and the node."""
         place = torch.arange(len(self.in_ptr), device=self.in_ptr.device)
@@ -143,7 +145,7 @@ class GatLayer(nn.Module):
         """Map float[n, in_dim] to float[n, out_dim]."""
         h = self.linear(x).unflatten(-1, (self.heads, -1))  # [n, heads, d]
         score_source, score_target = (h * self.source).sum(-1), (h * self.target).sum(-1)
-        ptr, source = graph.neighbors_and_self()
+        ptr, source = graph.neighbors_and_self
         score = nn.functional.leaky_relu(score_source[source] + gather_csr(score_target, ptr), 0.2)
         highest = segment_max(score.detach(), ptr)
         weight = (score - gather_csr(highest, ptr)).exp()
