@@ -314,7 +314,7 @@ def test_zoo_add_verify_embed(run, zoo_path):
     assert added["added"] == ["fake:plain_7"]
     assert list(added["errors"]) == ["fake:bad_1"]
     assert run("zoo", "verify", zoo_path).stdout.startswith(f"{zoo_path}: whole, 17 structures")
-    assert run("zoo", "embed", zoo_path).exit_code == 0
+    assert run("zoo", "embed", zoo_path, "--index-threads", 2).exit_code == 0
     failed = run("zoo", "add", zoo_path, "fake:bad_1")
     assert failed.exit_code == 2
 

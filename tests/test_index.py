@@ -80,6 +80,31 @@ def test_hnsw_bytes_are_deterministic_and_restore():
     assert VectorIndex(vectors).to_bytes() is None
 
 
+def test_several_threads_build_an_index_as_good():
+    rng = np.random.default_rng(5)
+    vectors = rng.normal(size=(5000, 16)).astype(np.float32)
+    exact, _ = VectorIndex(vectors).search(vectors[:100], 10)
+    index = VectorIndex(vectors, exact_limit=10, num_threads=2)
+    rows, _ = index.search(vectors[:100], 10)
+    recall = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(exact, rows, strict=True)])
+    assert recall > 0.97
+    again = VectorIndex(vectors, exact_limit=10, serialized=index.to_bytes())
+    np.testing.assert_array_equal(again.search(vectors[:100], 10)[0], rows)
+    with pytest.raises(ValueError, match="num_threads must be at least 1"):
+        VectorIndex(vectors, num_threads=0)
+
+
+@pytest.mark.parametrize("step", [1, 7, 100])
+def test_rows_are_normalized_in_steps(step, monkeypatch):
+    vectors = np.random.default_rng(6).normal(size=(20, 4))
+    vectors[3] = 0
+    whole = normalize(vectors)
+    monkeypatch.setattr("narfast.index._NORMALIZE_ROWS", step)
+    np.testing.assert_array_equal(normalize(vectors), whole)
+    np.testing.assert_array_equal(normalize(vectors[4]), whole[4])
+    assert normalize(whole) is not whole
+
+
 def test_an_index_of_other_vectors_is_refused():
     rng = np.random.default_rng(3)
     data = VectorIndex(rng.normal(size=(300, 8)), exact_limit=10).to_bytes()

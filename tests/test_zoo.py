@@ -489,6 +489,14 @@ def test_large_zoos_have_an_index(large):
     assert zoo.search("fake:plain_3", 1)[0].id == "fake:plain_3"
 
 
+def test_several_threads_may_build_the_index(tmp_path):
+    made = contents().embedded(FakeEncoder(), source="fake")
+    write_zoo(tmp_path / "large", made, exact_limit=8, index_threads=2)
+    zoo = open_zoo(tmp_path / "large")
+    assert zoo.verify() == []
+    assert zoo.search("fake:plain_3", 1)[0].id == "fake:plain_3"
+
+
 @pytest.mark.parametrize("damage", ["flipped", "truncated", "missing"])
 def test_a_damaged_index_is_rebuilt(large, damage, caplog):
     path = large / folder.INDEX

@@ -302,6 +302,26 @@ def test_a_loader_that_cannot_be_imported_is_named():
         assert [reason in result.reason for result in results] == [True, True]
 
 
+def test_waiting_for_a_busy_processor_does_not_count_as_time(tmp_path, monkeypatch):
+    (tmp_path / "slow_network.py").write_text(
+        "import time\nfrom zoo_fakes import load_raw\n"
+        "def load(source):\n    time.sleep(2.5)\n    return load_raw(source)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def read(share_of_processor):
+        monkeypatch.setattr(
+            "narfast.zoo.workers._processor_seconds",
+            lambda process: share_of_processor * time.monotonic(),
+        )
+        (result,) = read_networks(["fake:plain_1"], loader="slow_network:load", timeout=2)
+        return type(result)
+
+    assert read(1.0) is Failure
+    assert read(0.5) is dict  # of 2 s it got 1 s, then half a second of the one that it is given
+    assert read(0.0) is Failure  # it waits for something else
+
+
 def test_the_start_of_a_process_does_not_count_as_time_of_its_first_network(tmp_path, monkeypatch):
     (tmp_path / "slow_loader.py").write_text(
         "import time\ntime.sleep(4)\nfrom zoo_fakes import load_raw\n"

@@ -23,6 +23,7 @@ __all__ = [
     "INTERRUPTED",
     "Commands",
     "EncoderOption",
+    "IndexThreads",
     "Json",
     "Memory",
     "Source",
@@ -62,6 +63,15 @@ EncoderOption = Annotated[
 
 Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds that one network may take.")]
 Memory = Annotated[float, typer.Option(min=0.1, max=1e6, help="GB that one network may take.")]
+IndexThreads = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        max=1024,
+        help="Threads that index a zoo above 100,000 structures; the same zoo gives the same file "
+        "with one alone.",
+    ),
+]
 
 
 class Commands(TyperGroup):

@@ -10,6 +10,7 @@ import typer
 
 from narfast.cli_common import (
     EncoderOption,
+    IndexThreads,
     Json,
     Memory,
     Timeout,
@@ -49,6 +50,7 @@ def zoo_build(
     memory: Memory = 8.0,
     embed: Annotated[bool, typer.Option(help="Make embeddings too.")] = True,
     encoder: EncoderOption = "default",
+    index_threads: IndexThreads = 1,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Forget what an earlier, stopped run left.")
     ] = False,
@@ -73,6 +75,7 @@ def zoo_build(
             workers=workers,
             timeout=timeout,
             memory=int(memory * 1e9),
+            index_threads=index_threads,
             fresh=fresh,
             keep_journal=keep_journal,
             on_network=lambda done, total, _: reading(done, total, _memory_note()),
@@ -195,13 +198,20 @@ def zoo_export(
 
 
 @zoo_app.command("embed")
-def zoo_embed(directory: ZooDir, encoder: EncoderOption = "default") -> None:
+def zoo_embed(
+    directory: ZooDir, encoder: EncoderOption = "default", index_threads: IndexThreads = 1
+) -> None:
     """Make the embeddings of a zoo again with an encoder; its graphs stay as they are."""
     from narfast.zoo import Zoo
 
     zoo = Zoo.open(directory)
     with bar("embedding", "structures") as progress:
-        zoo.embed(open_encoder(encoder), source=lasting(encoder), progress=progress)
+        zoo.embed(
+            open_encoder(encoder),
+            source=lasting(encoder),
+            index_threads=index_threads,
+            progress=progress,
+        )
     typer.echo(f"{directory}: {len(zoo)} structures embedded", err=True)
 
 

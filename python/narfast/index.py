@@ -18,6 +18,8 @@ __all__ = ["EXACT_LIMIT", "IndexSettings", "VectorIndex", "normalize", "top_k"]
 EXACT_LIMIT = 100_000
 """Rows up to which a full scan answers in milliseconds, so that no graph index is needed."""
 
+_NORMALIZE_ROWS = 1 << 14  # rows held in float64 at once
+
 _SCAN_BYTES = 64 << 20  # scores held at once when many queries scan many rows
 
 
@@ -51,11 +53,16 @@ def normalize(vectors: NDArray[Any]) -> NDArray[np.float32]:
     Raises:
         ValueError: a value is not finite.
     """
-    rows = np.array(vectors, dtype=np.float64, order="C")
-    if not np.isfinite(rows).all():
-        raise ValueError("vectors must be finite; found NaN or infinity")
-    lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
-    return np.ascontiguousarray(rows / np.where(lengths == 0.0, 1.0, lengths), dtype=np.float32)
+    given = np.asarray(vectors)
+    unit = np.empty(given.shape, dtype=np.float32)
+    flat, rows = np.atleast_2d(given), np.atleast_2d(unit)
+    for start in range(0, len(rows), _NORMALIZE_ROWS):
+        part = flat[start : start + _NORMALIZE_ROWS].astype(np.float64)
+        if not np.isfinite(part).all():
+            raise ValueError("vectors must be finite; found NaN or infinity")
+        lengths = np.linalg.norm(part, axis=-1, keepdims=True)
+        rows[start : start + _NORMALIZE_ROWS] = part / np.where(lengths == 0.0, 1.0, lengths)
+    return unit
 
 
 def top_k(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
@@ -91,6 +98,7 @@ class VectorIndex:
         exact_limit: int = EXACT_LIMIT,
         settings: IndexSettings | None = None,
         serialized: bytes | None = None,
+        num_threads: int = 1,
     ) -> None:
         """Index ``vectors`` [n, dim]; builds (or restores) an HNSW graph above ``exact_limit``.
 
@@ -100,18 +108,24 @@ class VectorIndex:
             settings: HNSW settings; the defaults when None.
             serialized: bytes of an earlier `to_bytes` over the same vectors. They must already be
                 known to be undamaged: usearch crashes the process on a flipped bit.
+            num_threads: Threads that build the HNSW graph. With one the same vectors give the same
+                bytes; more are faster, and their graph is as good but another one each time.
 
         Raises:
-            ValueError: ``vectors`` is not a finite [n, dim] matrix.
+            ValueError: ``vectors`` is not a finite [n, dim] matrix, or ``num_threads`` < 1.
             CorruptFileError: ``serialized`` was not made from these vectors with these settings.
         """
         if np.ndim(vectors) != 2:
             raise ValueError(f"expected vectors of shape [n, dim], got shape {np.shape(vectors)}")
+        if num_threads < 1:
+            raise ValueError(f"num_threads must be at least 1, got {num_threads}")
         self.vectors = normalize(vectors)
         self.settings = settings or IndexSettings()
         self._hnsw: Any = None
         if len(self.vectors) > exact_limit:
-            self._hnsw = self._restore(serialized) if serialized is not None else self._build()
+            self._hnsw = (
+                self._build(num_threads) if serialized is None else self._restore(serialized)
+            )
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -157,7 +171,7 @@ class VectorIndex:
         return self._search_hnsw(unit, k)
 
     def to_bytes(self) -> bytes | None:
-        """Return the HNSW graph's bytes (the same for the same vectors), or None when exact."""
+        """Return the HNSW graph's bytes, or None when exact."""
         return None if self._hnsw is None else bytes(self._hnsw.save())
 
     def _scan(
@@ -222,10 +236,10 @@ class VectorIndex:
             expansion_search=self.settings.expansion_search,
         )
 
-    def _build(self) -> Any:
+    def _build(self, num_threads: int) -> Any:
         index = self._empty()
-        # One thread: the graph, and so the file, is then the same for the same vectors.
-        index.add(np.arange(len(self), dtype=np.uint64), self.vectors, threads=1, dtype="f32")
+        rows = np.arange(len(self), dtype=np.uint64)
+        index.add(rows, self.vectors, threads=num_threads, dtype="f32")
         return index
 
     def _restore(self, serialized: bytes) -> Any:

@@ -76,6 +76,7 @@ def build_zoo(
     workers: int = 2,
     timeout: float = TIMEOUT,
     memory: int = MEMORY,
+    index_threads: int = 1,
     loader: str = DEFAULT_LOADER,
     fresh: bool = False,
     keep_journal: bool = False,
@@ -95,6 +96,8 @@ def build_zoo(
         workers: processes that read networks.
         timeout: seconds per network.
         memory: bytes per process that reads networks.
+        index_threads: threads that build the index of a zoo so large that it needs one; more than
+            one are faster, and the index file is then another one each time.
         loader: ``module:function`` from a source string to a raw graph.
         fresh: read everything anew.
         keep_journal: leave the raw graphs beside the zoo, so that a later build with the same
@@ -152,7 +155,7 @@ def build_zoo(
         )
         if encoder is not None:
             contents = contents.embedded(encoder, source=encoder_source, progress=on_embedded)
-        write_zoo(directory, contents)
+        write_zoo(directory, contents, index_threads=index_threads)
         if not keep_journal:
             journal.remove()
         peak = _larger(peak, memory_in_use())

@@ -125,11 +125,22 @@ def encode_graphs(
 
 
 def write_zoo(
-    directory: Path, contents: ZooContents, *, exact_limit: int = EXACT_LIMIT
+    directory: Path,
+    contents: ZooContents,
+    *,
+    exact_limit: int = EXACT_LIMIT,
+    index_threads: int = 1,
 ) -> folder.Manifest:
     """Write ``contents`` at ``directory``, replacing a zoo that is there in one step.
 
-    The same contents, library versions and encoder give the same bytes.
+    The same contents, library versions and encoder give the same bytes, unless several threads
+    build the index.
+
+    Args:
+        directory: the folder to create or replace.
+        contents: what to write.
+        exact_limit: structures up to which a zoo needs no index.
+        index_threads: threads that build the index (see `VectorIndex`).
 
     Raises:
         NarfastError: ``directory`` exists and is not a zoo.
@@ -145,7 +156,9 @@ def write_zoo(
     settings: IndexSettings | None = None
     if contents.embeddings is not None:
         files[folder.EMBEDDINGS] = embeddings_to_bytes(contents.embeddings)
-        serialized = VectorIndex(contents.embeddings, exact_limit=exact_limit).to_bytes()
+        serialized = VectorIndex(
+            contents.embeddings, exact_limit=exact_limit, num_threads=index_threads
+        ).to_bytes()
         if serialized is not None:
             settings = IndexSettings()
             files[folder.INDEX] = serialized

@@ -46,6 +46,7 @@ MEMORY = 8 << 30
 _GROWN = 3 << 30  # an idle process above this is replaced: libraries keep what they once made
 _START = 60.0  # seconds more for the first network of a process, until it says that it runs
 _LOOK = 0.25  # seconds between looks at the memory of processes
+_BUSY = 0.1  # share of the processor from which a process counts as kept waiting, not as hung
 
 DEFAULT_LOADER = "narfast.frontends:load_raw"
 """``module:function`` that turns a source string into a raw `ArchGraph`."""
@@ -59,7 +60,26 @@ class _Worker:
     pipe: Connection
     task: tuple[int, str] | None = None
     deadline: float = 0.0
+    seconds: float = 0.0  # that its network may still take
+    clock: float = 0.0  # processor seconds that the process had used when that was so
     started: bool = False
+
+    def give(self, seconds: float) -> None:
+        """Let its network take so many seconds from now on."""
+        self.seconds, self.clock = seconds, _processor_seconds(self.process.pid)
+        self.deadline = time.monotonic() + seconds
+
+    def give_what_others_took(self) -> bool:
+        """Give the rest of its time to a network that waited for the processor.
+
+        Returns:
+            Whether there was any: a busy machine does not decide what a zoo holds.
+        """
+        used = _processor_seconds(self.process.pid) - self.clock
+        if not _BUSY * self.seconds <= used < self.seconds:
+            return False
+        self.give(self.seconds - used)
+        return True
 
 
 class ReadingPool:
@@ -77,7 +97,8 @@ class ReadingPool:
 
         Args:
             workers: processes, at least 1.
-            timeout: seconds that one network may take before its process is killed.
+            timeout: seconds that one network may take before its process is killed; what it waits
+                for a processor that others use does not count (where /proc is).
             memory: bytes that a process may hold before it is killed (looked at where /proc is).
             loader: ``module:function`` called with an identifier.
         """
@@ -131,14 +152,15 @@ class ReadingPool:
                 )
             else:
                 if kind == "started":
-                    worker.deadline = time.monotonic() + self._timeout
+                    worker.give(self._timeout)
                     continue
                 worker.task = None
                 finished.append((number, value if kind == "done" else Failure(identifier, value)))
         now = time.monotonic()
         for worker in self._at_work():
             reason = ""
-            if worker.deadline <= now and not worker.pipe.poll():  # else: at the last moment
+            late = worker.deadline <= now and not worker.pipe.poll()  # else: at the last moment
+            if late and not worker.give_what_others_took():
                 reason = f"took longer than {self._timeout:g} s"
             elif _resident_bytes(worker.process.pid) > self._memory:
                 reason = f"needed more than {self._memory / 1e9:.3g} GB"
@@ -174,7 +196,7 @@ class ReadingPool:
                 worker.task = self._queue.popleft()
                 start = 0.0 if worker.started else _START
                 worker.started = True
-                worker.deadline = time.monotonic() + self._timeout + start
+                worker.give(self._timeout + start)
                 worker.pipe.send(worker.task[1])
 
     def _start(self) -> _Worker:
@@ -234,6 +256,15 @@ def _resident_bytes(process: int | None) -> int:
     except OSError:
         return 0
     return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _processor_seconds(process: int) -> float:
+    """Return the processor time that a process has used; 0 where /proc is not."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextlib.contextmanager

@@ -522,23 +522,30 @@ class Zoo:
         self._write(contents)
 
     def embed(
-        self, encoder: Encoder, *, source: str = "default", progress: Progress | None = None
+        self,
+        encoder: Encoder,
+        *,
+        source: str = "default",
+        index_threads: int = 1,
+        progress: Progress | None = None,
     ) -> None:
         """Make all embeddings again with another encoder; the graphs stay as they are.
 
         Args:
             encoder: the new encoder.
             source: what `ArchitectureEncoder.from_pretrained` finds it by.
+            index_threads: threads that build the index of a zoo so large that it needs one; more
+                than one are faster, and the index file is then another one each time.
             progress: told how many graphs are done.
         """
         contents = ZooContents(groups=self._groups, graphs=self.graphs, errors=self.errors)
         contents = contents.embedded(encoder, source=source, progress=progress)
         self._encoder = encoder
-        self._write(contents)
+        self._write(contents, index_threads)
 
-    def _write(self, contents: ZooContents) -> None:
+    def _write(self, contents: ZooContents, index_threads: int = 1) -> None:
         self._folder.check_unchanged()
-        write_zoo(self.directory, contents)
+        write_zoo(self.directory, contents, index_threads=index_threads)
         encoder = self._encoder
         directory = self.directory
         self.__dict__.clear()  # every cached view belongs to the old files
