@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import speed
 
 from narfast.evaluation.corpus import Corpus
 from narfast.evaluation.methods import SHIPPED, by_encoder
@@ -220,127 +221,17 @@ def _changes(found: list[str], expected: list[str]) -> str:
     return ", ".join(signs) or "the same, in another order or with other attributes"
 
 
-def speed() -> list[str]:
-    """Every suite of ``make bench``: medians, spread, and how many times as long as ours."""
-    lines = []
-    for path in sorted(RESULTS.glob("*-cores.json")):
-        document = json.loads(path.read_text())
-        lines += [f"On `{document['machine']}`, {document['threads']} thread:", ""]
-        for title, group in document["groups"].items():
-            lines += [
-                f"**{title}** (load of the machine {group['load_average'][0]:.1f})",
-                "",
-                "| what | median | middle half | rounds | beside ours |",
-                "|---|--:|--:|--:|--:|",
-            ]
-            for name, bench in group["benchmarks"].items():
-                case = re.search(r"\[.*\]$", name)
-                ours = group["benchmarks"].get(f"test_narfast{case[0] if case else ''}")
-                median, spread = bench["median_seconds"], bench["interquartile_range_seconds"]
-                ratio = "" if ours is None else f"{median / ours['median_seconds']:,.1f}"
-                lines.append(
-                    f"| {name.removeprefix('test_').replace('_', ' ')}{_extra(bench)} | "
-                    f"{_time(median)} | {_time(spread)} | {bench['rounds']} | {ratio} |"
-                )
-            lines.append("")
-    return lines
-
-
-def mining() -> list[str]:
-    """`repeats` beside one sort and hash pass: the largest ratio, and how it grows."""
-    lines = []
-    for path in sorted(RESULTS.glob("*-cores.json")):
-        groups = json.loads(path.read_text())["groups"]
-        times = groups.get("repeats beside one sort and hash pass", {}).get("benchmarks", {})
-        cases: dict[str, dict[int, tuple[float, float]]] = {}
-        for name, bench in times.items():
-            found = re.fullmatch(r"test_repeats\[(.*)-(\d+)\]", name)
-            if found:
-                floor = times[f"test_sort_and_hash[{found[1]}-{found[2]}]"]["median_seconds"]
-                cases.setdefault(found[1], {})[int(found[2])] = (bench["median_seconds"], floor)
-        if cases:
-            lines += ["| shape | at a million nodes | most times the pass | exponent of growth |"]
-            lines += ["|---|--:|--:|--:|"]
-        for shape, by_size in cases.items():
-            sizes = sorted(by_size)
-            ours = [by_size[size][0] for size in sizes]
-            growth = np.polyfit(np.log(sizes), np.log(ours), 1)[0]
-            most = max(took / floor for took, floor in by_size.values())
-            lines.append(f"| {shape} | {_time(ours[-1])} | {most:.1f} | {growth:.2f} |")
-    return lines
-
-
-def _extra(bench: dict[str, Any]) -> str:
-    known = {"recall": "recall {:.3f}", "build_seconds": "built in {:,.0f} s"}
-    found = [text.format(bench[key]) for key, text in known.items() if key in bench]
-    return f" ({', '.join(found)})" if found else ""
-
-
-def _time(seconds: float) -> str:
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if seconds >= size:
-            return f"{seconds / size:,.3g} {unit}"
-    return f"{seconds * 1e9:,.3g} ns"
-
-
-def floors() -> list[str]:
-    """Time of every stage of bulk encoding beside the least that it must do."""
-    document = json.loads((RESULTS / "floors.json").read_text())
-    lines = [
-        f"{document['graphs']:,} networks of {document['nodes'] / document['graphs']:.0f} "
-        f"operators each, {document['distinct_motifs']:,} distinct motifs; "
-        f"{document['gigabytes_a_second']:.1f} GB/s and {document['gigaflops']:.0f} GFLOP/s "
-        f"measured, load {document['load_average'][0]:.1f}.",
-        "",
-        "| stage | time a network | floor | times the floor |",
-        "|---|--:|--:|--:|",
-    ]
-    for stage in document["stages"]:
-        took, floor = stage["seconds"], stage["floor"]
-        cells = f"{_time(took)} | {_time(floor)} | {took / floor:,.1f}"
-        lines.append(f"| {stage['stage']} | {cells} |")
-    return [*lines, f"| encode, whole | {_time(document['whole_seconds'])} | | |"]
-
-
-def bulk() -> list[str]:
-    """Whole collections encoded as `narfast encode` does, and one network of NAS-Bench-101."""
-    report = json.loads((RESULTS / "bulk_encode.json").read_text())
-    lines = [
-        f"{report['workers']} workers, load {report['machine']['load_before']} before:",
-        "",
-        "| what | networks | time | processor | a second | memory: first, half, last, most |",
-        "|---|--:|--:|--:|--:|---|",
-    ]
-    for name, what in (
-        ("nasbench101", "NAS-Bench-101, generated"),
-        ("zoo", "stored graphs of the shipped zoo"),
-        ("stored", "the same, repeated"),
-    ):
-        if name not in report:
-            continue
-        made = report[name]
-        held = [megabytes for _, megabytes in made["memory_mb"]]
-        memory = ", ".join(f"{m:,}" for m in (held[0], held[len(held) // 2], held[-1], max(held)))
-        cells = f"{made['seconds']:.0f} s | {made['processor_seconds']:.0f} s"
-        lines.append(
-            f"| {what} | {made['networks']:,} | {cells} | {made['networks_per_second']:,} "
-            f"| {memory} MB |"
-        )
-    stages = sorted(report["stages_us"].items(), key=lambda stage: -stage[1])
-    times = ", ".join(f"{stage} {microseconds:,.0f}" for stage, microseconds in stages)
-    return [*lines, "", f"One network of NAS-Bench-101, one thread, in microseconds: {times}."]
-
-
 TABLES: list[tuple[str, str, str, Callable[[], list[str]]]] = [  # file, name, needs, lines
     ("README.md", "retrieval", "cross_library.json", retrieval),
+    ("README.md", "speed", f"{speed.MACHINE}.json", speed.summary),
     ("benchmarks/README.md", "paper", "paper_nas.json", paper),
     ("benchmarks/README.md", "seeds", "seed_1/*.json", seeds),
     ("benchmarks/README.md", "ablations", "ablations.json", ablations),
-    ("benchmarks/README.md", "bulk", "bulk_encode.json", bulk),
+    ("benchmarks/README.md", "bulk", "bulk_encode.json", speed.bulk),
     ("benchmarks/README.md", "exports", "cross_format.json", exports),
-    ("benchmarks/README.md", "floors", "floors.json", floors),
-    ("benchmarks/README.md", "mining", "*-cores.json", mining),
-    ("benchmarks/README.md", "speed", "*-cores.json", speed),
+    ("benchmarks/README.md", "floors", "floors.json", speed.floors),
+    ("benchmarks/README.md", "mining", f"{speed.MACHINE}.json", speed.mining),
+    ("benchmarks/README.md", "speed", "*-cores.json", speed.speed),
 ]
 
 
@@ -356,6 +247,7 @@ def main() -> None:
             raise SystemExit(f"{file} has no place for the table {name}")
         made = "\n".join(lines()) + "\n"
         path.write_text(text[: place.start(1)] + made + text[place.end(1) :], encoding="utf-8")
+    speed.draw()
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
 """Reading ONNX files of 1, 100 and 400 MB of weights, beside `onnx.load`, in one run.
 
-The graphs are the same, so our time must not grow with the weights. What is read is asserted.
+The graphs are the same, so our time must not grow with the weights. What is read is asserted. Files
+of 5 MB and 5 GB have a hole for weights; `onnx.load` cannot read more than 2 GB.
 """
 
 from __future__ import annotations
+
+import os
 
 import numpy as np
 import onnx
@@ -15,9 +18,10 @@ from narfast.graph import canonicalize
 
 BLOCKS = 50
 SIZES = [1, 100, 400]
+HOLES = {"5MB": 5 << 20, "5GB": 5 << 30}
 
 
-def write_model(path, megabytes):
+def model_of(megabytes):
     """``BLOCKS`` convolutions with batch norm and relu; their weights make up the size."""
     side = max(1, int((megabytes * 2**20 / 4 / BLOCKS / 9) ** 0.5))
     nodes, weights, value = [], [], "x"
@@ -37,13 +41,36 @@ def write_model(path, megabytes):
         [helper.make_tensor_value_info(value, TensorProto.FLOAT, None)],
         weights,
     )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), path)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+
+
+def write_with_hole(path, size):
+    """A model and ``size`` bytes more of weights, which no disk holds."""
+
+    def tag(field, length):
+        head, length = bytes([field << 3 | 2]), int(length)
+        while length >= 0x80:
+            head += bytes([length & 0x7F | 0x80])
+            length >>= 7
+        return head + bytes([length])
+
+    model = model_of(1)
+    graph = model.graph.SerializeToString()
+    model.ClearField("graph")
+    tensor = TensorProto(dims=[size // 4], data_type=TensorProto.FLOAT, name="hole")
+    tensor = tensor.SerializeToString() + tag(9, size)  # TensorProto.raw_data
+    tensor = tag(5, len(tensor) + size) + tensor  # GraphProto.initializer
+    head = model.SerializeToString() + tag(7, len(tensor) + size + len(graph))  # ModelProto.graph
+    with path.open("wb") as file:
+        file.write(head + tensor)
+        file.seek(size, os.SEEK_CUR)
+        file.write(graph)
 
 
 @pytest.fixture(scope="module", params=SIZES, ids=lambda size: f"{size}MB")
 def model(request, tmp_path_factory):
     path = tmp_path_factory.mktemp("onnx") / "model.onnx"
-    write_model(path, request.param)
+    onnx.save(model_of(request.param), path)
     assert path.stat().st_size > 0.9 * request.param * 2**20
     return path
 
@@ -58,3 +85,13 @@ def test_onnx_load(benchmark, model):
 def test_narfast(benchmark, model):
     graph = benchmark(lambda: canonicalize(load_onnx(model)))
     assert graph.num_nodes == 2 * BLOCKS + 1
+
+
+@pytest.mark.benchmark(group="read an ONNX file")
+@pytest.mark.parametrize("size", HOLES.values(), ids=HOLES.keys())
+def test_weights_as_a_hole(benchmark, tmp_path, size):
+    path = tmp_path / "hole.onnx"
+    write_with_hole(path, size)
+    graph = benchmark(lambda: canonicalize(load_onnx(path)))
+    assert graph.num_nodes == 2 * BLOCKS + 1
+    assert graph.meta.params > size // 4

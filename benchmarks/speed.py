@@ -1,0 +1,320 @@
+"""The tables and the picture of speed, from what the benchmarks wrote under ``results/``.
+
+`tables.py` puts them in their places.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("svg")
+import matplotlib.pyplot as plt
+import numpy as np
+
+RESULTS = Path(__file__).parent / "results"
+PICTURE = RESULTS / "speed.svg"
+MACHINE = "linux-x86_64-2-cores"  # the one that the summary and the picture speak of
+ENCODE = "encode 256 networks of the zoo"
+NEIGHBORS = "neighbor_sequence and macro graph, 2,000 nodes"
+ONNX = "read an ONNX file"
+QUERY = "query, ONNX ResNet-50, shipped zoo"
+REPEATS = "repeats beside one sort and hash pass"
+SEARCH, QUERIES = "vector search, 256 numbers, 200 queries", 200
+TRACE = "trace a network"
+STAGES = ("read", "canonicalize", "encode", "search")
+BLUE, ORANGE, GREEN = "#4878a8", "#d08030", "#58a066"
+
+
+def timings() -> dict[str, Any]:
+    """What ``make bench`` measured on the machine of the README: group, then benchmark."""
+    groups = json.loads((RESULTS / f"{MACHINE}.json").read_text())["groups"]
+    return {title: group["benchmarks"] for title, group in groups.items()}
+
+
+def _median(group: str, name: str) -> float:
+    return float(timings()[group][name]["median_seconds"])
+
+
+def summary() -> list[str]:
+    """What is measured beside what was aimed at."""
+    rows = [
+        _beside(
+            "encode 256 networks of the zoo, beside PyTorch Geometric's GCN on their graphs",
+            (ENCODE, "test_narfast", "test_pyg_gcn"),
+            "at least 20 times",
+        ),
+        _beside(
+            "motifs and macro graph of 2,000 nodes, beside a twin of the released Python",
+            (NEIGHBORS, "test_narfast", "test_twin_of_the_release"),
+            "at least 1,000 times",
+        ),
+        _beside(
+            "read an ONNX file of 100 MB, beside `onnx.load`",
+            (ONNX, "test_narfast[100MB]", "test_onnx_load[100MB]"),
+            "at least 50 times",
+        ),
+        _beside(
+            "trace timm's ResNet-50, beside `torch.export`",
+            (TRACE, "test_narfast[timm:resnet50]", "test_torch_export[timm:resnet50]"),
+        ),
+    ]
+    small, large = (_median(ONNX, f"test_weights_as_a_hole[{size}]") for size in ("5MB", "5GB"))
+    rows.append(
+        (
+            "read an ONNX file of 5 GB, beside one of 5 MB with the same graph",
+            f"{_time(large)}, {large / small:.2f} times as long",
+            "at most 2 times",
+        )
+    )
+    growth = growths().values()
+    rows.append(
+        (
+            "mine a million nodes (`repeats`), and how that grows from a thousand on",
+            f"{_time(max(each.ours[-1] for each in growth))}, exponent "
+            f"{max(each.exponent for each in growth):.2f}",
+            "an exponent of at most 1.1",
+        )
+    )
+    rows.append(
+        (
+            "answer a query by an ONNX ResNet-50, everything included",
+            _time(_median(QUERY, "test_whole")),
+            "at most 10 ms",
+        )
+    )
+    for size, vectors in (("10k", "10,000"), ("1m", "a million")):
+        ours = timings()[SEARCH].get(f"test_narfast[{size}]")
+        if ours is not None:
+            times = ours["median_seconds"] / _median(SEARCH, f"test_bare_usearch[{size}]")
+            rows.append(
+                (
+                    f"search {vectors} vectors by HNSW, beside bare usearch",
+                    f"{_time(ours['median_seconds'] / QUERIES)} a query, {times:.2f} times as "
+                    f"long, recall@10 {ours['recall']:.3f}",
+                    "at most 1.2 times, recall@10 .99",
+                )
+            )
+    report = json.loads((RESULTS / "bulk_encode.json").read_text())
+    whole = report["nasbench101"]
+    rows.append(
+        (
+            f"generate, mine and encode NAS-Bench-101, {whole['networks']:,} networks, by "
+            f"{report['workers']} threads",
+            f"{whole['seconds'] / 60:.1f} minutes, {max(mb for _, mb in whole['memory_mb']):,} MB",
+            "at most 15 minutes",
+        )
+    )
+    for name, graphs in (("zoo", "the shipped zoo's"), ("stored", "repeated")):
+        if name in report:
+            rows.append(
+                (
+                    f"encode {report[name]['networks']:,} stored graphs, {graphs}, by "
+                    f"{report['workers']} threads",
+                    f"{report[name]['networks_per_second']:,} a second",
+                    "",
+                )
+            )
+    lines = ["| what | measured | aim |", "|---|---|---|"]
+    return [*lines, *(f"| {' | '.join(row)} |" for row in rows)]
+
+
+def _beside(what: str, names: tuple[str, str, str], aim: str = "") -> tuple[str, str, str]:
+    group, ours, peer = names
+    took = _median(group, ours)
+    return what, f"{_time(took)}, {_median(group, peer) / took:,.0f} times as fast", aim
+
+
+def speed() -> list[str]:
+    """Every suite of ``make bench``: medians, spread, and how many times as long as ours."""
+    lines = []
+    for path in sorted(RESULTS.glob("*-cores.json")):
+        document = json.loads(path.read_text())
+        lines += [f"On `{document['machine']}`, {document['threads']} thread:", ""]
+        for title, group in document["groups"].items():
+            lines += [
+                f"**{title}** (load of the machine {group['load_average'][0]:.1f})",
+                "",
+                "| what | median | middle half | rounds | beside ours |",
+                "|---|--:|--:|--:|--:|",
+            ]
+            for name, bench in group["benchmarks"].items():
+                case = re.search(r"\[.*\]$", name)
+                ours = group["benchmarks"].get(f"test_narfast{case[0] if case else ''}")
+                median, spread = bench["median_seconds"], bench["interquartile_range_seconds"]
+                ratio = "" if ours is None else f"{median / ours['median_seconds']:,.1f}"
+                lines.append(
+                    f"| {name.removeprefix('test_').replace('_', ' ')}{_extra(bench)} | "
+                    f"{_time(median)} | {_time(spread)} | {bench['rounds']} | {ratio} |"
+                )
+            lines.append("")
+    return lines
+
+
+@dataclasses.dataclass(frozen=True)
+class Growth:
+    """Seconds of `repeats`, and of one sort and hash pass, over graphs of one shape."""
+
+    nodes: list[int]
+    ours: list[float]
+    floor: list[float]
+
+    @property
+    def exponent(self) -> float:
+        return float(np.polyfit(np.log(self.nodes), np.log(self.ours), 1)[0])
+
+    @property
+    def most(self) -> float:
+        return max(took / floor for took, floor in zip(self.ours, self.floor, strict=True))
+
+
+def growths() -> dict[str, Growth]:
+    """How mining grows from a thousand nodes to a million, by the shape of the graph."""
+    times = timings()[REPEATS]
+    found: dict[str, Growth] = {}
+    for name, bench in times.items():
+        case = re.fullmatch(r"test_repeats\[(.*)-(\d+)\]", name)
+        if case:
+            growth = found.setdefault(case[1], Growth([], [], []))
+            growth.nodes.append(int(case[2]))
+            growth.ours.append(bench["median_seconds"])
+            floor = times[f"test_sort_and_hash[{case[1]}-{case[2]}]"]
+            growth.floor.append(floor["median_seconds"])
+    return found
+
+
+def mining() -> list[str]:
+    """`repeats` beside one sort and hash pass: the largest ratio, and how it grows."""
+    lines = [
+        "| shape | at a million nodes | most times the pass | exponent of growth |",
+        "|---|--:|--:|--:|",
+    ]
+    for shape, growth in growths().items():
+        cells = f"{_time(growth.ours[-1])} | {growth.most:.1f} | {growth.exponent:.2f}"
+        lines.append(f"| {shape} | {cells} |")
+    return lines
+
+
+def floors() -> list[str]:
+    """Time of every stage of bulk encoding beside the least that it must do."""
+    document = json.loads((RESULTS / "floors.json").read_text())
+    lines = [
+        f"{document['graphs']:,} networks of {document['nodes'] / document['graphs']:.0f} "
+        f"operators each, {document['distinct_motifs']:,} distinct motifs; "
+        f"{document['gigabytes_a_second']:.1f} GB/s and {document['gigaflops']:.0f} GFLOP/s "
+        f"measured, load {document['load_average'][0]:.1f}.",
+        "",
+        "| stage | time a network | floor | times the floor |",
+        "|---|--:|--:|--:|",
+    ]
+    for stage in document["stages"]:
+        took, floor = stage["seconds"], stage["floor"]
+        cells = f"{_time(took)} | {_time(floor)} | {took / floor:,.1f}"
+        lines.append(f"| {stage['stage']} | {cells} |")
+    return [*lines, f"| encode, whole | {_time(document['whole_seconds'])} | | |"]
+
+
+def bulk() -> list[str]:
+    """Whole collections encoded as `narfast encode` does, and one network of NAS-Bench-101."""
+    report = json.loads((RESULTS / "bulk_encode.json").read_text())
+    lines = [
+        f"{report['workers']} workers, load {report['machine']['load_before']} before:",
+        "",
+        "| what | networks | time | processor | a second | memory: first, half, last, most |",
+        "|---|--:|--:|--:|--:|---|",
+    ]
+    for name, what in (
+        ("nasbench101", "NAS-Bench-101, generated"),
+        ("zoo", "stored graphs of the shipped zoo"),
+        ("stored", "the same, repeated"),
+    ):
+        if name not in report:
+            continue
+        made = report[name]
+        held = [megabytes for _, megabytes in made["memory_mb"]]
+        memory = ", ".join(f"{m:,}" for m in (held[0], held[len(held) // 2], held[-1], max(held)))
+        cells = f"{made['seconds']:.0f} s | {made['processor_seconds']:.0f} s"
+        lines.append(
+            f"| {what} | {made['networks']:,} | {cells} | {made['networks_per_second']:,} "
+            f"| {memory} MB |"
+        )
+    stages = sorted(report["stages_us"].items(), key=lambda stage: -stage[1])
+    times = ", ".join(f"{stage} {microseconds:,.0f}" for stage, microseconds in stages)
+    lines += ["", f"One network of NAS-Bench-101, one thread, in microseconds: {times}."]
+    if "stored" in report:
+        rate = report["stored"]["networks_per_second"]
+        lines += [
+            "",
+            f"**Projected, not measured**, from the line of repeated graphs: 100 million stored "
+            f"graphs take {1e8 / rate / 3600:.0f} hours on this machine, and "
+            f"{_processor_hours(report['stored']):,.0f} processor hours on whatever number of "
+            "machines Ray is given.",
+        ]
+    return lines
+
+
+def _processor_hours(made: dict[str, Any]) -> float:
+    return float(1e8 * made["processor_seconds"] / made["networks"] / 3600)
+
+
+def draw() -> None:
+    """Draw a query by stages, the growth of mining, and memory over NAS-Bench-101."""
+    plt.rcParams.update({"svg.hashsalt": "narfast", "svg.fonttype": "none", "font.size": 8})
+    figure, (query, mined, memory) = plt.subplots(1, 3, figsize=(9.5, 2.8), layout="constrained")
+    stages = {name: 1e3 * _median(QUERY, f"test_{name}") for name in STAGES}
+    bars = query.barh(list(stages), list(stages.values()), color=BLUE, height=0.6)
+    query.bar_label(bars, [f"{took:.2f} ms" for took in stages.values()], padding=2)
+    query.set_xlim(0, 1.35 * max(stages.values()))
+    query.invert_yaxis()
+    query.xaxis.set_visible(False)
+    query.tick_params(axis="y", length=0)
+    query.spines["bottom"].set_visible(False)
+    query.set_title("A query by an ONNX ResNet-50")
+
+    for (shape, growth), color in zip(growths().items(), (BLUE, ORANGE, GREEN), strict=True):
+        mined.plot(growth.nodes, growth.ours, "o-", color=color, markersize=3, label=shape)
+        mined.plot(growth.nodes, growth.floor, ":", color=color)
+    mined.set(xscale="log", yscale="log", xlabel="nodes", ylabel="seconds")
+    mined.legend(frameon=False, title="graph (dotted: sort and hash)", title_fontsize=8)
+    mined.set_title("Mining `repeats`")
+
+    report = json.loads((RESULTS / "bulk_encode.json").read_text())
+    for name, color, label in (
+        ("nasbench101", BLUE, "NAS-Bench-101"),
+        ("stored", ORANGE, "stored graphs"),
+    ):
+        if name in report:
+            done, held = zip(*report[name]["memory_mb"], strict=True)
+            memory.plot([n / 1e3 for n in done], held, "o-", color=color, markersize=3, label=label)
+    memory.set(xlabel="thousand networks encoded", ylabel="MB held")
+    memory.set_ylim(bottom=0)
+    memory.legend(frameon=False, loc="lower right")
+    memory.set_title("Memory of encoding")
+
+    for axis in (query, mined, memory):
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.title.set(fontsize=9, fontweight="bold")
+    figure.savefig(PICTURE, metadata={"Date": None})
+
+
+def _extra(bench: dict[str, Any]) -> str:
+    known = {
+        "recall": "recall {:.3f}",
+        "width": "{} candidates",
+        "build_seconds": "built in {:,.0f} s",
+        "build_threads": "by {} threads",
+    }
+    found = [text.format(bench[key]) for key, text in known.items() if key in bench]
+    return f" ({', '.join(found)})" if found else ""
+
+
+def _time(seconds: float) -> str:
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= size:
+            return f"{seconds / size:,.3g} {unit}"
+    return f"{seconds * 1e9:,.3g} ns"
