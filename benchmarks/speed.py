@@ -262,6 +262,27 @@ def _processor_hours(made: dict[str, Any]) -> float:
     return float(1e8 * made["processor_seconds"] / made["networks"] / 3600)
 
 
+def nas_index() -> list[str]:
+    """HNSW search over the vectors of NAS-Bench-101."""
+    report = json.loads((RESULTS / "nas_index.json").read_text())
+    low, high = report["cosine_of_the_tenth"]
+    lines = [
+        f"{report['vectors']:,} vectors of {report['dim']} numbers, {report['queries']:,} queries, "
+        f"load {report['load_average'][0]:.1f}; the tenth nearest has a cosine between {low} and "
+        f"{high} for most queries.",
+        "",
+        f"| index | built by {report['build_threads']} threads in | a query, one thread "
+        "| recall@10 |",
+        "|---|--:|--:|--:|",
+    ]
+    for name, made in report["methods"].items():
+        built = f"{made['build_seconds']:,.0f} s" if made["build_seconds"] else ""
+        width = f", {made['width']} candidates" if "width" in made else ""
+        cells = f"{built} | {_time(made['query_ms'] / 1e3)} | {made['recall']:.3f}"
+        lines.append(f"| {name}{width} | {cells} |")
+    return lines
+
+
 def draw() -> None:
     """Draw a query by stages, the growth of mining, and memory over NAS-Bench-101."""
     plt.rcParams.update({"svg.hashsalt": "narfast", "svg.fonttype": "none", "font.size": 8})
@@ -307,7 +328,7 @@ def _extra(bench: dict[str, Any]) -> str:
         "recall": "recall {:.3f}",
         "width": "{} candidates",
         "build_seconds": "built in {:,.0f} s",
-        "build_threads": "by {} threads",
+        "build_threads": "on {} threads",
     }
     found = [text.format(bench[key]) for key, text in known.items() if key in bench]
     return f" ({', '.join(found)})" if found else ""

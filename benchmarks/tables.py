@@ -228,6 +228,7 @@ TABLES: list[tuple[str, str, str, Callable[[], list[str]]]] = [  # file, name, n
     ("benchmarks/README.md", "seeds", "seed_1/*.json", seeds),
     ("benchmarks/README.md", "ablations", "ablations.json", ablations),
     ("benchmarks/README.md", "bulk", "bulk_encode.json", speed.bulk),
+    ("benchmarks/README.md", "nas-index", "nas_index.json", speed.nas_index),
     ("benchmarks/README.md", "exports", "cross_format.json", exports),
     ("benchmarks/README.md", "floors", "floors.json", speed.floors),
     ("benchmarks/README.md", "mining", f"{speed.MACHINE}.json", speed.mining),
