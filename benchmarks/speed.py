@@ -301,8 +301,8 @@ def draw() -> None:
         mined.plot(growth.nodes, growth.ours, "o-", color=color, markersize=3, label=shape)
         mined.plot(growth.nodes, growth.floor, ":", color=color)
     mined.set(xscale="log", yscale="log", xlabel="nodes", ylabel="seconds")
-    mined.legend(frameon=False, title="graph (dotted: sort and hash)", title_fontsize=8)
-    mined.set_title("Mining `repeats`")
+    mined.legend(frameon=False, loc="lower right")
+    mined.set_title("Mining repeats (dotted: sort and hash)")
 
     report = json.loads((RESULTS / "bulk_encode.json").read_text())
     for name, color, label in (
@@ -328,9 +328,10 @@ def _extra(bench: dict[str, Any]) -> str:
         "recall": "recall {:.3f}",
         "width": "{} candidates",
         "build_seconds": "built in {:,.0f} s",
-        "build_threads": "on {} threads",
     }
     found = [text.format(bench[key]) for key, text in known.items() if key in bench]
+    if bench.get("build_threads", 1) > 1:
+        found.append(f"by {bench['build_threads']} threads")
     return f" ({', '.join(found)})" if found else ""
 
 
