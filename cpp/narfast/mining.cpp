@@ -5,6 +5,7 @@
 #include <array>
 #include <stdexcept>
 #include <string>
+#include <unordered_map>
 
 #include "narfast/neighbor_sequence.h"
 #include "narfast/parallel.h"
@@ -77,6 +78,17 @@ std::int32_t renumber(std::vector<std::int32_t>& instance) {
   return next;
 }
 
+// All arrays of a graph in one string: equal where the graphs are equal, number by number.
+std::u32string content_of(const LooseGraph& graph) {
+  std::u32string content;
+  content.reserve(1 + 3 * graph.op.size() + graph.in_src.size());
+  content.push_back(static_cast<char32_t>(graph.op.size()));
+  for (std::size_t i = 0; i < graph.op.size(); ++i)
+    content += {graph.op[i], graph.attr[i], static_cast<char32_t>(graph.in_ptr[i + 1])};
+  for (NodeId source : graph.in_src) content.push_back(static_cast<char32_t>(source));
+  return content;
+}
+
 std::vector<Hash128> motif_ids(const GraphView& graph, const std::vector<std::int32_t>& instance,
                                std::int32_t num_instances) {
   // Members of each instance, ascending, by count, prefix sum and fill.
@@ -93,6 +105,7 @@ std::vector<Hash128> motif_ids(const GraphView& graph, const std::vector<std::in
 
   std::vector<Hash128> ids;
   ids.reserve(index(num_instances));
+  std::unordered_map<std::u32string, Hash128> known;
   LooseGraph induced;
   for (std::int32_t number = 0; number < num_instances; ++number) {
     induced.op.clear();
@@ -113,9 +126,20 @@ std::vector<Hash128> motif_ids(const GraphView& graph, const std::vector<std::in
       induced.in_ptr.push_back(static_cast<Offset>(induced.in_src.size()));
       induced.outputs.push_back(position[index(node)]);
     }
-    ids.push_back(topological
-                      ? structural_hash({induced.op, induced.attr, induced.in_ptr, induced.in_src})
-                      : structural_hash(order_nodes(induced).graph.view()));
+    const auto hash = [&] {
+      return topological
+                 ? structural_hash({induced.op, induced.attr, induced.in_ptr, induced.in_src})
+                 : structural_hash(order_nodes(induced).graph.view());
+    };
+    // Most motifs occur again, and comparing them costs less than hashing them. One of more than
+    // half of the nodes cannot.
+    if (2 * induced.op.size() > graph.op.size()) {
+      ids.push_back(hash());
+      continue;
+    }
+    const auto [at, added] = known.try_emplace(content_of(induced));
+    if (added) at->second = hash();
+    ids.push_back(at->second);
   }
   return ids;
 }

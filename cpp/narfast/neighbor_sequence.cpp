@@ -4,28 +4,37 @@
 #include <algorithm>
 #include <cstdlib>
 #include <map>
+#include <span>
 #include <unordered_map>
+#include <utility>
 
 namespace narfast {
 
 namespace {
 
-/// Numbers lists of distances in order of appearance.
+/// Numbers sets of distances in order of appearance.
 class CodeBook {
  public:
   CodeBook() : small_(std::size_t{kSmall} * kSmall, -1) {}
 
-  std::int32_t number(const std::vector<NodeId>& distances) {
+  /// The number of the distances from a node back to those that it reads.
+  std::int32_t number(NodeId node, std::span<const NodeId> sources) {
     // Nearly all nodes read one or two that are close by: a table for those, exactly.
-    if (distances.empty() ||
-        (distances.size() <= 2 && distances.front() > 0 && distances.back() < kSmall)) {
-      const NodeId first = distances.empty() ? 0 : distances.front();
-      const NodeId second = distances.size() < 2 ? 0 : distances.back();
-      std::int32_t& known =
-          small_[static_cast<std::size_t>(first) * kSmall + static_cast<std::size_t>(second)];
-      return known < 0 ? known = next_++ : known;
+    if (sources.size() <= 2) {
+      NodeId near = sources.empty() ? 0 : node - sources.front();
+      NodeId far = sources.empty() ? 0 : node - sources.back();
+      if (near > far) std::swap(near, far);
+      if (sources.empty() || (near > 0 && far < kSmall)) {
+        std::int32_t& known =
+            small_[static_cast<std::size_t>(near) * kSmall + static_cast<std::size_t>(far)];
+        return known < 0 ? known = next_++ : known;
+      }
     }
-    const auto [at, added] = others_.try_emplace(distances, next_);
+    distances_.clear();
+    for (NodeId source : sources) distances_.push_back(node - source);
+    std::sort(distances_.begin(), distances_.end());
+    distances_.erase(std::unique(distances_.begin(), distances_.end()), distances_.end());
+    const auto [at, added] = others_.try_emplace(distances_, next_);
     next_ += added ? 1 : 0;
     return at->second;
   }
@@ -34,6 +43,7 @@ class CodeBook {
   static constexpr NodeId kSmall = 64;
   std::vector<std::int32_t> small_;
   std::map<std::vector<NodeId>, std::int32_t> others_;
+  std::vector<NodeId> distances_;
   std::int32_t next_ = 0;
 };
 
@@ -66,14 +76,8 @@ std::vector<std::int32_t> neighbor_codes(const GraphView& graph) {
   CodeBook book;
   std::vector<std::int32_t> codes;
   codes.reserve(graph.op.size());
-  std::vector<NodeId> distances;
-  for (NodeId node = 0; node < graph.num_nodes(); ++node) {
-    distances.clear();
-    for (NodeId source : graph.inputs(node)) distances.push_back(node - source);
-    std::sort(distances.begin(), distances.end());
-    distances.erase(std::unique(distances.begin(), distances.end()), distances.end());
-    codes.push_back(book.number(distances));
-  }
+  for (NodeId node = 0; node < graph.num_nodes(); ++node)
+    codes.push_back(book.number(node, graph.inputs(node)));
   return codes;
 }
 

@@ -229,8 +229,8 @@ class VectorIndex:
 
         return Index(
             ndim=self.dim,
-            # Of rows and queries of length one it is the cosine, and searching takes a third less
-            # time than by usearch's own cosine, which measures both lengths anew.
+            # Of rows and queries of length one it is the cosine, in up to a third less time than
+            # usearch's own cosine, which measures both lengths anew.
             metric=MetricKind.IP,
             dtype=self.settings.dtype,
             connectivity=self.settings.connectivity,
