@@ -19,21 +19,27 @@ class CodeBook {
 
   /// The number of the distances from a node back to those that it reads.
   std::int32_t number(NodeId node, std::span<const NodeId> sources) {
-    // Nearly all nodes read one or two that are close by: a table for those, exactly.
-    if (sources.size() <= 2) {
-      NodeId near = sources.empty() ? 0 : node - sources.front();
-      NodeId far = sources.empty() ? 0 : node - sources.back();
-      if (near > far) std::swap(near, far);
-      if (sources.empty() || (near > 0 && far < kSmall)) {
-        std::int32_t& known =
-            small_[static_cast<std::size_t>(near) * kSmall + static_cast<std::size_t>(far)];
-        return known < 0 ? known = next_++ : known;
-      }
-    }
+    NodeId near = sources.empty() ? 0 : node - sources.front();
+    NodeId far = sources.empty() ? 0 : node - sources.back();
+    if (near > far) std::swap(near, far);
     distances_.clear();
-    for (NodeId source : sources) distances_.push_back(node - source);
-    std::sort(distances_.begin(), distances_.end());
-    distances_.erase(std::unique(distances_.begin(), distances_.end()), distances_.end());
+    if (sources.size() > 2) {
+      for (NodeId source : sources) distances_.push_back(node - source);
+      std::sort(distances_.begin(), distances_.end());
+      distances_.erase(std::unique(distances_.begin(), distances_.end()), distances_.end());
+      near = distances_.front();
+      far = distances_.back();
+    }
+    // Nearly all nodes read one or two that are close by: a table for those, exactly.
+    if (distances_.size() <= 2 && (sources.empty() || near > 0) && far < kSmall) {
+      std::int32_t& known =
+          small_[static_cast<std::size_t>(near) * kSmall + static_cast<std::size_t>(far)];
+      return known < 0 ? known = next_++ : known;
+    }
+    if (distances_.empty()) {
+      distances_.push_back(near);
+      if (far != near) distances_.push_back(far);
+    }
     const auto [at, added] = others_.try_emplace(distances_, next_);
     next_ += added ? 1 : 0;
     return at->second;

@@ -32,6 +32,23 @@ TEST_CASE("edges may run backwards") {
   CHECK(neighbor_codes({op, attr, ptr, src}) == std::vector<std::int32_t>{0, 1});
 }
 
+TEST_CASE("how often a node reads another does not count, near or far") {
+  for (const NodeId distance : {1, 70}) {
+    const std::size_t inputs = static_cast<std::size_t>(distance);
+    const std::vector<OpId> op(inputs + 3, 1);
+    const std::vector<Attr> attr(op.size(), 0);
+    std::vector<Offset> ptr(inputs + 1, 0);
+    std::vector<NodeId> src;
+    for (NodeId times = 1; times <= 3; ++times) {
+      src.insert(src.end(), static_cast<std::size_t>(times), times - 1);
+      ptr.push_back(static_cast<Offset>(src.size()));
+    }
+    std::vector<std::int32_t> expected(inputs, 0);
+    expected.insert(expected.end(), 3, 1);
+    CHECK(neighbor_codes({op, attr, ptr, src}) == expected);
+  }
+}
+
 TEST_CASE("a sequence is cut where pair counts jump") {
   CHECK(cut_sequence({}).empty());
   CHECK(cut_sequence({4}) == std::vector<NodeId>{1});
