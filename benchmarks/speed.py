@@ -104,8 +104,7 @@ def summary() -> list[str]:
     ours, bare = (report["methods"][name] for name in ("narfast", "bare usearch"))
     rows.append(
         (
-            f"search the vectors of {report['vectors']:,} networks of NAS-Bench-101 by HNSW, beside "
-            "bare usearch",
+            f"search {report['vectors']:,} vectors of NAS-Bench-101 by HNSW, beside bare usearch",
             f"{_time(ours['query_ms'] / 1e3)} a query, "
             f"{ours['query_ms'] / bare['query_ms']:.2f} times as long, "
             f"recall@10 {ours['recall']:.3f}",
@@ -262,8 +261,8 @@ def bulk() -> list[str]:
         known, new = (_hours(report[name]) for name in ("stored", "nasbench101"))
         lines += [
             "",
-            "**Projected, not measured**: 100 million stored graphs whose motifs are mostly known take "
-            f"{known[0]:.0f} hours on this machine, {known[1]:.0f} hours of one processor, from the "
+            "**Projected, not measured**: 100 million stored graphs whose motifs are mostly known "
+            f"take {known[0]:.0f} hours on this machine, {known[1]:.0f} of one processor, from the "
             "line of repeated graphs. Networks that each bring a motif of their own take "
             f"{new[0]:.0f} hours, {new[1]:.0f} of one processor, from the line of NAS-Bench-101. "
             "`--engine ray` divides the latter by the processors that it is given, less what "
