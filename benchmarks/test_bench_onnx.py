@@ -6,8 +6,6 @@ of 5 MB and 5 GB have a hole for weights; `onnx.load` cannot read more than 2 GB
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import onnx
 import pytest
@@ -15,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from narfast.frontends.onnx import load_onnx
 from narfast.graph import canonicalize
+from onnx_files import write_with_hole
 
 BLOCKS = 50
 SIZES = [1, 100, 400]
@@ -44,29 +43,6 @@ def model_of(megabytes):
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
 
 
-def write_with_hole(path, size):
-    """A model and ``size`` bytes more of weights, which no disk holds."""
-
-    def tag(field, length):
-        head, length = bytes([field << 3 | 2]), int(length)
-        while length >= 0x80:
-            head += bytes([length & 0x7F | 0x80])
-            length >>= 7
-        return head + bytes([length])
-
-    model = model_of(1)
-    graph = model.graph.SerializeToString()
-    model.ClearField("graph")
-    tensor = TensorProto(dims=[size // 4], data_type=TensorProto.FLOAT, name="hole")
-    tensor = tensor.SerializeToString() + tag(9, size)  # TensorProto.raw_data
-    tensor = tag(5, len(tensor) + size) + tensor  # GraphProto.initializer
-    head = model.SerializeToString() + tag(7, len(tensor) + size + len(graph))  # ModelProto.graph
-    with path.open("wb") as file:
-        file.write(head + tensor)
-        file.seek(size, os.SEEK_CUR)
-        file.write(graph)
-
-
 @pytest.fixture(scope="module", params=SIZES, ids=lambda size: f"{size}MB")
 def model(request, tmp_path_factory):
     path = tmp_path_factory.mktemp("onnx") / "model.onnx"
@@ -91,7 +67,7 @@ def test_narfast(benchmark, model):
 @pytest.mark.parametrize("size", HOLES.values(), ids=HOLES.keys())
 def test_weights_as_a_hole(benchmark, tmp_path, size):
     path = tmp_path / "hole.onnx"
-    write_with_hole(path, size)
+    write_with_hole(path, model_of(1), size)
     graph = benchmark(lambda: canonicalize(load_onnx(path)))
     assert graph.num_nodes == 2 * BLOCKS + 1
     assert graph.meta.params > size // 4

@@ -31,6 +31,7 @@ from narfast.errors import (
 )
 from narfast.frontends.onnx import load_onnx, load_onnx_files
 from narfast.graph import ArchGraph, canonicalize
+from onnx_files import field, varint, write_with_hole
 
 FUZZ = Path(__file__).parent / "data" / "fuzz" / "onnx"
 
@@ -270,37 +271,16 @@ def test_every_operator_of_the_default_domain_is_known() -> None:
     assert missing == text
 
 
-def _varint(value: int) -> bytes:
-    out = b""
-    while value >= 0x80:
-        out += bytes([value & 0x7F | 0x80])
-        value >>= 7
-    return out + bytes([value])
-
-
-def _field(number: int, payload: bytes) -> bytes:
-    return _varint(number << 3 | 2) + _varint(len(payload)) + payload
-
-
 def _model(graph: bytes) -> bytes:
-    return b"\x08\x08" + _field(8, b"\x10\x11") + _field(7, graph)
+    return b"\x08\x08" + field(8, b"\x10\x11") + field(7, graph)
 
 
 def test_five_gigabytes_of_weights_cost_nothing(tmp_path: Path) -> None:
     """A sparse file: reading its weights would take seconds, and onnx cannot load it at all."""
     size = 5 * 2**30
     small = small_model()
-    graph = small.graph.SerializeToString()
-    dims = b"".join(b"\x08" + _varint(d) for d in (size // 4,))
-    tensor_head = dims + b"\x10\x01" + _field(8, b"huge") + _varint(9 << 3 | 2) + _varint(size)
-    initializer = _varint(5 << 3 | 2) + _varint(len(tensor_head) + size) + tensor_head
-    graph_size = len(initializer) + size + len(graph)
-    head = b"\x08\x08" + _field(8, b"\x10\x11") + _varint(7 << 3 | 2) + _varint(graph_size)
     path = tmp_path / "huge.onnx"
-    with path.open("wb") as file:
-        file.write(head + initializer)
-        file.seek(size, os.SEEK_CUR)
-        file.write(graph)
+    write_with_hole(path, small, size)
     start = time.perf_counter()
     huge = load_onnx(path)
     elapsed = time.perf_counter() - start
@@ -346,11 +326,11 @@ def test_many_files_on_threads(tmp_path: Path) -> None:
 
 def _chain(length: int) -> bytes:
     """`length` relu nodes in a row, written by hand: onnx would need minutes."""
-    relu = _field(4, b"Relu")
+    relu = field(4, b"Relu")
     names = [b"%x" % i for i in range(length + 1)]
-    nodes = b"".join(_field(1, _field(1, a) + _field(2, b) + relu) for a, b in pairwise(names))
-    value = _field(1, names[0]), _field(1, names[-1])
-    return _model(nodes + _field(11, value[0]) + _field(12, value[1]))
+    nodes = b"".join(field(1, field(1, a) + field(2, b) + relu) for a, b in pairwise(names))
+    value = field(1, names[0]), field(1, names[-1])
+    return _model(nodes + field(11, value[0]) + field(12, value[1]))
 
 
 def test_the_gil_is_released(tmp_path: Path) -> None:
@@ -469,15 +449,15 @@ def test_impossible_graphs(tmp_path: Path, kind: str) -> None:
 
 def test_absurd_claims(tmp_path: Path) -> None:
     path = tmp_path / "absurd.onnx"
-    huge = b"\x08" + _varint(1 << 60) + b"\x10\x01" + _field(8, b"w")
-    path.write_bytes(_model(_field(5, huge)))
+    huge = b"\x08" + varint(1 << 60) + b"\x10\x01" + field(8, b"w")
+    path.write_bytes(_model(field(5, huge)))
     assert path.stat().st_size < 100
     with pytest.raises(CorruptFileError, match=r"absurd\.onnx: damaged at byte \d+.*elements"):
         load_onnx(path)
-    path.write_bytes(_model(b"\x0a" + _varint(1 << 60)))
+    path.write_bytes(_model(b"\x0a" + varint(1 << 60)))
     with pytest.raises(CorruptFileError, match="claims 1152921504606846976 bytes"):
         load_onnx(path)
-    path.write_bytes(_model(_field(1, _field(4, b"Re\xfflu"))))
+    path.write_bytes(_model(field(1, field(4, b"Re\xfflu"))))
     with pytest.raises(CorruptFileError, match="not UTF-8"):
         load_onnx(path)
 

@@ -4,43 +4,28 @@
 #include <algorithm>
 #include <cstdlib>
 #include <map>
-#include <span>
 #include <unordered_map>
-#include <utility>
 
 namespace narfast {
 
 namespace {
 
-/// Numbers sets of distances in order of appearance.
+/// Numbers lists of distances in order of appearance.
 class CodeBook {
  public:
   CodeBook() : small_(std::size_t{kSmall} * kSmall, -1) {}
 
-  /// The number of the distances from a node back to those that it reads.
-  std::int32_t number(NodeId node, std::span<const NodeId> sources) {
-    NodeId near = sources.empty() ? 0 : node - sources.front();
-    NodeId far = sources.empty() ? 0 : node - sources.back();
-    if (near > far) std::swap(near, far);
-    distances_.clear();
-    if (sources.size() > 2) {
-      for (NodeId source : sources) distances_.push_back(node - source);
-      std::sort(distances_.begin(), distances_.end());
-      distances_.erase(std::unique(distances_.begin(), distances_.end()), distances_.end());
-      near = distances_.front();
-      far = distances_.back();
-    }
+  std::int32_t number(const std::vector<NodeId>& distances) {
     // Nearly all nodes read one or two that are close by: a table for those, exactly.
-    if (distances_.size() <= 2 && (sources.empty() || near > 0) && far < kSmall) {
+    if (distances.empty() ||
+        (distances.size() <= 2 && distances.front() > 0 && distances.back() < kSmall)) {
+      const NodeId first = distances.empty() ? 0 : distances.front();
+      const NodeId second = distances.size() < 2 ? 0 : distances.back();
       std::int32_t& known =
-          small_[static_cast<std::size_t>(near) * kSmall + static_cast<std::size_t>(far)];
+          small_[static_cast<std::size_t>(first) * kSmall + static_cast<std::size_t>(second)];
       return known < 0 ? known = next_++ : known;
     }
-    if (distances_.empty()) {
-      distances_.push_back(near);
-      if (far != near) distances_.push_back(far);
-    }
-    const auto [at, added] = others_.try_emplace(distances_, next_);
+    const auto [at, added] = others_.try_emplace(distances, next_);
     next_ += added ? 1 : 0;
     return at->second;
   }
@@ -49,7 +34,6 @@ class CodeBook {
   static constexpr NodeId kSmall = 64;
   std::vector<std::int32_t> small_;
   std::map<std::vector<NodeId>, std::int32_t> others_;
-  std::vector<NodeId> distances_;
   std::int32_t next_ = 0;
 };
 
@@ -82,8 +66,14 @@ std::vector<std::int32_t> neighbor_codes(const GraphView& graph) {
   CodeBook book;
   std::vector<std::int32_t> codes;
   codes.reserve(graph.op.size());
-  for (NodeId node = 0; node < graph.num_nodes(); ++node)
-    codes.push_back(book.number(node, graph.inputs(node)));
+  std::vector<NodeId> distances;
+  for (NodeId node = 0; node < graph.num_nodes(); ++node) {
+    distances.clear();
+    for (NodeId source : graph.inputs(node)) distances.push_back(node - source);
+    std::sort(distances.begin(), distances.end());
+    distances.erase(std::unique(distances.begin(), distances.end()), distances.end());
+    codes.push_back(book.number(distances));
+  }
   return codes;
 }
 
