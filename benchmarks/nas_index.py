@@ -17,15 +17,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from vector_peers import build_faiss, recall, widen
 
 from narfast.index import VectorIndex, normalize
 
 QUERIES, K, ROUNDS = 1000, 10, 3
-FAISS_WIDTHS = [16, 32, 64, 128, 256, 512, 1024]
 
 
 def vectors_of(path: Path) -> NDArray[np.float32]:
@@ -34,11 +33,6 @@ def vectors_of(path: Path) -> NDArray[np.float32]:
     _, first = np.unique(table["structural_hash"].to_numpy(), return_index=True)
     flat = table["embedding"].combine_chunks().flatten().to_numpy()
     return normalize(flat.reshape(len(table), -1)[np.sort(first)])
-
-
-def recall(found: NDArray[Any], truth: NDArray[Any]) -> float:
-    """Share of the true nearest rows that were found."""
-    return float(np.mean([np.isin(a, b).mean() for a, b in zip(truth, found, strict=True)]))
 
 
 def measured(
@@ -81,20 +75,10 @@ def main() -> None:
         lambda: bare.search(queries, K, threads=1, dtype="f32").keys, truth, built
     )
 
-    settings = index.settings
-    peer = faiss.IndexHNSWFlat(vectors.shape[1], settings.connectivity, faiss.METRIC_INNER_PRODUCT)
-    peer.hnsw.efConstruction = settings.expansion_add
-    faiss.omp_set_num_threads(threads)
-    begin = time.perf_counter()
-    peer.add(stored)
-    built = time.perf_counter() - begin
-    faiss.omp_set_num_threads(1)
-    for width in FAISS_WIDTHS:  # as wide as it takes to find what the index finds
-        peer.hnsw.efSearch = width
-        if recall(peer.search(queries, K)[1], truth) >= methods["narfast"]["recall"]:
-            break
+    peer, built = build_faiss(stored, index.settings, threads)
+    width = widen(peer, queries, truth, methods["narfast"]["recall"])
     methods["faiss HNSW"] = measured(lambda: peer.search(queries, K)[1], truth, built)
-    methods["faiss HNSW"]["width"] = peer.hnsw.efSearch
+    methods["faiss HNSW"]["width"] = width
 
     report = {
         "vectors": len(stored),

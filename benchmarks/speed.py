@@ -8,6 +8,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,21 +22,53 @@ import numpy as np
 RESULTS = Path(__file__).parent / "results"
 PICTURE = RESULTS / "speed.svg"
 MACHINE = "linux-x86_64-2-cores"  # the one that the summary and the picture speak of
-ENCODE = "encode 256 networks of the zoo"
-NEIGHBORS = "neighbor_sequence and macro graph, 2,000 nodes"
 ONNX = "read an ONNX file"
 QUERY = "query, ONNX ResNet-50, shipped zoo"
 REPEATS = "repeats beside one sort and hash pass"
 SEARCH, QUERIES = "vector search, 256 numbers, 200 queries", 200
-TRACE = "trace a network"
+PEERS = [  # what, group, ours, the peer, aim
+    (
+        "encode 256 networks of the zoo, beside PyTorch Geometric's GCN on their graphs",
+        "encode 256 networks of the zoo",
+        "test_narfast",
+        "test_pyg_gcn",
+        "at least 20 times",
+    ),
+    (
+        "motifs and macro graph of 2,000 nodes, beside a twin of the released Python",
+        "neighbor_sequence and macro graph, 2,000 nodes",
+        "test_narfast",
+        "test_twin_of_the_release",
+        "at least 1,000 times",
+    ),
+    (
+        "read an ONNX file of 100 MB, beside `onnx.load`",
+        ONNX,
+        "test_narfast[100MB]",
+        "test_onnx_load[100MB]",
+        "at least 50 times",
+    ),
+    (
+        "trace timm's ResNet-50, beside `torch.export`",
+        "trace a network",
+        "test_narfast[timm:resnet50]",
+        "test_torch_export[timm:resnet50]",
+        "",
+    ),
+]
 STAGES = ("read", "canonicalize", "encode", "search")
 BLUE, ORANGE, GREEN = "#4878a8", "#d08030", "#58a066"
 
 
+@cache
 def timings() -> dict[str, Any]:
     """What ``make bench`` measured on the machine of the README: group, then benchmark."""
-    groups = json.loads((RESULTS / f"{MACHINE}.json").read_text())["groups"]
+    groups = _results(MACHINE)["groups"]
     return {title: group["benchmarks"] for title, group in groups.items()}
+
+
+def _results(name: str) -> Any:
+    return json.loads((RESULTS / f"{name}.json").read_text())
 
 
 def _median(group: str, name: str) -> float:
@@ -43,103 +77,72 @@ def _median(group: str, name: str) -> float:
 
 def summary() -> list[str]:
     """What is measured beside what was aimed at."""
-    rows = [
-        _beside(
-            "encode 256 networks of the zoo, beside PyTorch Geometric's GCN on their graphs",
-            (ENCODE, "test_narfast", "test_pyg_gcn"),
-            "at least 20 times",
-        ),
-        _beside(
-            "motifs and macro graph of 2,000 nodes, beside a twin of the released Python",
-            (NEIGHBORS, "test_narfast", "test_twin_of_the_release"),
-            "at least 1,000 times",
-        ),
-        _beside(
-            "read an ONNX file of 100 MB, beside `onnx.load`",
-            (ONNX, "test_narfast[100MB]", "test_onnx_load[100MB]"),
-            "at least 50 times",
-        ),
-        _beside(
-            "trace timm's ResNet-50, beside `torch.export`",
-            (TRACE, "test_narfast[timm:resnet50]", "test_torch_export[timm:resnet50]"),
-        ),
-    ]
+    rows = []
+    for what, group, ours, peer, aim in PEERS:
+        took, theirs = _median(group, ours), _median(group, peer)
+        rows.append((what, f"{_time(took)}, {theirs / took:,.0f} times as fast", aim))
     small, large = (_median(ONNX, f"test_weights_as_a_hole[{size}]") for size in ("5MB", "5GB"))
-    rows.append(
+    growth = growths().values()
+    longest, steepest = max(g.ours[-1] for g in growth), max(g.exponent for g in growth)
+    warm, new = (_median(QUERY, f"test_whole{which}") for which in ("", "_of_new_motifs"))
+    rows += [
         (
             "read an ONNX file of 5 GB, beside one of 5 MB with the same graph",
             f"{_time(large)}, {large / small:.2f} times as long",
             "at most 2 times",
-        )
-    )
-    growth = growths().values()
-    rows.append(
+        ),
         (
             "mine a million nodes (`repeats`), and how that grows from a thousand on",
-            f"{_time(max(each.ours[-1] for each in growth))}, exponent "
-            f"{max(each.exponent for each in growth):.2f}",
+            f"{_time(longest)}, exponent {steepest:.2f}",
             "an exponent of at most 1.1",
-        )
-    )
-    warm, new = (_median(QUERY, f"test_whole{which}") for which in ("", "_of_new_motifs"))
-    rows.append(
+        ),
         (
             "answer a query by an ONNX ResNet-50, everything included",
             f"{_time(warm)}; {_time(new)} where none of its motifs was seen before",
             "at most 10 ms",
-        )
-    )
-    for size, vectors in (("10k", "10,000"), ("1m", "a million")):
-        ours = timings()[SEARCH].get(f"test_narfast[{size}]")
-        if ours is not None:
-            times = ours["median_seconds"] / _median(SEARCH, f"test_bare_usearch[{size}]")
-            rows.append(
-                (
-                    f"search {vectors} vectors by HNSW, beside bare usearch",
-                    f"{_time(ours['median_seconds'] / QUERIES)} a query, {times:.2f} times as "
-                    f"long, recall@10 {ours['recall']:.3f}",
-                    "at most 1.2 times, recall@10 .99",
-                )
-            )
-    report = json.loads((RESULTS / "nas_index.json").read_text())
-    ours, bare = (report["methods"][name] for name in ("narfast", "bare usearch"))
-    rows.append(
-        (
-            f"search {report['vectors']:,} vectors of NAS-Bench-101 by HNSW, beside bare usearch",
-            f"{_time(ours['query_ms'] / 1e3)} a query, "
-            f"{ours['query_ms'] / bare['query_ms']:.2f} times as long, "
-            f"recall@10 {ours['recall']:.3f}",
-            "",
-        )
-    )
-    report = json.loads((RESULTS / "bulk_encode.json").read_text())
-    whole = report["nasbench101"]
-    rows.append(
-        (
-            f"generate, mine and encode NAS-Bench-101, {whole['networks']:,} networks, by "
-            f"{report['workers']} threads",
-            f"{whole['seconds'] / 60:.1f} minutes, {max(mb for _, mb in whole['memory_mb']):,} MB",
-            "at most 15 minutes",
-        )
-    )
-    for name, graphs in (("zoo", "the shipped zoo's"), ("stored", "repeated")):
-        if name in report:
-            rows.append(
-                (
-                    f"encode {report[name]['networks']:,} stored graphs, {graphs}, by "
-                    f"{report['workers']} threads",
-                    f"{report[name]['networks_per_second']:,} a second",
-                    "",
-                )
-            )
+        ),
+        *_searches(),
+        *_bulk_rows(),
+    ]
     lines = ["| what | measured | aim |", "|---|---|---|"]
     return [*lines, *(f"| {' | '.join(row)} |" for row in rows)]
 
 
-def _beside(what: str, names: tuple[str, str, str], aim: str = "") -> tuple[str, str, str]:
-    group, ours, peer = names
-    took = _median(group, ours)
-    return what, f"{_time(took)}, {_median(group, peer) / took:,.0f} times as fast", aim
+def _searches() -> Iterator[tuple[str, str, str]]:
+    found = []
+    for case, vectors in (("10k", "10,000 vectors"), ("1m", "a million vectors")):
+        ours, bare = (
+            timings()[SEARCH][f"test_{who}[{case}]"] for who in ("narfast", "bare_usearch")
+        )
+        medians = (each["median_seconds"] / QUERIES for each in (ours, bare))
+        found.append((vectors, *medians, ours["recall"]))
+    report = _results("nas_index")
+    ours, bare = (report["methods"][name] for name in ("narfast", "bare usearch"))
+    vectors = f"{report['vectors']:,} vectors of NAS-Bench-101"
+    found.append((vectors, ours["query_ms"] / 1e3, bare["query_ms"] / 1e3, ours["recall"]))
+    for vectors, took, theirs, recall in found:
+        yield (
+            f"search {vectors} by HNSW, beside bare usearch",
+            f"{_time(took)} a query, {took / theirs:.2f} times as long, recall@10 {recall:.3f}",
+            "at most 1.2 times, recall@10 .99",
+        )
+
+
+def _bulk_rows() -> Iterator[tuple[str, str, str]]:
+    report = _results("bulk_encode")
+    threads, whole = f"by {report['workers']} threads", report["nasbench101"]
+    yield (
+        f"generate, mine and encode NAS-Bench-101, {whole['networks']:,} networks, {threads}",
+        f"{whole['seconds'] / 60:.1f} minutes, {max(mb for _, mb in whole['memory_mb']):,} MB",
+        "at most 15 minutes",
+    )
+    for name, graphs in (("zoo", "the shipped zoo's"), ("stored", "repeated")):
+        made = report[name]
+        yield (
+            f"encode {made['networks']:,} stored graphs, {graphs}, {threads}",
+            f"{made['networks_per_second']:,} a second",
+            "",
+        )
 
 
 def speed() -> list[str]:
@@ -214,7 +217,7 @@ def mining() -> list[str]:
 
 def floors() -> list[str]:
     """Time of every stage of bulk encoding beside the least that it must do."""
-    document = json.loads((RESULTS / "floors.json").read_text())
+    document = _results("floors")
     lines = [
         f"{document['graphs']:,} networks of {document['nodes'] / document['graphs']:.0f} "
         f"operators each, {document['distinct_motifs']:,} distinct motifs; "
@@ -233,7 +236,7 @@ def floors() -> list[str]:
 
 def bulk() -> list[str]:
     """Whole collections encoded as `narfast encode` does, and one network of NAS-Bench-101."""
-    report = json.loads((RESULTS / "bulk_encode.json").read_text())
+    report = _results("bulk_encode")
     lines = [
         f"{report['workers']} workers, load {report['machine']['load_before']} before:",
         "",
@@ -245,8 +248,6 @@ def bulk() -> list[str]:
         ("zoo", "stored graphs of the shipped zoo"),
         ("stored", "the same, repeated"),
     ):
-        if name not in report:
-            continue
         made = report[name]
         held = [megabytes for _, megabytes in made["memory_mb"]]
         memory = ", ".join(f"{m:,}" for m in (held[0], held[len(held) // 2], held[-1], max(held)))
@@ -258,17 +259,16 @@ def bulk() -> list[str]:
     stages = sorted(report["stages_us"].items(), key=lambda stage: -stage[1])
     times = ", ".join(f"{stage} {microseconds:,.0f}" for stage, microseconds in stages)
     lines += ["", f"One network of NAS-Bench-101, one thread, in microseconds: {times}."]
-    if "stored" in report:
-        known, new = (_hours(report[name]) for name in ("stored", "nasbench101"))
-        lines += [
-            "",
-            "**Projected, not measured**: 100 million stored graphs whose motifs are mostly known "
-            f"take {known[0]:.0f} hours on this machine, {known[1]:.0f} of one processor, from the "
-            "line of repeated graphs. Networks that each bring a motif of their own take "
-            f"{new[0]:.0f} hours, {new[1]:.0f} of one processor, from the line of NAS-Bench-101. "
-            "`--engine ray` divides the latter by the processors that it is given, less what "
-            "starting and moving take.",
-        ]
+    known, new = (_hours(report[name]) for name in ("stored", "nasbench101"))
+    lines += [
+        "",
+        "**Projected, not measured**: 100 million stored graphs whose motifs are mostly known "
+        f"take {known[0]:.0f} hours on this machine, {known[1]:.0f} of one processor, from the "
+        "line of repeated graphs. Networks that each bring a motif of their own take "
+        f"{new[0]:.0f} hours, {new[1]:.0f} of one processor, from the line of NAS-Bench-101. "
+        "`--engine ray` divides the latter by the processors that it is given, less what "
+        "starting and moving take.",
+    ]
     return lines
 
 
@@ -280,7 +280,7 @@ def _hours(made: dict[str, Any]) -> tuple[float, float]:
 
 def nas_index() -> list[str]:
     """HNSW search over the vectors of NAS-Bench-101."""
-    report = json.loads((RESULTS / "nas_index.json").read_text())
+    report = _results("nas_index")
     low, high = report["cosine_of_the_tenth"]
     lines = [
         f"{report['vectors']:,} vectors of {report['dim']} numbers, {report['queries']:,} queries, "
@@ -300,7 +300,7 @@ def nas_index() -> list[str]:
 
 
 def draw() -> None:
-    """Draw a query by stages, the growth of mining, and memory over NAS-Bench-101."""
+    """Draw a query by stages, the growth of mining, and the memory of encoding."""
     plt.rcParams.update({"svg.hashsalt": "narfast", "svg.fonttype": "none", "font.size": 8})
     figure, (query, mined, memory) = plt.subplots(1, 3, figsize=(9.5, 2.8), layout="constrained")
     stages = {name: 1e3 * _median(QUERY, f"test_{name}") for name in STAGES}
@@ -320,14 +320,13 @@ def draw() -> None:
     mined.legend(frameon=False, loc="lower right")
     mined.set_title("Mining repeats (dotted: sort and hash)")
 
-    report = json.loads((RESULTS / "bulk_encode.json").read_text())
+    report = _results("bulk_encode")
     for name, color, label in (
         ("nasbench101", BLUE, "NAS-Bench-101"),
         ("stored", ORANGE, "stored graphs"),
     ):
-        if name in report:
-            done, held = zip(*report[name]["memory_mb"], strict=True)
-            memory.plot([n / 1e3 for n in done], held, "o-", color=color, markersize=3, label=label)
+        done, held = zip(*report[name]["memory_mb"], strict=True)
+        memory.plot([n / 1e3 for n in done], held, "o-", color=color, markersize=3, label=label)
     memory.set(xlabel="thousand networks encoded", ylabel="MB held")
     memory.set_ylim(bottom=0)
     memory.legend(frameon=False, loc="lower right")
