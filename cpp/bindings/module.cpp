@@ -12,5 +12,6 @@ PYBIND11_MODULE(_core, m) {
   bind_onnx(m);
   bind_einsum(m);
   bind_motifs(m);
+  bind_encoder(m);
   bind_nas(m);
 }

@@ -1,0 +1,67 @@
+// What a folder of an encoder says: settings and weights, as the host program read them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "narfast/mining.h"
+
+namespace narfast {
+
+enum class FeatureKind : std::uint8_t { kOneHot, kEmbedding };
+enum class LayerKind : std::uint8_t { kGcn, kGat, kBidirectional };
+enum class ReadoutKind : std::uint8_t { kMean, kSumLog, kMax };
+
+/// One field of packed attributes that learnt features read.
+struct AttributeField {
+  int shift = 0;
+  int bits = 0;
+};
+
+/// Settings of an encoder; `narfast.encoder_config.EncoderConfig` describes each.
+struct EncoderSettings {
+  MiningOptions mining;
+  FeatureKind features = FeatureKind::kEmbedding;
+  std::vector<std::string> operators;  // the vocabulary; row 0 is for operators not in it
+  std::vector<AttributeField> attribute_fields;
+  LayerKind layer = LayerKind::kBidirectional;
+  std::size_t feature_dim = 0;
+  std::size_t motif_dim = 0;
+  int motif_layers = 0;
+  std::vector<ReadoutKind> motif_readouts;
+  std::size_t macro_dim = 0;
+  int macro_layers = 0;
+  std::vector<ReadoutKind> macro_readouts;
+  bool node_scalars = false;
+  std::size_t deep_dim = 0;
+  std::size_t merge_dim = 0;
+  std::size_t structural_dim = 0;   // 0: no structural features
+  std::size_t structural_axes = 0;  // principal axes that the deep part reads
+  float structural_share = 0;       // part of the cosine that structural features decide
+};
+
+/// A tensor of weights: float32, row-major.
+struct Tensor {
+  std::span<const float> values;
+  std::vector<std::size_t> shape;
+};
+
+/// Weights by name. `get` checks the shape and remembers what was taken.
+class Weights {
+ public:
+  explicit Weights(std::map<std::string, Tensor> tensors) : tensors_(std::move(tensors)) {}
+
+  /// Throws CorruptFile where the tensor is missing or has another shape.
+  std::span<const float> get(const std::string& name, const std::vector<std::size_t>& shape) const;
+
+  bool has(const std::string& name) const { return tensors_.contains(name); }
+
+ private:
+  std::map<std::string, Tensor> tensors_;
+};
+
+}  // namespace narfast
