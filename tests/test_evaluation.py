@@ -37,7 +37,7 @@ from narfast.evaluation.report import rankings_of
 from narfast.graph import ArchGraph, GraphBatch, build_graph
 from narfast.operators import by_name
 from narfast.splits import Split, standard_split
-from narfast.wide import wl_labels
+from narfast.structural_features import structural_labels
 from narfast.zoo import Architecture, Zoo
 from narfast.zoo.store import ZooContents, write_zoo
 from zoo_fakes import BLOCKS, FakeEncoder, network
@@ -163,7 +163,9 @@ def test_wl_labels_see_exactly_their_hops():
     first = chain("input conv relu conv relu tanh")
     second = chain("input conv relu conv relu sigmoid")
     batch = GraphBatch.from_graphs([first, second])
-    for hops, labels in enumerate(wl_labels(batch, 3)[4:]):  # rows 4 to 7 see attributes too
+    for hops, labels in enumerate(
+        structural_labels(batch, hops=3)[4:]
+    ):  # rows 4 to 7 see attributes too
         a, b = labels[:6], labels[6:]
         # The last operator differs; after h rounds the labels differ up to h steps away from it.
         assert (a == b).tolist() == [place < 5 - hops for place in range(6)]
@@ -175,7 +177,8 @@ def test_wl_labels_tell_direction_and_ignore_node_order():
     relu, tanh, add, source = (by_name(n).id for n in ("relu", "tanh", "add", "input"))
     diamond = build_graph([source, relu, tanh, add], [0] * 4, [[], [0], [0], [1, 2]], [3])
     swapped = build_graph([source, tanh, relu, add], [0] * 4, [[], [0], [0], [1, 2]], [3])
-    labels = wl_labels(GraphBatch.from_graphs([forward, backward, diamond, swapped]), 2)[5]
+    batch = GraphBatch.from_graphs([forward, backward, diamond, swapped])
+    labels = structural_labels(batch, hops=2)[5]
     assert set(labels[:3].tolist()).isdisjoint(labels[3:6].tolist())
     assert sorted(labels[6:10].tolist()) == sorted(labels[10:].tolist())
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from narfast.nn.features import ATTRIBUTE_FIELDS, AttributeTable, NodeFeatures, OneHotFeatures
+from narfast.encoder_config import ATTRIBUTE_FIELDS, EncoderConfig
+from narfast.nn.features import AttributeTable, NodeFeatures, OneHotFeatures
 from narfast.nn.layers import GcnLayer, GraphTensors, Readout, make_layer
 from narfast.nn.losses import ContextScorer, context_contrast, supervised_contrast
-from narfast.nn.model import EncoderConfig
 from oracles import learning as oracle
 
 

@@ -123,7 +123,7 @@ def test_search_of_a_known_structure_needs_no_encoder(original):
 
 def test_a_structure_is_its_own_first_hit_among_equal_vectors(zoo_path):
     class Constant(FakeEncoder):
-        def encode(self, sources):
+        def encode(self, sources, **options):
             return np.full((len(sources), self.dim), self.dim**-0.5, dtype=np.float32)
 
     zoo = open_zoo(zoo_path)

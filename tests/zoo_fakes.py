@@ -124,7 +124,7 @@ class FakeEncoder:
     def fingerprint(self) -> str:
         return hashlib.sha256(f"{self.dim} {self.seed}".encode()).hexdigest()
 
-    def encode(self, sources: list[ArchGraph]) -> NDArray[np.float32]:
+    def encode(self, sources: list[ArchGraph], *, num_threads: int = 0) -> NDArray[np.float32]:
         projection = np.random.default_rng(self.seed).normal(size=(4096, self.dim))
         self.calls += len(sources)
         counts = [np.bincount(graph.op, minlength=4096) for graph in sources]

@@ -136,8 +136,7 @@ void bind_encoder(py::module_& m) {
       },
       "Names of the instruction sets that this processor can run; NARFAST_ISA may name one.");
   m.def(
-      "instruction_set", [] { return std::string(kernels().name); },
-      "The instruction set in use.");
+      "instruction_set", [] { return std::string(kernels().name); }, "The instruction set in use.");
   m.def(
       "structural_labels",
       [](const py::array& op, const py::array& attr, const py::array& node_ptr,
@@ -169,8 +168,8 @@ void bind_encoder(py::module_& m) {
       "uint64 (rows, nodes); see cpp/narfast/encoder/structural_features.h. Shares its arguments.");
 
   py::class_<LabelIdf>(m, "LabelIdf", "Labels with how rare each is. Copies its arrays.")
-      .def(py::init([](const py::array& operator_hash, const py::array& label,
-                       const py::array& idf, int hops, int ngrams) {
+      .def(py::init([](const py::array& operator_hash, const py::array& label, const py::array& idf,
+                       int hops, int ngrams) {
              const auto values = share<float>(idf, "idf");
              check_operators(share<std::uint64_t>(operator_hash, "operator_hash"));
              return LabelIdf({hops, ngrams}, words(operator_hash, "operator_hash"),
@@ -191,11 +190,9 @@ void bind_encoder(py::module_& m) {
           "row int64, weight float32. Shares its arguments.");
 
   py::class_<Encoder>(m, "Encoder", "Inference; narfast.ArchitectureEncoder wraps it.")
-      .def(py::init([](const py::dict& settings, const py::dict& tensors, const LabelIdf* features) {
-             std::optional<LabelIdf> own_features;
-             if (features != nullptr) own_features = *features;
-             return Encoder(read_settings(settings), share_weights(tensors),
-                            std::move(own_features));
+      .def(py::init([](const py::dict& settings, const py::dict& tensors,
+                       std::optional<LabelIdf> features) {
+             return Encoder(read_settings(settings), share_weights(tensors), std::move(features));
            }),
            "settings"_a, "tensors"_a, "features"_a)
       .def_property_readonly("dim", &Encoder::dim, "Width of the vectors.")
@@ -235,7 +232,8 @@ void bind_encoder(py::module_& m) {
             auto [ids, vectors] = self.motif_cache().take_new();
             const auto dim = static_cast<py::ssize_t>(self.motif_cache().dim());
             const auto count = static_cast<py::ssize_t>(ids.size());
-            return py::make_tuple(give(std::move(ids)), own<float>(std::move(vectors), {count, dim}));
+            return py::make_tuple(give(std::move(ids)),
+                                  own<float>(std::move(vectors), {count, dim}));
           },
           "(motif_id uint64 (n, 2), vectors float32 (n, motif_dim)) computed since the last call; "
           "the first call begins to remember them.")

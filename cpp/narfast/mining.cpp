@@ -31,10 +31,10 @@ std::vector<std::int32_t> fixed_count(NodeId nodes, NodeId count) {
   return segment;
 }
 
-std::vector<std::int32_t> random_sizes(NodeId nodes, const MiningOptions& options,
-                                       std::size_t graph) {
+std::vector<std::int32_t> random_sizes(NodeId nodes, const MiningOptions& options) {
   std::vector<std::int32_t> segment(index(nodes));
-  std::uint64_t state = mix64(options.seed ^ mix64(graph));
+  // From the network alone: what is mined with it must not matter.
+  std::uint64_t state = mix64(options.seed ^ mix64(static_cast<std::uint64_t>(nodes)));
   const auto width =
       static_cast<std::uint64_t>(std::int64_t{options.max_size} - options.min_size + 1);
   std::int32_t number = 0;
@@ -49,8 +49,7 @@ std::vector<std::int32_t> random_sizes(NodeId nodes, const MiningOptions& option
   return segment;
 }
 
-std::vector<std::int32_t> divide(const GraphView& graph, const MiningOptions& options,
-                                 std::size_t number) {
+std::vector<std::int32_t> divide(const GraphView& graph, const MiningOptions& options) {
   switch (options.method) {
     case MiningMethod::kRepeats:
       return find_repeats(graph);
@@ -61,7 +60,7 @@ std::vector<std::int32_t> divide(const GraphView& graph, const MiningOptions& op
     case MiningMethod::kFixedCount:
       return fixed_count(graph.num_nodes(), options.count);
     case MiningMethod::kRandom:
-      return random_sizes(graph.num_nodes(), options, number);
+      return random_sizes(graph.num_nodes(), options);
   }
   throw std::invalid_argument("unknown mining method");
 }
@@ -176,7 +175,7 @@ Motifs mine(const GraphBatchView& batch, const MiningOptions& options, int num_t
   std::vector<Result> results(batch.size());
   parallel_for(batch.size(), num_threads, [&](std::size_t g) {
     const GraphView graph = batch[g];
-    std::vector<std::int32_t> instance = divide(graph, options, g);
+    std::vector<std::int32_t> instance = divide(graph, options);
     const std::int32_t count = renumber(instance);
     std::vector<Hash128> ids = motif_ids(graph, instance, count);
     results[g] = {std::move(instance), std::move(ids)};

@@ -27,6 +27,11 @@ std::function<bool()>& interrupt_check() {
 
 void set_interrupt_check(std::function<bool()> check) { interrupt_check() = std::move(check); }
 
+int thread_count(int num_threads) {
+  if (num_threads > 0) return num_threads;
+  return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+}
+
 void parallel_for(std::size_t count, int num_threads,
                   const std::function<void(std::size_t)>& work) {
   std::atomic<std::size_t> next{0};
@@ -64,7 +69,7 @@ void parallel_for(std::size_t count, int num_threads,
     }
   };
 
-  const auto wanted = static_cast<std::size_t>(std::max(1, num_threads));
+  const auto wanted = static_cast<std::size_t>(thread_count(num_threads));
   const std::size_t threads = std::min(wanted, std::max<std::size_t>(1, count));
   std::vector<std::thread> pool;
   pool.reserve(threads - 1);

@@ -6,7 +6,49 @@ import collections.abc
 import numpy
 import numpy.typing
 import typing
-__all__: list[str] = ['DARTS_OPERATORS', 'MAX_NODES', 'NASBENCH101_OPERATORS', 'NASBENCH201_OPERATORS', 'canonicalization_passes', 'canonicalize', 'coarsen', 'darts_networks', 'einsum_steps', 'find_spelling', 'inspect_onnx', 'mine', 'nasbench101_cells', 'nasbench101_networks', 'nasbench201_networks', 'neighbor_codes', 'operator_table', 'order_nodes', 'pack_attributes', 'read_onnx', 'structural_hash', 'structural_order', 'validate']
+__all__: list[str] = ['DARTS_OPERATORS', 'Encoder', 'LabelIdf', 'MAX_NODES', 'NASBENCH101_OPERATORS', 'NASBENCH201_OPERATORS', 'canonicalization_passes', 'canonicalize', 'coarsen', 'darts_networks', 'einsum_steps', 'find_spelling', 'inspect_onnx', 'instruction_set', 'instruction_sets', 'mine', 'nasbench101_cells', 'nasbench101_networks', 'nasbench201_networks', 'neighbor_codes', 'operator_table', 'order_nodes', 'pack_attributes', 'read_onnx', 'structural_hash', 'structural_labels', 'structural_order', 'validate']
+class LabelIdf:
+    """
+    Labels with how rare each is. Copies its arrays.
+    """
+    def __init__(self, operator_hash: numpy.ndarray, label: numpy.ndarray, idf: numpy.ndarray, *, hops: typing.SupportsInt | typing.SupportsIndex, ngrams: typing.SupportsInt | typing.SupportsIndex) -> None:
+        ...
+    def features(self, op: numpy.ndarray, attr: numpy.ndarray, node_ptr: numpy.ndarray, in_ptr: numpy.ndarray, in_src: numpy.ndarray, *, dim: typing.SupportsInt | typing.SupportsIndex, num_threads: typing.SupportsInt | typing.SupportsIndex) -> tuple:
+        """
+        Of every graph: projections float32 (graphs, dim), and its listed labels as ptr int64, row int64, weight float32. Shares its arguments.
+        """
+class Encoder:
+    """
+    Inference; narfast.ArchitectureEncoder wraps it.
+    """
+    def __init__(self, settings: dict, tensors: dict, features: LabelIdf) -> None:
+        ...
+    def clear_motifs(self) -> None:
+        """
+        Forgets every motif.
+        """
+    def encode(self, op: numpy.ndarray, attr: numpy.ndarray, node_ptr: numpy.ndarray, in_ptr: numpy.ndarray, in_src: numpy.ndarray, *, normalize: bool, num_threads: typing.SupportsInt | typing.SupportsIndex) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        float32 (graphs, dim). Shares its arguments.
+        """
+    def insert_motifs(self, motif_id: numpy.ndarray, vectors: numpy.ndarray) -> None:
+        """
+        Keeps vectors that were computed elsewhere. Copies.
+        """
+    def take_new_motifs(self) -> tuple[numpy.typing.NDArray[numpy.uint64], numpy.typing.NDArray[numpy.float32]]:
+        """
+        (motif_id uint64 (n, 2), vectors float32 (n, motif_dim)) computed since the last call; the first call begins to remember them.
+        """
+    @property
+    def dim(self) -> int:
+        """
+        Width of the vectors.
+        """
+    @property
+    def num_motifs(self) -> int:
+        """
+        Distinct motifs whose vectors are kept.
+        """
 def canonicalization_passes() -> list[tuple[str, str]]:
     """
     All passes in the order they run: (name, summary).
@@ -34,6 +76,14 @@ def find_spelling(frontend: str, spelling: str) -> typing.Any:
 def inspect_onnx(path: str) -> typing.Any:
     """
     The top-level structure of an ONNX file as Python objects (copies), for tests and debugging.
+    """
+def instruction_set() -> str:
+    """
+    The instruction set in use.
+    """
+def instruction_sets() -> list[str]:
+    """
+    Names of the instruction sets that this processor can run; NARFAST_ISA may name one.
     """
 def mine(op: numpy.ndarray, attr: numpy.ndarray, node_ptr: numpy.ndarray, in_ptr: numpy.ndarray, in_src: numpy.ndarray, *, method: str, size: typing.SupportsInt | typing.SupportsIndex, count: typing.SupportsInt | typing.SupportsIndex, min_size: typing.SupportsInt | typing.SupportsIndex, max_size: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, num_threads: typing.SupportsInt | typing.SupportsIndex) -> tuple[numpy.typing.NDArray[numpy.int32], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.uint64]]:
     """
@@ -74,6 +124,10 @@ def read_onnx(paths: collections.abc.Sequence[bytes], num_threads: typing.Suppor
 def structural_hash(op: numpy.ndarray, attr: numpy.ndarray, node_ptr: numpy.ndarray, in_ptr: numpy.ndarray, in_src: numpy.ndarray, *, num_threads: typing.SupportsInt | typing.SupportsIndex) -> numpy.typing.NDArray[numpy.uint64]:
     """
     uint64[graphs, 2]: the structural hash of each graph, high word first. Shares its arguments.
+    """
+def structural_labels(op: numpy.ndarray, attr: numpy.ndarray, node_ptr: numpy.ndarray, in_ptr: numpy.ndarray, in_src: numpy.ndarray, *, operator_hash: numpy.ndarray, hops: typing.SupportsInt | typing.SupportsIndex, ngrams: typing.SupportsInt | typing.SupportsIndex) -> numpy.typing.NDArray[numpy.uint64]:
+    """
+    uint64 (rows, nodes); see cpp/narfast/encoder/structural_features.h. Shares its arguments.
     """
 def structural_order(op: numpy.ndarray, attr: numpy.ndarray, node_ptr: numpy.ndarray, in_ptr: numpy.ndarray, in_src: numpy.ndarray, *, num_threads: typing.SupportsInt | typing.SupportsIndex) -> numpy.typing.NDArray[numpy.int32]:
     """

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from narfast import operators
 from narfast._kernel import kernel
+from narfast.encoder_config import ATTRIBUTE_FIELDS
 from narfast.graph import GraphBatch
-from narfast.nn.features import ATTRIBUTE_FIELDS
 
 __all__ = ["AugmentConfig", "augment"]
 

@@ -28,7 +28,6 @@ __all__ = [
     "collate_motifs",
     "motif_multiplicity",
     "ragged_gather",
-    "renumber",
     "sample_negatives",
     "select_graphs",
     "transpose_csr",
@@ -133,17 +132,6 @@ def select_graphs(graphs: GraphBatch, rows: Int64) -> GraphBatch:
         in_src=graphs.in_src[edge],
         metas=tuple(graphs.metas[r] for r in rows.tolist()) if graphs.metas else (),
     )
-
-
-def renumber(nodes: NodeMiniBatch, order: Int64) -> NodeMiniBatch:
-    """Put the nodes of each segment into another order; in-neighbours come out ascending.
-
-    Args:
-        nodes: Subgraphs.
-        order: int64[n], which row comes where; a permutation within each segment.
-    """
-    op, attr, in_ptr, in_src = _renumber(nodes.op, nodes.attr, nodes.in_ptr, nodes.in_src, order)
-    return NodeMiniBatch(op, attr, in_ptr, in_src, nodes.segment_ptr)
 
 
 def transpose_csr(in_ptr: Int64, in_src: Int64) -> tuple[Int64, Int64, Int64]:
@@ -318,21 +306,6 @@ def _ragged_gather(ptr: Any, rows: Any) -> Any:
         for k in range(out_ptr[s + 1] - out_ptr[s]):
             index[out_ptr[s] + k] = start + k
     return out_ptr, index
-
-
-@kernel
-def _renumber(op: Any, attr: Any, in_ptr: Any, in_src: Any, order: Any) -> Any:
-    rank = np.empty(len(order), dtype=np.int64)
-    for row in range(len(order)):
-        rank[order[row]] = row
-    new_ptr = np.zeros(len(order) + 1, dtype=np.int64)
-    new_src = np.empty(len(in_src), dtype=np.int64)
-    for row in range(len(order)):
-        begin, end = in_ptr[order[row]], in_ptr[order[row] + 1]
-        start = new_ptr[row]
-        new_ptr[row + 1] = start + end - begin
-        new_src[start : new_ptr[row + 1]] = np.sort(rank[in_src[begin:end]])
-    return op[order], attr[order], new_ptr, new_src
 
 
 @kernel

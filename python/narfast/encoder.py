@@ -2,66 +2,65 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from narfast.batching import NodeMiniBatch, collate_motifs, renumber
-from narfast.encoder_files import encoder_folder, fingerprint, load_model, save_model
-from narfast.graph import ArchGraph, GraphBatch, structural_order
-from narfast.motif_cache import MotifCache, MotifFolder
-from narfast.nn.inputs import (
-    MinedBatch,
-    OperatorRows,
-    load_rarity,
-    macro_tensors,
-    mine_batch,
-    node_tensors,
-    wide_tensors,
-)
-from narfast.nn.model import ArchitectureModel, EncoderConfig
+from narfast import _core
+from narfast.encoder_config import EncoderConfig
+from narfast.encoder_files import Tensors, Weights, encoder_folder, read_encoder
+from narfast.graph import ArchGraph, GraphBatch
+from narfast.motif_cache import MotifCache
+
+if TYPE_CHECKING:
+    import torch
+
+    from narfast.nn.inference import TorchInference
+    from narfast.nn.model import ArchitectureModel
 
 __all__ = ["ArchitectureEncoder"]
 
-# Operators of motifs that go through the model together, about. A processor is as fast with few,
-# and temporaries of many megabytes, each of another size, fragment the heap; a GPU wants many.
-_OPERATORS_CPU = 1 << 11
-_OPERATORS = 1 << 18
-_MOST_THREADS = 1024  # where a machine refuses more, OpenMP ends the program
+_MOST_THREADS = 1024
 
 
 class ArchitectureEncoder:
     """Embeds network architectures, so that similar designs have a high cosine.
 
-    Safe to call from several threads, as long as none moves it to another device meanwhile; calls
-    that ask for other threads than torch is set to take turns.
-
-    On the CPU with one thread the vector of a network is the same to the last bit whatever is
-    encoded with it or was before.
+    The core computes on the CPU, without torch; on other devices the torch model does. On the CPU
+    the vector of a network is the same to the last bit whatever is encoded with it or was before,
+    with any number of threads, on every machine. Safe to call from several threads.
     """
 
-    def __init__(self, model: ArchitectureModel, *, training: dict[str, Any] | None = None) -> None:
-        """Wrap a model; most callers want ``from_pretrained``.
+    def __init__(
+        self,
+        config: EncoderConfig,
+        tensors: Tensors,
+        *,
+        training: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Wrap weights; most callers want ``from_pretrained``.
 
         Args:
-            model: Weights. Put into evaluation mode; must not change afterwards.
+            config: What fixes the shape of the encoder.
+            tensors: The state of ``narfast.nn.model.ArchitectureModel``; must not change
+                afterwards.
             training: Notes on how the weights came about, saved with them.
+
+        Raises:
+            CorruptFileError: The tensors do not belong to the configuration.
         """
-        self.model = model.eval().requires_grad_(False)
-        self.training_notes = dict(training or {})
-        self.motif_cache = MotifCache(model.config.motif_dim)
-        self._rows = OperatorRows(model.config.operators)
-        self._rarity = load_rarity(model) if model.config.wide_dim else None
-        self._axes = _axes(model)
-        self._lock = threading.RLock()
+        weights = Weights(config, tensors, dict(training or {}))
+        self._start(weights, weights.core())
+
+    def _start(self, weights: Weights, core: _core.Encoder) -> None:
+        self._weights = weights
+        self._core = core
+        self._torch: TorchInference | None = None
+        self.motif_cache = MotifCache(core)
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path = "default") -> ArchitectureEncoder:
@@ -73,11 +72,22 @@ class ArchitectureEncoder:
         Raises:
             CorruptFileError: The folder holds no encoder, or a damaged one.
         """
-        model, document = load_model(encoder_folder(name_or_path))
-        notes = document.get("training")
-        return cls(model, training=notes if isinstance(notes, dict) else None)
+        weights, core, fingerprint = read_encoder(encoder_folder(name_or_path))
+        encoder = cls.__new__(cls)
+        encoder._start(weights, core)
+        encoder.fingerprint = fingerprint
+        return encoder
 
-    def keep_motifs(self, folder: str | Path) -> None:
+    @classmethod
+    def from_model(
+        cls, model: ArchitectureModel, *, training: Mapping[str, Any] | None = None
+    ) -> ArchitectureEncoder:
+        """Take over the weights of a torch model, as they are now."""
+        state = model.state_dict().items()
+        tensors = {name: tensor.detach().cpu().numpy().copy() for name, tensor in state}
+        return cls(model.config, tensors, training=training)
+
+    def use_motif_cache(self, folder: str | Path) -> None:
         """Take vectors of motifs from a folder, and put new ones there with `motif_cache.save`.
 
         Raises:
@@ -85,18 +95,27 @@ class ArchitectureEncoder:
             OSError: It cannot be made or read.
         """
         self.motif_cache = MotifCache(
-            self.config.motif_dim,
-            folder=MotifFolder(Path(folder), fingerprint=self.fingerprint),
+            self._core, folder=Path(folder), fingerprint=self.fingerprint, dim=self.config.motif_dim
         )
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write ``model.safetensors`` and ``config.json`` into a folder, made if missing."""
-        save_model(self.model, Path(folder), training=self.training_notes)
+        self._weights.save(Path(folder))
 
     @property
     def config(self) -> EncoderConfig:
         """The settings that fix the shape of the encoder."""
-        return self.model.config
+        return self._weights.config
+
+    @property
+    def tensors(self) -> Tensors:
+        """The weights by name, as they are saved."""
+        return self._weights.tensors
+
+    @property
+    def training_notes(self) -> Mapping[str, Any]:
+        """How the weights came about."""
+        return self._weights.training
 
     @property
     def dim(self) -> int:
@@ -106,12 +125,7 @@ class ArchitectureEncoder:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over configuration and weights: two encoders with the same one are the same."""
-        return fingerprint(self.model)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return next(self.model.parameters()).device
+        return self._weights.fingerprint()
 
     def __repr__(self) -> str:
         return f"ArchitectureEncoder(dim={self.dim}, fingerprint={self.fingerprint[:12]})"
@@ -140,19 +154,19 @@ class ArchitectureEncoder:
         num_threads: int = ...,
         convert_to_tensor: Literal[True],
         normalize_embeddings: bool = ...,
-    ) -> Tensor: ...
+    ) -> torch.Tensor: ...
 
     def encode(
         self,
         sources: Any,
         *,
-        batch_size: int = 64,
+        batch_size: int = 1024,
         show_progress_bar: bool = False,
         device: str | torch.device | None = None,
-        num_threads: int = 1,
+        num_threads: int = 0,
         convert_to_tensor: bool = False,
         normalize_embeddings: bool = True,
-    ) -> NDArray[np.float32] | Tensor:
+    ) -> NDArray[np.float32] | torch.Tensor:
         """Embed networks.
 
         Args:
@@ -160,9 +174,8 @@ class ArchitectureEncoder:
                 an ``ArchGraph`` (taken as it is) or anything that ``narfast.load`` accepts.
             batch_size: Networks encoded together; changes speed and memory, not the vectors.
             show_progress_bar: Show a bar with remaining time on the standard error stream.
-            device: Move the encoder there first; None leaves it where it is.
-            num_threads: Threads for mining and for torch. One by default: blocks are small, and
-                on a busy machine several threads mostly wait for each other.
+            device: Where to compute; None is the CPU. Other devices need torch.
+            num_threads: Threads of the core; 0 for all cores.
             convert_to_tensor: Return a torch tensor instead of a NumPy array.
             normalize_embeddings: Scale every vector to length 1.
 
@@ -171,87 +184,44 @@ class ArchitectureEncoder:
 
         Raises:
             NarfastError: A source cannot be loaded.
-            ValueError: ``batch_size`` or ``num_threads`` is below 1, or the latter above 1,024.
+            ValueError: ``batch_size`` is below 1, or ``num_threads`` below 0 or above 1,024.
         """
         if batch_size < 1:
             raise ValueError(f"encode: batch_size must be at least 1, not {batch_size}")
-        if not 1 <= num_threads <= _MOST_THREADS:
+        if not 0 <= num_threads <= _MOST_THREADS:
             raise ValueError(
-                f"encode: num_threads must be at least 1 and at most {_MOST_THREADS}, "
+                f"encode: num_threads must be at least 0 and at most {_MOST_THREADS}, "
                 f"not {num_threads}"
             )
         single = not isinstance(sources, (list, tuple, GraphBatch))
         items: Sequence[Any] = [sources] if single else sources
-        same = device is None and num_threads == torch.get_num_threads()
-        turn = nullcontext() if same else self._lock
-        with turn, torch.inference_mode(), _torch_threads(num_threads):
-            if device is not None and torch.device(device) != self.device:
-                self.model.to(device)
-                self.motif_cache.clear()
-                self._axes = _axes(self.model)
-            vectors = torch.empty(len(items), self.dim, device=self.device)
-            for start in _progress(range(0, len(items), batch_size), show_progress_bar):
-                stop = min(start + batch_size, len(items))
-                graphs = _load(items, start, stop)
-                vectors[start:stop] = self._encode_batch(graphs, num_threads)
-            if normalize_embeddings:
-                vectors = torch.nn.functional.normalize(vectors, dim=-1)
+        vectors = np.empty((len(items), self.dim), dtype=np.float32)
+        for start in _progress(range(0, len(items), batch_size), show_progress_bar):
+            stop = min(start + batch_size, len(items))
+            graphs = _load(items, start, stop)
+            if device is None or str(device) == "cpu":
+                vectors[start:stop] = self._core.encode(
+                    *graphs.arrays, normalize=normalize_embeddings, num_threads=num_threads
+                )
+                self.motif_cache.save_if_due()
+            else:
+                vectors[start:stop] = self._on(device).encode(
+                    graphs, normalize=normalize_embeddings, num_threads=num_threads
+                )
         result = vectors[0] if single else vectors
         if convert_to_tensor:
-            return result.clone()  # outside inference mode: an ordinary tensor
-        array: NDArray[np.float32] = result.cpu().numpy()
-        return array
+            import torch
 
-    def _encode_batch(self, graphs: GraphBatch, num_threads: int) -> Tensor:
-        mined = mine_batch(graphs, miner=self.config.miner, num_threads=num_threads)
-        table = self._motif_vectors(mined)
-        macro = macro_tensors(mined, np.arange(len(mined)), device=self.device)
-        wide = wide_tensors(self.model, self._rarity, graphs, self._axes)
-        deep = self.model.embed_networks(
-            table.index_select(0, macro.motif),
-            macro.size,
-            macro.multiplicity,
-            macro.graph,
-            wide.axes,
-        )
-        return self.model.join(deep, wide.vector)
+            return torch.from_numpy(result)
+        return result
 
-    def _motif_vectors(self, mined: MinedBatch) -> Tensor:
-        """Vectors float[U, motif_dim] of the distinct motifs; only new ones are computed."""
-        unique = mined.unique
+    def _on(self, device: str | torch.device) -> TorchInference:
+        """The torch model on a device."""
+        if self._torch is None or str(self._torch.device) != str(device):
+            from narfast.nn.inference import TorchInference
 
-        def compute(missing: NDArray[np.int64]) -> Tensor:
-            instance = unique.representative[missing]
-            target = _OPERATORS_CPU if self.device.type == "cpu" else _OPERATORS
-            vectors = []
-            for part in _parts(instance, mined.size[instance], target):
-                nodes = collate_motifs(mined.graphs, mined.macros, part)
-                op, attr, graph = node_tensors(_ordered(nodes), self._rows, device=self.device)
-                vectors.append(self.model.embed_motifs(op, attr, graph))
-            return torch.cat(vectors)
-
-        return self.motif_cache.get(unique.motif_id, compute)
-
-
-def _axes(model: ArchitectureModel) -> Tensor:
-    """The stored axes of the wide part at full precision: converting them takes time."""
-    return model.wide_axes.float() if model.config.wide_dim else torch.empty(0)
-
-
-def _parts(
-    items: NDArray[np.int64], sizes: NDArray[np.int64], target: int
-) -> list[NDArray[np.int64]]:
-    """Cut a list wherever the sizes of its items have added up to another ``target``."""
-    number = np.cumsum(sizes) // target
-    return np.split(items, np.flatnonzero(np.diff(number)) + 1)
-
-
-def _ordered(motifs: NodeMiniBatch) -> NodeMiniBatch:
-    """Motifs with their nodes in an order that does not depend on where each was cut out."""
-    first = np.repeat(motifs.segment_ptr[:-1], np.diff(motifs.segment_ptr))
-    local = motifs.in_src - np.repeat(first, np.diff(motifs.in_ptr))
-    arrays = (motifs.op, motifs.attr, motifs.segment_ptr, motifs.in_ptr, local.astype(np.int32))
-    return renumber(motifs, first + structural_order(GraphBatch(*arrays)))
+            self._torch = TorchInference(self._weights, device)
+        return self._torch
 
 
 def _load(items: Sequence[Any], start: int, stop: int) -> GraphBatch:
@@ -267,18 +237,6 @@ def _load(items: Sequence[Any], start: int, stop: int) -> GraphBatch:
             source = load(source)
         graphs.append(source)
     return GraphBatch.from_graphs(graphs)
-
-
-@contextmanager
-def _torch_threads(num_threads: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    if num_threads != before:
-        torch.set_num_threads(num_threads)
-    try:
-        yield
-    finally:
-        if num_threads != before:
-            torch.set_num_threads(before)
 
 
 def _progress(steps: range, show: bool) -> Iterator[int]:

@@ -1,7 +1,7 @@
 """The folder an encoder is kept in: ``model.safetensors`` and ``config.json``; reading checks both.
 
-Nothing is ever unpickled. The configuration holds the checksum of the weights, and shapes are
-compared before a single weight is allocated.
+Nothing is ever unpickled. The configuration holds the checksum of the weights; the core compares
+their shapes with what it promises.
 """
 
 from __future__ import annotations
@@ -9,33 +9,114 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load as safetensors_load
-from safetensors.torch import save as safetensors_save
-from torch.overrides import TorchFunctionMode
+from safetensors.numpy import load as safetensors_load
+from safetensors.numpy import save as safetensors_save
 
+from narfast import _core
+from narfast.encoder_config import EncoderConfig
 from narfast.errors import CorruptFileError
-from narfast.nn.model import ArchitectureModel, EncoderConfig
+from narfast.structural_features import LabelIdf
 
-__all__ = [
-    "FORMAT_VERSION",
-    "encoder_folder",
-    "fingerprint",
-    "load_model",
-    "save_model",
-    "write_atomically",
-]
+__all__ = ["FORMAT_VERSION", "Tensors", "Weights", "encoder_folder", "read_encoder"]
+
+Tensors = Mapping[str, NDArray[Any]]
 
 FORMAT_VERSION = 2
 _CONFIG = "config.json"
 _WEIGHTS = "model.safetensors"
 _REMEDY = "copy or train the encoder again"
+_LABELS = {"wide_label": np.int64, "wide_block": np.uint8, "wide_idf": np.float32}
+_AXES = "wide_axes"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """An encoder as data.
+
+    Attributes:
+        config: What fixes its shape.
+        tensors: The state of ``narfast.nn.model.ArchitectureModel``: float32, beside the labels of
+            structural features (``wide_label`` int64, ``wide_block`` uint8, ``wide_idf``) and their
+            axes (``wide_axes`` float16).
+        training: Notes on how the weights came about; kept, not interpreted.
+    """
+
+    config: EncoderConfig
+    tensors: Tensors
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_bytes(self) -> bytes:
+        """The tensors as a safetensors file."""
+        data: bytes = safetensors_save(dict(self.tensors))
+        return data
+
+    def fingerprint(self) -> str:
+        """SHA-256 over configuration and weights, as 64 hexadecimal digits."""
+        return _fingerprint(self.config, self.to_bytes())
+
+    def label_idf(self) -> LabelIdf | None:
+        """The labels of structural features; None where the encoder has none."""
+        if not self.config.wide_dim:
+            return None
+        return LabelIdf(
+            label=self.tensors["wide_label"].view(np.uint64),
+            block=self.tensors["wide_block"],
+            idf=self.tensors["wide_idf"],
+            hops=self.config.wide_hops,
+            ngrams=self.config.wide_grams,
+        )
+
+    def core(self) -> _core.Encoder:
+        """The encoder of the core.
+
+        Raises:
+            CorruptFileError: A tensor is missing, or has another type or shape than the
+                configuration promises.
+        """
+        size = (self.config.wide_size,)
+        labels = _LABELS if self.config.wide_dim else {}
+        for name, dtype in labels.items():
+            found = self.tensors.get(name)
+            if found is None or found.dtype != dtype or found.shape != size:
+                raise CorruptFileError(
+                    f"tensor {name!r} is missing, or not {np.dtype(dtype)}{list(size)}"
+                )
+        rows = 2 * (self.config.wide_hops + 1) + max(0, self.config.wide_grams - 1)
+        if labels and bool((self.tensors["wide_block"] >= rows).any()):
+            raise CorruptFileError("the labels of structural features are damaged")
+        floats = {}
+        for name, tensor in self.tensors.items():
+            if name in labels:
+                continue
+            if tensor.dtype != (np.float16 if name == _AXES else np.float32):
+                raise CorruptFileError(f"tensor {name!r} is {tensor.dtype}, which it must not be")
+            if not bool(np.isfinite(tensor).all()):
+                raise CorruptFileError(f"tensor {name!r} holds nan or infinity")
+            floats[name] = np.ascontiguousarray(tensor, dtype=np.float32)
+        idf = self.label_idf()
+        return _core.Encoder(asdict(self.config), floats, None if idf is None else idf.core)
+
+    def save(self, folder: Path) -> None:
+        """Write the folder, made if missing; an encoder in it is replaced."""
+        folder.mkdir(parents=True, exist_ok=True)
+        data = self.to_bytes()
+        document = {
+            "format_version": FORMAT_VERSION,
+            "fingerprint": _fingerprint(self.config, data),
+            "weights_sha256": hashlib.sha256(data).hexdigest(),
+            "encoder": asdict(self.config),
+            "training": dict(self.training),
+        }
+        write_atomically(folder / _WEIGHTS, data)
+        write_atomically(folder / _CONFIG, (json.dumps(document, indent=1) + "\n").encode())
 
 
 def encoder_folder(name_or_path: str | Path) -> Path:
@@ -57,61 +138,16 @@ def write_atomically(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _weights(model: ArchitectureModel) -> bytes:
-    state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
-    data: bytes = safetensors_save(state)
-    return data
-
-
-def _canonical(config: EncoderConfig) -> bytes:
-    return json.dumps(asdict(config), sort_keys=True).encode()
-
-
-def fingerprint(model: ArchitectureModel) -> str:
-    """SHA-256 over configuration and weights, as 64 hexadecimal digits."""
-    return _fingerprint(model.config, _weights(model))
-
-
 def _fingerprint(config: EncoderConfig, weights: bytes) -> str:
-    return hashlib.sha256(_canonical(config) + hashlib.sha256(weights).digest()).hexdigest()
+    canonical = json.dumps(asdict(config), sort_keys=True).encode()
+    return hashlib.sha256(canonical + hashlib.sha256(weights).digest()).hexdigest()
 
 
-def save_model(
-    model: ArchitectureModel, folder: Path, *, training: dict[str, Any] | None = None
-) -> str:
-    """Write a model.
-
-    Args:
-        model: What to write.
-        folder: Made if missing; an encoder in it is replaced.
-        training: Notes on how the weights came about; kept, not interpreted.
+def read_encoder(folder: Path) -> tuple[Weights, _core.Encoder, str]:
+    """Read a folder that `Weights.save` wrote.
 
     Returns:
-        The fingerprint.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    weights = _weights(model)
-    name = _fingerprint(model.config, weights)
-    config = {
-        "format_version": FORMAT_VERSION,
-        "fingerprint": name,
-        "weights_sha256": hashlib.sha256(weights).hexdigest(),
-        "encoder": asdict(model.config),
-        "training": training or {},
-    }
-    write_atomically(folder / _WEIGHTS, weights)
-    write_atomically(folder / _CONFIG, (json.dumps(config, indent=1) + "\n").encode())
-    return name
-
-
-def load_model(folder: Path) -> tuple[ArchitectureModel, dict[str, Any]]:
-    """Read a model.
-
-    Args:
-        folder: As ``save_model`` wrote it.
-
-    Returns:
-        The model in evaluation mode, and the whole configuration file.
+        The data, the encoder of the core, and the fingerprint.
 
     Raises:
         CorruptFileError: A file is missing, damaged, of an unknown version, or the weights do not
@@ -123,7 +159,7 @@ def load_model(folder: Path) -> tuple[ArchitectureModel, dict[str, Any]]:
             raise CorruptFileError(f"{path}: not a regular file; {_REMEDY}")
     try:
         document = json.loads(config_path.read_bytes())
-        weights = weights_path.read_bytes()
+        data = weights_path.read_bytes()
     except OSError as error:
         raise CorruptFileError(
             f"{folder}: not an encoder folder ({error.strerror}: {error.filename}); it needs "
@@ -132,37 +168,25 @@ def load_model(folder: Path) -> tuple[ArchitectureModel, dict[str, Any]]:
     except (ValueError, RecursionError) as error:
         raise CorruptFileError(f"{config_path}: not valid JSON ({error}); {_REMEDY}") from error
     config = _read_config(config_path, document)
-    if hashlib.sha256(weights).hexdigest() != document.get("weights_sha256"):
+    if hashlib.sha256(data).hexdigest() != document.get("weights_sha256"):
         raise CorruptFileError(
             f"{weights_path}: the checksum differs from the one in {_CONFIG}; {_REMEDY}"
         )
-    if document.get("fingerprint") != _fingerprint(config, weights):
+    fingerprint = _fingerprint(config, data)
+    if document.get("fingerprint") != fingerprint:
         raise CorruptFileError(
             f"{config_path}: the settings do not belong to its fingerprint; {_REMEDY}"
         )
     try:
-        tensors = safetensors_load(weights)
-    except (SafetensorError, ValueError, KeyError) as error:
+        tensors = safetensors_load(data)
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise CorruptFileError(f"{weights_path}: not safetensors ({error}); {_REMEDY}") from error
-    with torch.device("meta"), _NoInitialValues():
-        model = ArchitectureModel(config)
-    _check_tensors(weights_path, model, tensors)
-    # Copies begin at addresses that vector instructions like; those inside a file's bytes may not,
-    # and then products could come out differently from one process to the next.
-    model.load_state_dict({name: t.clone() for name, t in tensors.items()}, assign=True)
-    return model.eval().requires_grad_(False), document
-
-
-class _NoInitialValues(TorchFunctionMode):
-    """Leaves parameters without values: drawing them on the meta device imports torch's compiler.
-
-    That took two thirds of the time in which a command starts.
-    """
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if getattr(func, "__module__", "") == "torch.nn.init":
-            return args[0] if args else kwargs["tensor"]
-        return func(*args, **(kwargs or {}))
+    notes = document.get("training")
+    weights = Weights(config, tensors, notes if isinstance(notes, dict) else {})
+    try:
+        return weights, weights.core(), fingerprint
+    except CorruptFileError as error:
+        raise CorruptFileError(f"{weights_path}: {error}; {_REMEDY}") from error
 
 
 def _read_config(path: Path, document: Any) -> EncoderConfig:
@@ -177,30 +201,3 @@ def _read_config(path: Path, document: Any) -> EncoderConfig:
         return EncoderConfig.from_dict(document["encoder"])
     except ValueError as error:
         raise CorruptFileError(f"{path}: {error}; {_REMEDY}") from error
-
-
-def _check_tensors(path: Path, model: ArchitectureModel, tensors: dict[str, torch.Tensor]) -> None:
-    expected = model.state_dict()
-    if set(expected) != set(tensors):
-        odd = sorted(set(expected) ^ set(tensors))[0]
-        what = "lacks" if odd in expected else "has the unexpected"
-        raise CorruptFileError(f"{path}: {what} tensor {odd!r}; {_REMEDY}")
-    for name, tensor in tensors.items():
-        wanted = expected[name]
-        if tensor.shape != wanted.shape or tensor.dtype != wanted.dtype:
-            raise CorruptFileError(
-                f"{path}: tensor {name!r} is {tensor.dtype}{list(tensor.shape)}, the configuration "
-                f"promises {wanted.dtype}{list(wanted.shape)}; {_REMEDY}"
-            )
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise CorruptFileError(f"{path}: tensor {name!r} holds nan or infinity; {_REMEDY}")
-    if model.config.wide_dim:
-        label = tensors["wide_label"].numpy().view(np.uint64)
-        rows = 2 * (model.config.wide_hops + 1) + max(0, model.config.wide_grams - 1)
-        ascending = bool((label[1:] > label[:-1]).all())
-        if (
-            not ascending
-            or bool((tensors["wide_block"] >= rows).any())
-            or bool((tensors["wide_idf"] <= 0).any())
-        ):
-            raise CorruptFileError(f"{path}: labels of the wide part are damaged; {_REMEDY}")

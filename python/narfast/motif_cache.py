@@ -12,15 +12,13 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 import narfast
+from narfast import _core
 from narfast.errors import NarfastError
 
 __all__ = ["MotifCache", "MotifFolder"]
@@ -30,96 +28,74 @@ _MAX_MOTIFS = 1 << 16
 _MAX_FILES = 32
 _WRITE_AT = 1 << 14  # new motifs that are put on disk together,
 _WRITE_AFTER = 20.0  # or all that are new after so many seconds
-_FORMAT = "1"
+_FORMAT = "2"
 _SUFFIX = ".safetensors"
 
 _log = logging.getLogger("narfast")
 
 UInt64 = NDArray[np.uint64]
-Compute = Callable[[NDArray[np.int64]], Tensor]
 
 
 class MotifCache:
-    """Vectors by motif id. Threads may share it.
+    """The motifs that an encoder of the core keeps in memory, and a folder for later runs.
 
-    When it grows past its limit it forgets what is not from disk. A folder is given at most as many
-    motifs as are read from it again, and none that it has.
+    A folder is given at most as many motifs as are read from it again, and none that it has.
     """
 
     def __init__(
-        self, dim: int, *, limit: int = _MAX_MOTIFS, folder: MotifFolder | None = None
+        self,
+        core: _core.Encoder,
+        *,
+        folder: Path | None = None,
+        fingerprint: str = "",
+        dim: int = 0,
+        limit: int = _MAX_MOTIFS,
     ) -> None:
-        """Start empty, or with what a folder holds.
+        """Start with what a folder holds.
 
         Args:
+            core: The encoder, which computes the vectors and keeps them.
+            folder: Where vectors of earlier runs are, and new ones go (`save`); made if missing.
+            fingerprint: Of the encoder.
             dim: Width of the vectors.
-            limit: Motifs to keep in memory, and as many from disk.
-            folder: Where vectors of earlier runs are, and new ones go (`save`).
+            limit: Motifs to read from disk.
+
+        Raises:
+            NarfastError: ``folder`` is no folder.
+            OSError: It cannot be made or read.
         """
-        self._dim = dim
+        self._core = core
         self._limit = limit
-        self._folder = folder
         self._lock = threading.Lock()
-        self._row: dict[bytes, int] = {}
-        self._vectors = torch.empty(0, dim)
-        self._unsaved: list[tuple[UInt64, Tensor]] = []
+        self._folder = None if folder is None else MotifFolder(folder, fingerprint=fingerprint)
+        self._on_disk: set[bytes] = set()  # or on the way there
+        self._unsaved: list[tuple[UInt64, NDArray[np.float32]]] = []
         self._saved = time.monotonic()
-        if folder is not None:
-            motif_id, vectors = folder.read(dim, limit)
-            self._add(motif_id, torch.from_numpy(vectors))
-        self._lasting = len(self._row)  # the first rows are from disk
-        self._on_disk = set(self._row)  # or on the way there
+        if self._folder is not None:
+            motif_id, vectors = self._folder.read(dim, limit)
+            core.insert_motifs(motif_id, vectors)
+            core.take_new_motifs()  # from now on the core remembers which are new
+            self._on_disk.update(key.tobytes() for key in motif_id)
 
     def __len__(self) -> int:
-        return len(self._row)
-
-    def __contains__(self, motif_id: UInt64) -> bool:
-        return motif_id.tobytes() in self._row
+        return self._core.num_motifs
 
     def clear(self) -> None:
         """Forget every motif in memory."""
-        with self._lock:
-            self._row.clear()
-            self._vectors = torch.empty(0, self._dim)
-            self._lasting = 0
+        self._core.clear_motifs()
 
-    def get(self, motif_id: UInt64, compute: Compute) -> Tensor:
-        """Vectors of distinct motifs; those that are not here are computed and kept.
+    def save_if_due(self) -> None:
+        """Put on disk what is new if there is much of it, or some time has passed.
 
-        Args:
-            motif_id: uint64[U, 2], distinct.
-            compute: From positions int64[M] in ``motif_id`` to vectors float[M, dim].
-
-        Returns:
-            float[U, dim].
+        Raises:
+            OSError: The disk is full, read-only, ...
         """
-        keys = [key.tobytes() for key in motif_id]
-        with self._lock:
-            rows = np.array([self._row.get(key, -1) for key in keys], dtype=np.int64)
-            known, missing = np.flatnonzero(rows >= 0), np.flatnonzero(rows < 0)
-            found = self._vectors.index_select(
-                0, torch.from_numpy(rows[known]).to(self._vectors.device)
-            )
-        if not len(missing):
-            return found
-        new = compute(missing)
-        table = new.new_empty(len(keys), self._dim)
-        table[torch.from_numpy(missing)] = new
-        table[torch.from_numpy(known)] = found.to(new.device)
-        with self._lock:
-            if len(self._row) - self._lasting > self._limit:
-                while len(self._row) > self._lasting:
-                    self._row.popitem()  # the memory of the vectors is used again
-            self._add(motif_id[missing], new)
-            if self._folder is not None:
-                self._remember(motif_id[missing], new)
-                late = time.monotonic() - self._saved > _WRITE_AFTER
-                full = late or sum(len(ids) for ids, _ in self._unsaved) >= _WRITE_AT
-            else:
-                full = False
-        if full:
+        if self._folder is None:
+            return
+        self._collect()
+        late = time.monotonic() - self._saved > _WRITE_AFTER
+        if late or sum(len(ids) for ids, _ in self._unsaved) >= _WRITE_AT:
             self.save()
-        return table
 
     def save(self) -> None:
         """Put on disk what is new since the last time; without a folder, do nothing.
@@ -127,39 +103,29 @@ class MotifCache:
         Raises:
             OSError: The disk is full, read-only, ...
         """
+        if self._folder is None:
+            return
+        self._collect()
         with self._lock:
             unsaved, self._unsaved = self._unsaved, []
             self._saved = time.monotonic()
-        if self._folder is not None and unsaved:
+        if unsaved:
             ids = np.concatenate([ids for ids, _ in unsaved])
-            self._folder.write(ids, torch.cat([vectors for _, vectors in unsaved]).numpy())
+            self._folder.write(ids, np.concatenate([vectors for _, vectors in unsaved]))
 
-    def _remember(self, motif_id: UInt64, vectors: Tensor) -> None:
-        """Let the next `save` put on disk what is not there, while there is room."""
-        if vectors.device.type != "cpu":
-            return  # other bits than those of the processor that the folder is for
-        fresh = [i for i, key in enumerate(motif_id) if key.tobytes() not in self._on_disk]
-        fresh = fresh[: max(0, self._limit - len(self._on_disk))]
-        if fresh:
-            self._on_disk.update(motif_id[i].tobytes() for i in fresh)
-            self._unsaved.append((motif_id[fresh], vectors[fresh]))
-
-    def _add(self, motif_id: UInt64, vectors: Tensor) -> None:
-        """Store float[U, dim] vectors of uint64[U, 2] motifs, but not those that are here."""
-        keys = [key.tobytes() for key in motif_id]
-        fresh = [i for i, key in enumerate(keys) if key not in self._row]
-        used = len(self._row)
-        needed = used + len(fresh)
-        if needed > len(self._vectors):
-            grown = vectors.new_empty((max(needed, 2 * len(self._vectors), 256), self._dim))
-            grown[:used] = self._vectors[:used]
-            self._vectors = grown
-        self._vectors[used:needed] = vectors if len(fresh) == len(keys) else vectors[fresh]
-        self._row.update((keys[i], used + n) for n, i in enumerate(fresh))
+    def _collect(self) -> None:
+        """Take new motifs from the core, as far as there is room on disk."""
+        with self._lock:
+            motif_id, vectors = self._core.take_new_motifs()
+            fresh = [i for i, key in enumerate(motif_id) if key.tobytes() not in self._on_disk]
+            fresh = fresh[: max(0, self._limit - len(self._on_disk))]
+            if fresh:
+                self._on_disk.update(motif_id[i].tobytes() for i in fresh)
+                self._unsaved.append((motif_id[fresh], vectors[fresh]))
 
 
 class MotifFolder:
-    """The files of one encoder, on one kind of processor and version of torch, in a folder."""
+    """The files of one encoder in a folder: vectors are the same on every machine."""
 
     def __init__(self, folder: Path, *, fingerprint: str) -> None:
         """Open a folder, made if missing.
@@ -179,8 +145,6 @@ class MotifFolder:
             _FORMAT,
             narfast.__version__,
             fingerprint,
-            torch.__version__,
-            torch.backends.cpu.get_cpu_capability(),
         )
         self._stamp = hashlib.sha256("\n".join(facts).encode()).hexdigest()
         self.path = folder / self._stamp[:16]
@@ -256,7 +220,7 @@ class MotifFolder:
             part = _motifs_of(data, self._stamp, dim)
             if part is not None:
                 return part
-            problem = "not of this encoder, processor and narfast"
+            problem = "not of this encoder and narfast"
         _log.warning("%s: %s; its motifs are encoded anew", path, problem)
         path.unlink(missing_ok=True)
         return None

@@ -23,6 +23,7 @@ from narfast import operators
 from narfast.augment import augment
 from narfast.batching import collate_contexts, collate_motifs, sample_negatives, select_graphs
 from narfast.encoder import ArchitectureEncoder
+from narfast.encoder_config import EncoderConfig
 from narfast.errors import CorruptFileError, NarfastError
 from narfast.graph import ArchGraph, GraphBatch
 from narfast.nn.context_encoder import ContextEncoder
@@ -30,18 +31,18 @@ from narfast.nn.features import NodeFeatures, OneHotFeatures
 from narfast.nn.inputs import (
     MinedBatch,
     OperatorRows,
-    WideTensors,
+    StructuralTensors,
     macro_tensors,
     mine_batch,
     node_tensors,
-    store_rarity,
-    wide_tensors,
+    store_idf,
+    structural_tensors,
 )
 from narfast.nn.losses import ContextScorer, context_contrast, supervised_contrast
-from narfast.nn.model import ArchitectureModel, EncoderConfig
+from narfast.nn.model import ArchitectureModel
 from narfast.pretrain_config import PretrainConfig
 from narfast.pretrain_state import Progress, load_checkpoint, restore, save_checkpoint
-from narfast.wide import LabelRarity, principal_axes
+from narfast.structural_features import LabelIdf, principal_axes
 
 __all__ = ["PretrainConfig", "check_output", "family_quality", "run"]
 
@@ -109,14 +110,15 @@ def run(
             [offered[i] for i in chosen],
         )
         trainer.train(output_dir / "checkpoints", resume=resume, show=progress)
-    encoder = ArchitectureEncoder(trainer.module.model)
-    encoder.training_notes = {
+    model = trainer.module.model
+    notes = {
         "config": asdict(config),
         "networks": len(chosen),
         "families": len({families[i] for i in chosen}),
-        "quality": _report(encoder, config, graphs, families),
+        "quality": _report(ArchitectureEncoder.from_model(model), config, graphs, families),
         "losses": [round(loss, 5) for loss in trainer.progress.losses],
     }
+    encoder = ArchitectureEncoder.from_model(model, training=notes)
     encoder.save_pretrained(output_dir)
     _remove_checkpoints(output_dir / "checkpoints")
     return encoder
@@ -237,22 +239,22 @@ class _Trainer:
         self.library = np.array(libraries)
         self.mined = mine_batch(self.graphs, miner=config.encoder.miner)
         encoder = replace(config.encoder, operators=_vocabulary(self.graphs))
-        self.rarity: LabelRarity | None = None
+        self.idf: LabelIdf | None = None
         self._axes = torch.empty(0)
         if encoder.wide_dim:
-            self.rarity = LabelRarity.fit(
+            self.idf = LabelIdf.fit(
                 self.graphs,
                 hops=encoder.wide_hops,
                 size=encoder.wide_size,
-                grams=encoder.wide_grams,
+                ngrams=encoder.wide_grams,
             )
-            encoder = replace(encoder, wide_size=len(self.rarity.label))
+            encoder = replace(encoder, wide_size=len(self.idf.label))
         self.rows = OperatorRows(encoder.operators)
         self.module = _TrainingModule(encoder, len(names))
-        if self.rarity is not None:
-            counts = self.rarity.counts(self.rarity.labels(self.graphs), self.graphs.node_ptr)
+        if self.idf is not None:
+            _, counts = self.idf.features(self.graphs, 0)
             axes = principal_axes(counts, encoder.wide_size, encoder.wide_axes, classes=self.labels)
-            store_rarity(self.module.model, self.rarity, axes)
+            store_idf(self.module.model, self.idf, axes)
             self._axes = self.module.model.wide_axes.float()
         self._motif_table: Tensor | None = None
         self.edits = any(vars(config.augment).values())
@@ -417,12 +419,12 @@ class _Trainer:
     def _graph(self, networks: NDArray[np.int64], seed: int) -> Tensor:
         settings = self.config.graph
         chosen = select_graphs(self.graphs, networks)
-        views = [self._embed(self.mined, networks, self._wide(chosen))]
+        views = [self._embed(self.mined, networks, self._structural(chosen))]
         if self.edits:
             edited = augment(chosen, self.config.augment, seed=seed)
             everything = np.arange(len(networks))
             mined = mine_batch(edited, miner=self.config.encoder.miner)
-            views.append(self._embed(mined, everything, self._wide(edited)))
+            views.append(self._embed(mined, everything, self._structural(edited)))
         deep = torch.cat([d for d, _ in views])
         final = torch.cat([f for _, f in views])
         label = torch.from_numpy(self.label[networks]).repeat(len(views))
@@ -442,7 +444,7 @@ class _Trainer:
         return loss
 
     def _embed(
-        self, mined: MinedBatch, networks: NDArray[np.int64], wide: WideTensors
+        self, mined: MinedBatch, networks: NDArray[np.int64], structural: StructuralTensors
     ) -> tuple[Tensor, Tensor]:
         """Deep and final vectors of networks; each distinct motif is encoded once."""
         model = self.module.model
@@ -457,9 +459,9 @@ class _Trainer:
             macro.size,
             macro.multiplicity,
             macro.graph,
-            wide.axes,
+            structural.axes,
         )
-        return deep, model.join(deep, wide.vector)
+        return deep, model.join(deep, structural.vector)
 
     def _embed_motifs(self, mined: MinedBatch, motifs: NDArray[np.int64]) -> Tensor:
         nodes = collate_motifs(mined.graphs, mined.macros, mined.unique.representative[motifs])
@@ -475,8 +477,8 @@ class _Trainer:
             self._motif_table = torch.cat([self._embed_motifs(self.mined, p) for p in parts])
         return self._motif_table
 
-    def _wide(self, graphs: GraphBatch) -> WideTensors:
-        return wide_tensors(self.module.model, self.rarity, graphs, self._axes)
+    def _structural(self, graphs: GraphBatch) -> StructuralTensors:
+        return structural_tensors(self.module.model, self.idf, graphs, self._axes)
 
 
 def _in_turn(members: NDArray[np.int64], library: NDArray[np.str_]) -> NDArray[np.int64]:

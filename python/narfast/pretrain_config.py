@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from narfast.augment import AugmentConfig
+from narfast.encoder_config import EncoderConfig
 from narfast.errors import CorruptFileError
-from narfast.nn.model import EncoderConfig
 from narfast.splits import Split, standard_split
 
 __all__ = ["DataConfig", "GraphStage", "MotifStage", "PretrainConfig"]

@@ -59,11 +59,11 @@ std::vector<float> copy(std::span<const float> values) { return {values.begin(),
 struct Encoder::Mined {
   Motifs motifs;
   MacroGraphs macros;
-  std::vector<Hash128> distinct;             // motif ids, by first appearance
-  std::vector<std::size_t> representative;   // an instance of each
-  std::vector<std::size_t> motif;            // of each instance: position in `distinct`
-  std::vector<std::int32_t> multiplicity;    // of each instance: in its own network
-  std::vector<std::size_t> graph;            // of each instance
+  std::vector<Hash128> distinct;            // motif ids, by first appearance
+  std::vector<std::size_t> representative;  // an instance of each
+  std::vector<std::size_t> motif;           // of each instance: position in `distinct`
+  std::vector<std::int32_t> multiplicity;   // of each instance: in its own network
+  std::vector<std::size_t> graph;           // of each instance
 
   Mined(const GraphBatchView& batch, const MiningOptions& options)
       : motifs(mine(batch, options, 1)),
@@ -92,8 +92,7 @@ struct Encoder::Mined {
 
   std::size_t first(std::size_t g) const { return index(motifs.instance_ptr[g]); }
   std::int32_t size(std::size_t instance) const {
-    return static_cast<std::int32_t>(macros.member_ptr[instance + 1] -
-                                     macros.member_ptr[instance]);
+    return static_cast<std::int32_t>(macros.member_ptr[instance + 1] - macros.member_ptr[instance]);
   }
 };
 
@@ -113,8 +112,8 @@ Encoder::Encoder(EncoderSettings settings, const Weights& weights, std::optional
       values += std::size_t{1} << field.bits;
     operator_table_ = copy(weights.get("motif.features.operator.weight",
                                        {settings_.operators.size() + 1, settings_.feature_dim}));
-    attribute_table_ = copy(weights.get("motif.features.attribute.table.weight",
-                                        {values, settings_.feature_dim}));
+    attribute_table_ =
+        copy(weights.get("motif.features.attribute.table.weight", {values, settings_.feature_dim}));
   }
   const std::size_t motif_read = settings_.motif_dim * settings_.motif_readouts.size();
   if (settings_.motif_readouts.size() > 1)
@@ -128,18 +127,17 @@ Encoder::Encoder(EncoderSettings settings, const Weights& weights, std::optional
   } else if (read != settings_.deep_dim || settings_.macro_readouts.size() > 1) {
     merge_last_.emplace(weights, "macro.merge", read, settings_.deep_dim);
   }
-  if (settings_.structural_axes > 0) {
-    const auto tensor = weights.get("wide_axes", {features_->size(), settings_.structural_axes});
-    axes_ = copy(tensor);
-  }
+  if (features_)
+    axes_ = copy(weights.get("wide_axes", {features_->size(), settings_.structural_axes}));
+  weights.check_all_taken();
 }
 
 void Encoder::encode(const GraphBatchView& batch, std::span<float> vectors, bool normalize,
                      int num_threads) const {
-  const std::size_t threads = static_cast<std::size_t>(std::max(1, num_threads));
+  const auto threads = static_cast<std::size_t>(thread_count(num_threads));
   // Small calls are cut finer, so that every thread has something to do.
-  const Offset most = std::clamp<Offset>(
-      static_cast<Offset>(batch.op.size() / (4 * threads)), 1, kPartNodes);
+  const Offset most =
+      std::clamp<Offset>(static_cast<Offset>(batch.op.size() / (4 * threads)), 1, kPartNodes);
   std::vector<std::size_t> begin{0};
   for (std::size_t g = 1; g < batch.size(); ++g)
     if (batch.node_ptr[g] - batch.node_ptr[begin.back()] >= most || g - begin.back() >= kPartGraphs)
@@ -151,8 +149,9 @@ void Encoder::encode(const GraphBatchView& batch, std::span<float> vectors, bool
     const auto from = index(batch.node_ptr[first]);
     const auto nodes = index(batch.node_ptr[first + count]) - from;
     // Offsets of a batch start at zero; what is local to a graph stays as it is.
-    std::vector<Offset> node_ptr(batch.node_ptr.begin() + static_cast<std::ptrdiff_t>(first),
-                                 batch.node_ptr.begin() + static_cast<std::ptrdiff_t>(first + count + 1));
+    std::vector<Offset> node_ptr(
+        batch.node_ptr.begin() + static_cast<std::ptrdiff_t>(first),
+        batch.node_ptr.begin() + static_cast<std::ptrdiff_t>(first + count + 1));
     for (Offset& offset : node_ptr) offset -= static_cast<Offset>(from);
     const GraphBatchView view{batch.op.subspan(from, nodes), batch.attr.subspan(from, nodes),
                               node_ptr, batch.in_ptr.subspan(from, nodes + 1), batch.in_src};
@@ -160,14 +159,12 @@ void Encoder::encode(const GraphBatchView& batch, std::span<float> vectors, bool
   });
 }
 
-void Encoder::encode_part(const GraphBatchView& batch, std::span<float> vectors,
-                          bool unit) const {
+void Encoder::encode_part(const GraphBatchView& batch, std::span<float> vectors, bool unit) const {
   const Kernels& k = kernels();
   const Mined mined(batch, settings_.mining);
-  const std::vector<float> motif_vectors =
-      cache_->get(mined.distinct, [&](std::span<const std::size_t> motifs) {
-        return encode_motifs(batch, mined, motifs);
-      });
+  const std::vector<float> motif_vectors = cache_->get(
+      mined.distinct,
+      [&](std::span<const std::size_t> motifs) { return encode_motifs(batch, mined, motifs); });
   Rows read = encode_macros(mined, motif_vectors);
 
   const std::size_t deep = settings_.deep_dim, structural = settings_.structural_dim;
@@ -224,8 +221,8 @@ std::vector<float> Encoder::encode_motifs(const GraphBatchView& batch, const Min
       links.in_ptr.push_back(static_cast<std::int32_t>(links.in_src.size()));
       row.push_back(operator_row_[graph.op[index(node)]]);
       attr.push_back(graph.attr[index(node)]);
-      features.push_back(hash_word((static_cast<std::uint64_t>(row.back()) << 32) |
-                                   (learnt ? attr.back() : 0)));
+      features.push_back(
+          hash_word((static_cast<std::uint64_t>(row.back()) << 32) | (learnt ? attr.back() : 0)));
     }
     segment.push_back(static_cast<std::int32_t>(row.size()));
   }

@@ -8,9 +8,9 @@ namespace narfast::isa {
 namespace {
 
 inline constexpr float kLog2E = 1.44269504f;
-inline constexpr float kLn2High = 0.693359375f;       // few bits: its products are exact
+inline constexpr float kLn2High = 0.693359375f;  // few bits: its products are exact
 inline constexpr float kLn2Low = -2.12194440e-4f;
-inline constexpr float kRounder = 12582912.0f;        // 1.5 * 2^23: adding it rounds to an integer
+inline constexpr float kRounder = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
 
 /// The parts of e^x = scale * (1 + rest), for x clamped into [-87, 88].
 template <class S>

@@ -58,9 +58,8 @@ PanelMatrix::PanelMatrix(std::span<const std::span<const float>> weights, std::s
   }
 }
 
-void PanelMatrix::multiply(const Kernels& k, const float* a, std::size_t a_stride,
-                           std::size_t rows, const float* bias, float* c,
-                           std::size_t c_stride) const {
+void PanelMatrix::multiply(const Kernels& k, const float* a, std::size_t a_stride, std::size_t rows,
+                           const float* bias, float* c, std::size_t c_stride) const {
   k.product(a, a_stride, rows, depth_, panels_.data(), width_ / kPanel, bias, c, c_stride);
 }
 

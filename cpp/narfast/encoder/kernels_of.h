@@ -184,16 +184,18 @@ float dot(const float* x, const float* y, std::size_t n) {
 template <class S>
 void layer_norm(float* x, const float* weight, const float* bias, std::size_t n) {
   const float count = static_cast<float>(n);
-  const float mean = chains<S>(n, [=](auto lanes, std::size_t i, auto sum) {
-                       using L = decltype(lanes);
-                       return L::add(sum, L::load(x + i));
-                     }) /
+  const float mean = chains<S>(n,
+                               [=](auto lanes, std::size_t i, auto sum) {
+                                 using L = decltype(lanes);
+                                 return L::add(sum, L::load(x + i));
+                               }) /
                      count;
-  const float variance = chains<S>(n, [=](auto lanes, std::size_t i, auto sum) {
-                           using L = decltype(lanes);
-                           const auto d = L::sub(L::load(x + i), L::all(mean));
-                           return L::fma(d, d, sum);
-                         }) /
+  const float variance = chains<S>(n,
+                                   [=](auto lanes, std::size_t i, auto sum) {
+                                     using L = decltype(lanes);
+                                     const auto d = L::sub(L::load(x + i), L::all(mean));
+                                     return L::fma(d, d, sum);
+                                   }) /
                          count;
   const float inverse = 1.0f / __builtin_sqrtf(variance + 1e-5f);
   each<S>(n, [=](auto lanes, std::size_t i) {
@@ -217,21 +219,10 @@ void add_signed(std::uint64_t signs, float value, float* to, std::size_t n) {
 
 template <class S>
 constexpr Kernels kernels_of(std::string_view name) {
-  return {name,
-          product<S>,
-          add_scaled<S>,
-          add_scaled_positive<S>,
-          add<S>,
-          scale<S>,
-          maximum<S>,
-          gelu_all<S>,
-          relu_all<S>,
-          elu_all<S>,
-          exp_all<S>,
-          log1p_all<S>,
-          dot<S>,
-          layer_norm<S>,
-          add_signed<S>};
+  return {name,        product<S>,    add_scaled<S>, add_scaled_positive<S>,
+          add<S>,      scale<S>,      maximum<S>,    gelu_all<S>,
+          relu_all<S>, elu_all<S>,    exp_all<S>,    log1p_all<S>,
+          dot<S>,      layer_norm<S>, add_signed<S>};
 }
 
 }  // namespace

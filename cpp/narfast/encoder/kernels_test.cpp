@@ -13,8 +13,7 @@ namespace {
 std::vector<float> noise(std::size_t count, unsigned seed, float spread = 1.0f) {
   std::mt19937 random(seed);
   std::vector<float> values(count);
-  for (float& x : values)
-    x = spread * (static_cast<float>(random()) / 2147483648.0f - 1.0f);
+  for (float& x : values) x = spread * (static_cast<float>(random()) / 2147483648.0f - 1.0f);
   return values;
 }
 
@@ -34,7 +33,8 @@ TEST_CASE("a product is one chain of multiply-adds over the inner dimension, in 
   for (const Kernels* set : available_kernels()) {
     CAPTURE(set->name);
     for (std::size_t rows : kSizes) {
-      for (std::size_t columns : {std::size_t{1}, std::size_t{31}, std::size_t{33}, std::size_t{96}}) {
+      for (std::size_t columns :
+           {std::size_t{1}, std::size_t{31}, std::size_t{33}, std::size_t{96}}) {
         const std::size_t depth = 1 + rows % 19;
         const std::vector<float> a = noise(rows * depth, 1), b = noise(columns * depth, 2);
         const std::span<const float> weights[] = {b};
@@ -129,19 +129,18 @@ TEST_CASE("functions stay within their error bounds") {
     const float e = -87.0f + 175.0f * t;
     worst_exp = std::max(worst_exp, units(value(k.exp, e), std::exp(static_cast<long double>(e))));
     const float negative = -20.0f * t * t * t - 1e-30f;
-    worst_elu = std::max(worst_elu,
-                         units(value(k.elu, negative), std::expm1(static_cast<long double>(negative))));
+    worst_elu = std::max(
+        worst_elu, units(value(k.elu, negative), std::expm1(static_cast<long double>(negative))));
     const float positive = std::exp(-40.0f + 90.0f * t);
-    worst_log1p = std::max(
-        worst_log1p, units(value(k.log1p, positive), std::log1p(static_cast<long double>(positive))));
+    worst_log1p = std::max(worst_log1p, units(value(k.log1p, positive),
+                                              std::log1p(static_cast<long double>(positive))));
     const float g = -9.0f + 18.0f * t;
-    const long double exact =
-        g * std::erfc(-static_cast<long double>(g) / std::sqrt(2.0L)) / 2;
+    const long double exact = g * std::erfc(-static_cast<long double>(g) / std::sqrt(2.0L)) / 2;
     const long double off = std::fabs(static_cast<long double>(value(k.gelu, g)) - exact);
     if (g != 0) worst_phi = std::max(worst_phi, static_cast<double>(off / std::fabs(g)));
   }
-  MESSAGE("units in the last place: exp ", worst_exp, ", expm1 ", worst_elu, ", log1p ", worst_log1p,
-          "; Phi of gelu absolutely ", worst_phi);
+  MESSAGE("units in the last place: exp ", worst_exp, ", expm1 ", worst_elu, ", log1p ",
+          worst_log1p, "; Phi of gelu absolutely ", worst_phi);
   CHECK(worst_exp <= 2.0);
   CHECK(worst_elu <= 3.0);
   CHECK(worst_log1p <= 2.0);

@@ -40,7 +40,13 @@ std::span<const float> Weights::get(const std::string& name,
   if (found->second.shape != shape)
     throw CorruptFile("tensor '" + name + "' has shape " + text(found->second.shape) +
                       ", the configuration promises " + text(shape));
+  taken_.insert(name);
   return found->second.values;
+}
+
+void Weights::check_all_taken() const {
+  for (const auto& [name, tensor] : tensors_)
+    if (!taken_.contains(name)) throw CorruptFile("has the unexpected tensor '" + name + "'");
 }
 
 Linear::Linear(const Weights& weights, const std::string& name, std::size_t in, std::size_t out)
@@ -191,8 +197,8 @@ Rows GraphLayers::gat(const Kernels& k, const Layer& layer, const Rows& x, const
     for (std::size_t head = 0; head < kGatHeads; ++head) {
       float highest = -INFINITY;
       for (std::size_t i = 0; i < senders.size(); ++i) {
-        const float score = scores[index(senders[i].color)][head] +
-                            scores[index(own)][kGatHeads + head];
+        const float score =
+            scores[index(senders[i].color)][head] + scores[index(own)][kGatHeads + head];
         weight[i] = score < 0 ? kLeak * score : score;
         highest = std::max(highest, weight[i]);
       }
@@ -203,8 +209,8 @@ Rows GraphLayers::gat(const Kernels& k, const Layer& layer, const Rows& x, const
         total = std::fma(senders[i].count, weight[i], total);
       for (std::size_t i = 0; i < senders.size(); ++i)
         k.add_scaled(senders[i].count * (weight[i] / total),
-                     product[index(senders[i].color)] + head * head_width,
-                     row + head * head_width, head_width);
+                     product[index(senders[i].color)] + head * head_width, row + head * head_width,
+                     head_width);
     }
     k.add(layer.bias_out.data(), row, width_);
     k.elu(row, width_);

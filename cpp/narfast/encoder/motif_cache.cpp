@@ -116,9 +116,8 @@ void MotifCache::clear() {
 }
 
 void MotifCache::forget() {
-  std::erase_if(entries_, [](const auto& item) {
-    return item.second->ready && !item.second->inserted;
-  });
+  std::erase_if(entries_,
+                [](const auto& item) { return item.second->ready && !item.second->inserted; });
 }
 
 }  // namespace narfast

@@ -17,8 +17,7 @@ namespace narfast {
 class MotifCache {
  public:
   /// Computes vectors [positions, dim] of the ids at some positions.
-  using Compute =
-      std::function<std::vector<float>(std::span<const std::size_t> positions)>;
+  using Compute = std::function<std::vector<float>(std::span<const std::size_t> positions)>;
 
   /// For vectors of `dim` floats; beyond `limit` motifs those that were computed are forgotten.
   MotifCache(std::size_t dim, std::size_t limit) : dim_(dim), limit_(limit) {}

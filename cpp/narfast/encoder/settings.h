@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -50,7 +51,7 @@ struct Tensor {
   std::vector<std::size_t> shape;
 };
 
-/// Weights by name. `get` checks the shape and remembers what was taken.
+/// Weights by name; remembers what was taken, so that nothing is left over unnoticed.
 class Weights {
  public:
   explicit Weights(std::map<std::string, Tensor> tensors) : tensors_(std::move(tensors)) {}
@@ -58,10 +59,12 @@ class Weights {
   /// Throws CorruptFile where the tensor is missing or has another shape.
   std::span<const float> get(const std::string& name, const std::vector<std::size_t>& shape) const;
 
-  bool has(const std::string& name) const { return tensors_.contains(name); }
+  /// Throws CorruptFile where a tensor was never asked for.
+  void check_all_taken() const;
 
  private:
   std::map<std::string, Tensor> tensors_;
+  mutable std::set<std::string> taken_;
 };
 
 }  // namespace narfast

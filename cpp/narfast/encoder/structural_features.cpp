@@ -147,12 +147,12 @@ void LabelIdf::features(const Kernels& k, std::span<const std::uint64_t> labels,
       }
     }
     if (square > 0)
-      k.add_scaled(static_cast<float>(length /
-                                      std::sqrt(square * static_cast<double>(vector.size()))),
-                   direction.data(), vector.data(), vector.size());
+      k.add_scaled(
+          static_cast<float>(length / std::sqrt(square * static_cast<double>(vector.size()))),
+          direction.data(), vector.data(), vector.size());
     for (std::size_t i = first_listed; i < listed.size(); ++i)
-      listed[i].weight =
-          static_cast<float>(static_cast<double>(listed[i].weight) * length / std::sqrt(square_listed));
+      listed[i].weight = static_cast<float>(static_cast<double>(listed[i].weight) * length /
+                                            std::sqrt(square_listed));
   }
   std::sort(listed.begin(), listed.end(),
             [](const Weighted& a, const Weighted& b) { return a.row < b.row; });

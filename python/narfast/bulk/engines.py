@@ -54,5 +54,5 @@ def load_encoder(encoder: str, motif_cache: Path | None) -> ArchitectureEncoder:
     """An encoder with its motif cache; see `open_engine`."""
     model = ArchitectureEncoder.from_pretrained(encoder)
     if motif_cache is not None:
-        model.keep_motifs(motif_cache)
+        model.use_motif_cache(motif_cache)
     return model

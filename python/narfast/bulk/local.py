@@ -7,12 +7,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 
 from narfast.bulk.sources import Block, open_zoo
 from narfast.bulk.tables import Row, row_table
@@ -58,8 +56,8 @@ class LocalEngine:
 
     Sources that run Python (models of libraries, ``hf:``, Python files, ...) are read in
     ``workers`` processes, which are killed where a network is too slow or too large. ONNX files,
-    NAS cells, and what is stored in a zoo are read, and everything is encoded, in as many threads
-    of one processor each. Neither order nor bytes depend on how many there are.
+    NAS cells, and what is stored in a zoo are read, and everything is encoded, in as many threads.
+    Neither order nor bytes depend on how many there are.
 
     Attributes:
         encoder: makes the vectors.
@@ -88,7 +86,6 @@ class LocalEngine:
         of_network: dict[int, tuple[_Job, int]] = {}
         limits = self.limits
         with (
-            _one_thread_each(),
             ThreadPoolExecutor(self.workers) as threads,
             ReadingPool(
                 workers=self.workers,
@@ -157,7 +154,9 @@ class LocalEngine:
                 table.append((text, meta.name, structure, meta.params, nodes, None))
         vectors = np.zeros((len(table), self.dim), dtype=np.float32)
         if len(graphs):
-            vectors[[error is None for error in errors]] = self.encoder.encode(graphs)
+            vectors[[error is None for error in errors]] = self.encoder.encode(
+                graphs, num_threads=1
+            )
         return row_table(table, vectors, self.fingerprint)
 
 
@@ -199,14 +198,3 @@ def _stored(block: Block) -> GraphBatch:
         cells = nasbench101.cells()[block.start : block.stop]
         return canonicalize(nasbench101.networks(cells))
     return canonicalize(nasbench201.networks(np.arange(block.start, block.stop)))
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Let torch use one thread for each of ours: how it splits sums would change last bits."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from narfast._kernel import kernel
 from narfast.graph import GraphBatch
-from narfast.wide import wl_labels
+from narfast.structural_features import structural_labels
 
 __all__ = [
     "SparseRows",
@@ -84,7 +83,7 @@ def wl_counts(batch: GraphBatch, hops: int, *, attributes: bool = True) -> Spars
     Labels are of operators with their attributes, or of operators alone; those of different rounds
     never meet.
     """
-    every = wl_labels(batch, hops)
+    every = structural_labels(batch, hops=hops)
     labels = every[hops + 1 :] if attributes else every[: hops + 1]
     return _count(np.tile(_graph_of_node(batch), hops + 1), labels.reshape(-1), len(batch))
 
@@ -112,35 +111,16 @@ def cosine_similarities(
         (matrix.value / lengths[matrix.rows()]).astype(np.float32),
         matrix.columns,
     )
-    left, right = unit.take(queries), unit.take(database)
-    # The database by columns, so that a query touches only the rows that share a label with it.
-    order = np.argsort(right.column, kind="stable")
-    column_ptr = np.zeros(matrix.columns + 1, dtype=np.int64)
-    np.cumsum(np.bincount(right.column, minlength=matrix.columns), out=column_ptr[1:])
-    result: NDArray[np.float32] = _dot(
-        left.ptr,
-        left.column,
-        left.value,
-        column_ptr,
-        right.rows()[order],
-        right.value[order],
-        len(database),
-    )
+    left, right = (_scipy(unit.take(rows)) for rows in (queries, database))
+    result: NDArray[np.float32] = (left @ right.T).toarray()
     return result
 
 
-@kernel
-def _dot(
-    ptr: Any, column: Any, value: Any, column_ptr: Any, row: Any, weight: Any, width: int
-) -> Any:
-    scores = np.zeros((len(ptr) - 1, width), dtype=np.float32)
-    for query in range(len(ptr) - 1):
-        line = scores[query]
-        for place in range(ptr[query], ptr[query + 1]):
-            factor = value[place]
-            for entry in range(column_ptr[column[place]], column_ptr[column[place] + 1]):
-                line[row[entry]] += factor * weight[entry]
-    return scores
+def _scipy(matrix: SparseRows) -> Any:
+    from scipy.sparse import csr_array  # takes time to import
+
+    arrays = (matrix.value, matrix.column, matrix.ptr)
+    return csr_array(arrays, shape=(len(matrix), matrix.columns))
 
 
 def _graph_of_node(batch: GraphBatch) -> NDArray[np.int64]:

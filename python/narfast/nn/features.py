@@ -2,30 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
-__all__ = ["ATTRIBUTE_FIELDS", "AttributeTable", "FeatureKind", "NodeFeatures", "OneHotFeatures"]
-
-FeatureKind = Literal["one_hot", "embedding"]
-
-# (name, first bit, bits) of the packed attributes, as cpp/narfast/attributes.h lays them out. An
-# encoder stores the list that it was trained with and reads the bits by that.
-ATTRIBUTE_FIELDS: tuple[tuple[str, int, int], ...] = (
-    ("kernel", 0, 3),
-    ("stride", 3, 1),
-    ("groups", 4, 2),
-    ("dilation", 6, 1),
-    ("channel_ratio", 7, 4),
-    ("heads", 11, 3),
-    ("rank", 14, 2),
-    ("non_square", 16, 1),
-    ("constant_operand", 17, 3),
-    ("axis", 20, 3),
-    ("constant", 23, 2),
-)
+__all__ = ["AttributeTable", "NodeFeatures", "OneHotFeatures"]
 
 
 class AttributeTable(nn.Module):

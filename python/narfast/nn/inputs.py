@@ -23,19 +23,18 @@ from narfast.graph import GraphBatch
 from narfast.motifs import MacroBatch
 from narfast.nn.layers import GraphTensors
 from narfast.nn.model import ArchitectureModel
-from narfast.wide import LabelRarity
+from narfast.structural_features import LabelIdf
 
 __all__ = [
     "MacroTensors",
     "MinedBatch",
     "OperatorRows",
-    "WideTensors",
-    "load_rarity",
+    "StructuralTensors",
     "macro_tensors",
     "mine_batch",
     "node_tensors",
-    "store_rarity",
-    "wide_tensors",
+    "store_idf",
+    "structural_tensors",
 ]
 
 
@@ -147,11 +146,11 @@ def macro_tensors(
 
 
 @dataclass(frozen=True)
-class WideTensors:
-    """The training-free part of S networks.
+class StructuralTensors:
+    """Structural features of S networks.
 
     Attributes:
-        vector: float[S, wide_dim], ``LabelRarity.vectors``; None without a wide part.
+        vector: float[S, wide_dim], projections; None without structural features.
         axes: float[S, wide_axes], coordinates of listed labels; None where there are none.
     """
 
@@ -159,44 +158,37 @@ class WideTensors:
     axes: Tensor | None = None
 
 
-def wide_tensors(
-    model: ArchitectureModel, rarity: LabelRarity | None, graphs: GraphBatch, table: Tensor
-) -> WideTensors:
-    """Collect the training-free part of networks, on the device of the model.
+def structural_tensors(
+    model: ArchitectureModel,
+    idf: LabelIdf | None,
+    graphs: GraphBatch,
+    table: Tensor,
+    *,
+    num_threads: int = 1,
+) -> StructuralTensors:
+    """Collect the structural features of networks, on the device of ``table``.
 
     Args:
         model: An encoder.
-        rarity: Its ``load_rarity``; None without a wide part.
+        idf: Its labels; None without structural features.
         graphs: The networks.
         table: ``model.wide_axes`` as float.
+        num_threads: Threads across networks; 0 for all cores.
     """
-    if rarity is None:
-        return WideTensors()
-    labels = rarity.labels(graphs)
-    vectors = rarity.vectors(labels, graphs.node_ptr, model.config.wide_dim)
+    if idf is None:
+        return StructuralTensors()
+    vectors, counts = idf.features(graphs, model.config.wide_dim, num_threads=num_threads)
     vector = torch.from_numpy(vectors).to(table.device)
     if not model.config.wide_axes:
-        return WideTensors(vector)
-    counts = rarity.counts(labels, graphs.node_ptr)
+        return StructuralTensors(vector)
     arrays = (counts.ptr, counts.row, counts.weight)
     tensors = (torch.from_numpy(array).to(table.device) for array in arrays)
-    return WideTensors(vector, model.project(table, *tensors))
+    return StructuralTensors(vector, model.project(table, *tensors))
 
 
-def store_rarity(model: ArchitectureModel, rarity: LabelRarity, axes: NDArray[np.float32]) -> None:
-    """Write what is fitted of the wide part into the buffers of a model."""
-    model.wide_label.copy_(torch.from_numpy(rarity.label.view(np.int64)))
-    model.wide_block.copy_(torch.from_numpy(rarity.block))
-    model.wide_idf.copy_(torch.from_numpy(rarity.idf))
+def store_idf(model: ArchitectureModel, idf: LabelIdf, axes: NDArray[np.float32]) -> None:
+    """Write what is fitted of structural features into the buffers of a model."""
+    model.wide_label.copy_(torch.from_numpy(idf.label.view(np.int64)))
+    model.wide_block.copy_(torch.from_numpy(idf.block))
+    model.wide_idf.copy_(torch.from_numpy(idf.idf))
     model.wide_axes.copy_(torch.from_numpy(axes))
-
-
-def load_rarity(model: ArchitectureModel) -> LabelRarity:
-    """Read how rare labels are out of the buffers of a model."""
-    return LabelRarity(
-        label=model.wide_label.cpu().numpy().view(np.uint64),
-        block=model.wide_block.cpu().numpy(),
-        idf=model.wide_idf.cpu().numpy(),
-        hops=model.config.wide_hops,
-        grams=model.config.wide_grams,
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from narfast.batching import transpose_csr
-from narfast.nn.linear import RowLinear
+from narfast.encoder_config import GAT_HEADS, LayerKind, ReadoutKind
 from narfast.nn.scatter import (
     gather_csr,
     neighbor_sum,
@@ -24,22 +24,13 @@ from narfast.nn.scatter import (
 )
 
 __all__ = [
-    "GAT_HEADS",
     "BidirectionalLayer",
     "GatLayer",
     "GcnLayer",
     "GraphTensors",
-    "LayerKind",
     "Readout",
-    "ReadoutKind",
     "make_layer",
 ]
-
-LayerKind = Literal["gcn", "gat", "bidirectional"]
-ReadoutKind = Literal["mean", "sum_log", "max"]
-
-GAT_HEADS = 4
-"""Attention heads of a `GatLayer`, side by side; its width is a multiple of it."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +100,7 @@ class GcnLayer(nn.Module):
 
     def __init__(self, in_dim: int, out_dim: int, *, dropout: float) -> None:
         super().__init__()
-        self.linear = RowLinear(in_dim, out_dim)
+        self.linear = nn.Linear(in_dim, out_dim)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, graph: GraphTensors) -> Tensor:
@@ -133,7 +124,7 @@ class GatLayer(nn.Module):
         if out_dim % GAT_HEADS:
             raise ValueError(f"the width of a gat layer must be a multiple of {GAT_HEADS}")
         self.heads = heads = GAT_HEADS
-        self.linear = RowLinear(in_dim, out_dim, bias=False)
+        self.linear = nn.Linear(in_dim, out_dim, bias=False)
         self.source = nn.Parameter(torch.empty(heads, out_dim // heads))
         self.target = nn.Parameter(torch.empty(heads, out_dim // heads))
         self.bias = nn.Parameter(torch.zeros(out_dim))
@@ -164,9 +155,9 @@ class BidirectionalLayer(nn.Module):
 
     def __init__(self, in_dim: int, out_dim: int, *, dropout: float) -> None:
         super().__init__()
-        self.own = RowLinear(in_dim, out_dim)
-        self.incoming = RowLinear(in_dim, out_dim, bias=False)
-        self.outgoing = RowLinear(in_dim, out_dim, bias=False)
+        self.own = nn.Linear(in_dim, out_dim)
+        self.incoming = nn.Linear(in_dim, out_dim, bias=False)
+        self.outgoing = nn.Linear(in_dim, out_dim, bias=False)
         self.norm = nn.LayerNorm(out_dim)
         self.dropout = nn.Dropout(dropout)
         self.residual = in_dim == out_dim

@@ -8,8 +8,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from narfast.nn.layers import GraphTensors, LayerKind, Readout, ReadoutKind, make_layer
-from narfast.nn.linear import RowLinear, padded_log1p
+from narfast.encoder_config import LayerKind, ReadoutKind
+from narfast.nn.layers import GraphTensors, Readout, make_layer
 
 __all__ = ["MacroEncoder"]
 
@@ -48,13 +48,13 @@ class MacroEncoder(nn.Module):
         if merge_dim:
             self.merge = nn.Sequential(
                 nn.LayerNorm(read_dim),
-                RowLinear(read_dim, merge_dim),
+                nn.Linear(read_dim, merge_dim),
                 nn.GELU(),
-                RowLinear(merge_dim, out_dim),
+                nn.Linear(merge_dim, out_dim),
             )
         else:
             plain = read_dim == out_dim and len(readouts) == 1
-            self.merge = nn.Identity() if plain else RowLinear(read_dim, out_dim)
+            self.merge = nn.Identity() if plain else nn.Linear(read_dim, out_dim)
 
     def forward(
         self,
@@ -78,7 +78,7 @@ class MacroEncoder(nn.Module):
         """
         x = motif_vectors
         if self.node_scalars:
-            scalars = padded_log1p(torch.stack([size, multiplicity], dim=1).to(x.dtype))
+            scalars = torch.log1p(torch.stack([size, multiplicity], dim=1).to(x.dtype))
             x = torch.cat([x, scalars], dim=1)
         for layer in self.layers:
             x = layer(x, graph)

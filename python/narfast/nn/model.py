@@ -3,147 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
-from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 
-from narfast.motifs import MiningMethod
-from narfast.nn.features import ATTRIBUTE_FIELDS, FeatureKind, NodeFeatures, OneHotFeatures
-from narfast.nn.layers import GAT_HEADS, GraphTensors, LayerKind, ReadoutKind
+from narfast.encoder_config import EncoderConfig
+from narfast.nn.features import NodeFeatures, OneHotFeatures
+from narfast.nn.layers import GraphTensors
 from narfast.nn.macro_encoder import MacroEncoder
 from narfast.nn.motif_encoder import MotifEncoder
 
-__all__ = ["ArchitectureModel", "EncoderConfig"]
-
-_MAX_WIDTH = 1 << 14
-_MAX_LAYERS = 64
-
-
-@dataclass(frozen=True)
-class EncoderConfig:
-    """Everything that fixes the shape of an encoder.
-
-    Attributes:
-        miner: Method of ``narfast.motifs.mine``, or ``whole``: each network is one motif.
-        features: ``one_hot`` operators as in the paper, or learnt operator and attribute vectors.
-        operators: The vocabulary, by name; row 0 of every table is for operators not in it.
-        attribute_fields: (name, first bit, bits) of the packed attributes.
-        layer: Kind of graph layer.
-        feature_dim: Width of learnt node features.
-        motif_dim: Width of motif layers and motif vectors.
-        motif_layers: Graph layers inside a motif.
-        motif_readouts: Summaries of a motif.
-        macro_dim: Width of macro layers.
-        macro_layers: Graph layers over a macro graph.
-        macro_readouts: Summaries of a network.
-        node_scalars: Whether macro nodes carry log size and log multiplicity.
-        dropout: Probability, in training only.
-        deep_dim: Width of the graph neural network's vector.
-        merge_dim: Hidden width between the readouts of a network and its vector; 0 for none.
-        wide_dim: Width of the wide (training-free) part; 0 for none.
-        wide_hops: Rounds of refinement of the wide part.
-        wide_grams: Operators in the longest run that the wide part counts; below 2 for none.
-        wide_size: Labels whose rarity the wide part knows.
-        wide_axes: Principal axes of those labels that the deep vector is made from too; 0 for none.
-        wide_share: Part of the cosine that the wide part decides, in [0, 1].
-    """
-
-    miner: str = "repeats"
-    features: FeatureKind = "embedding"
-    operators: tuple[str, ...] = ()
-    attribute_fields: tuple[tuple[str, int, int], ...] = ATTRIBUTE_FIELDS
-    layer: LayerKind = "bidirectional"
-    feature_dim: int = 64
-    motif_dim: int = 128
-    motif_layers: int = 3
-    motif_readouts: tuple[ReadoutKind, ...] = ("mean", "sum_log", "max")
-    macro_dim: int = 128
-    macro_layers: int = 3
-    macro_readouts: tuple[ReadoutKind, ...] = ("mean", "sum_log", "max")
-    node_scalars: bool = True
-    dropout: float = 0.1
-    deep_dim: int = 128
-    merge_dim: int = 0
-    wide_dim: int = 0
-    wide_hops: int = 1
-    wide_grams: int = 1
-    wide_size: int = 0
-    wide_axes: int = 0
-    wide_share: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name in ("feature_dim", "motif_dim", "macro_dim", "deep_dim"):
-            _check_range(name, getattr(self, name), 1, _MAX_WIDTH)
-        for name in ("motif_layers", "macro_layers"):
-            _check_range(name, getattr(self, name), 1, _MAX_LAYERS)
-        _check_range("merge_dim", self.merge_dim, 0, _MAX_WIDTH)
-        _check_range("wide_dim", self.wide_dim, 0, _MAX_WIDTH)
-        _check_range("wide_axes", self.wide_axes, 0, _MAX_WIDTH)
-        _check_range("wide_hops", self.wide_hops, 0, 8)
-        _check_range("wide_grams", self.wide_grams, 0, 8)
-        _check_range("wide_size", self.wide_size, 0, 1 << 24)
-        _check_range("dropout", self.dropout, 0.0, 1.0)
-        _check_range("wide_share", self.wide_share, 0.0, 1.0)
-        for name, choices in (
-            ("miner", (*get_args(MiningMethod), "whole")),
-            ("features", get_args(FeatureKind)),
-            ("layer", get_args(LayerKind)),
-        ):
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name} must be one of {choices}, not {getattr(self, name)!r}")
-        if self.layer == "gat" and (self.motif_dim % GAT_HEADS or self.macro_dim % GAT_HEADS):
-            raise ValueError(f"motif_dim and macro_dim must be multiples of {GAT_HEADS} for gat")
-        for name in ("motif_readouts", "macro_readouts"):
-            kinds = getattr(self, name)
-            if not kinds or not set(kinds) <= set(get_args(ReadoutKind)):
-                raise ValueError(f"{name} must be some of {get_args(ReadoutKind)}, not {kinds!r}")
-        for _, shift, bits in self.attribute_fields:
-            _check_range("attribute_fields shift", shift, 0, 31)
-            _check_range("attribute_fields bits", bits, 1, 8)
-        if bool(self.wide_dim) != bool(self.wide_share):
-            raise ValueError("wide_dim and wide_share must both be zero or both be above zero")
-        if self.wide_axes and not self.wide_dim:
-            raise ValueError("wide_axes needs a wide_dim above zero")
-
-    @property
-    def dim(self) -> int:
-        """Width of the final vector."""
-        return self.deep_dim + self.wide_dim
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> EncoderConfig:
-        """Read plain (JSON or TOML) values.
-
-        Raises:
-            ValueError: An unknown key, or a value of the wrong type or out of range.
-        """
-        known = {f.name: f for f in fields(cls)}
-        unknown = sorted(set(values) - set(known))
-        if unknown:
-            raise ValueError(f"unknown encoder setting {unknown[0]!r}; known: {sorted(known)}")
-        converted: dict[str, Any] = {}
-        for name, value in values.items():
-            default = known[name].default
-            if isinstance(default, tuple):
-                if not isinstance(value, (list, tuple)):
-                    raise ValueError(f"{name} must be a list, not {value!r}")
-                value = tuple(tuple(v) if isinstance(v, (list, tuple)) else v for v in value)
-            elif isinstance(default, float) and type(value) is int:
-                value = float(value)
-            elif type(value) is not type(default):
-                raise ValueError(f"{name} must be {type(default).__name__}, not {value!r}")
-            converted[name] = value
-        try:
-            return cls(**converted)
-        except TypeError as error:
-            raise ValueError(str(error)) from error
-
-
-def _check_range(name: str, value: float, low: float, high: float) -> None:
-    if not (isinstance(value, (int, float)) and low <= value <= high):
-        raise ValueError(f"{name} must lie in [{low}, {high}], not {value!r}")
+__all__ = ["ArchitectureModel"]
 
 
 class ArchitectureModel(nn.Module):
@@ -247,7 +117,7 @@ class ArchitectureModel(nn.Module):
 
         Args:
             deep: float[S, deep_dim] of ``embed_networks``.
-            wide: float[S, wide_dim] of ``LabelRarity.vectors``, None without a wide part.
+            wide: float[S, wide_dim] of ``LabelIdf.features``, None without a wide part.
 
         Returns:
             float[S, dim]. With a wide part both parts have fixed lengths, so that the cosine is

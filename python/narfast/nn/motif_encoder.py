@@ -7,9 +7,9 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from narfast.encoder_config import LayerKind, ReadoutKind
 from narfast.nn.features import NodeFeatures, OneHotFeatures
-from narfast.nn.layers import GraphTensors, LayerKind, Readout, ReadoutKind, make_layer
-from narfast.nn.linear import RowLinear
+from narfast.nn.layers import GraphTensors, Readout, make_layer
 
 __all__ = ["MotifEncoder"]
 
@@ -35,7 +35,7 @@ class MotifEncoder(nn.Module):
         )
         self.readout = Readout(readouts)
         merge = len(readouts) > 1
-        self.merge = RowLinear(dim * len(readouts), dim) if merge else nn.Identity()
+        self.merge = nn.Linear(dim * len(readouts), dim) if merge else nn.Identity()
 
     def forward(self, op: Tensor, attr: Tensor, graph: GraphTensors) -> Tensor:
         """Encode S motifs.

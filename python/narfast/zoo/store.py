@@ -56,7 +56,7 @@ class Encoder(Protocol):
     def fingerprint(self) -> str:
         """Identifies weights and configuration."""
 
-    def encode(self, sources: Any) -> NDArray[np.float32]:
+    def encode(self, sources: Any, *, num_threads: int = ...) -> NDArray[np.float32]:
         """Return float32 [n, dim]."""
 
 

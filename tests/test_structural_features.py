@@ -1,4 +1,4 @@
-"""Labels, their rarity, and the vectors made of them."""
+"""Labels, their rarity, and the features made of them."""
 
 from __future__ import annotations
 
@@ -7,24 +7,26 @@ from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
 
 from narfast import operators
 from narfast.graph import ArchGraph, GraphBatch
-from narfast.wide import (
+from narfast.structural_features import (
     LabelCounts,
-    LabelRarity,
-    gram_labels,
+    LabelIdf,
     name_hash,
     principal_axes,
-    wl_labels,
+    structural_labels,
 )
 from networks import network, tiny_zoo
 from oracles import learning as oracle
+from oracles import structural_features as slow_features
+from random_graphs import graphs as random_graphs
 
 
 def test_labels_divide_nodes_as_nested_tuples_do() -> None:
     graphs = GraphBatch.from_graphs([network("vit", 2), network("resnet", 3)])
-    labels = wl_labels(graphs, 2)
+    labels = structural_labels(graphs, hops=2)
     assert labels.shape == (6, len(graphs.op))
     for row, (attributes, hops) in enumerate((a, h) for a in (False, True) for h in range(3)):
         slow = [x for g in graphs for x in oracle.wl_partition(g, hops, attributes=attributes)]
@@ -33,14 +35,14 @@ def test_labels_divide_nodes_as_nested_tuples_do() -> None:
 
 
 def test_rows_share_no_label() -> None:
-    labels = wl_labels(GraphBatch.from_graphs(tiny_zoo()[0]), 2)
+    labels = structural_labels(GraphBatch.from_graphs(tiny_zoo()[0]), hops=2)
     distinct = [set(row.tolist()) for row in labels]
     assert len(set.union(*distinct)) == sum(map(len, distinct))
 
 
 def test_runs_of_operators_are_told_apart_and_end_with_the_network() -> None:
     graphs = GraphBatch.from_graphs([network("vit", 2), network("resnet", 3), network("vit", 2)])
-    labels = gram_labels(graphs, 3)
+    labels = structural_labels(graphs, hops=0, ngrams=3)[2:]
     seen: dict[int, tuple[str, ...]] = {}
     names = [operators.by_id(int(op)).name for op in graphs.op]
     for length, row in enumerate(labels, 2):
@@ -52,7 +54,21 @@ def test_runs_of_operators_are_told_apart_and_end_with_the_network() -> None:
                 else:
                     assert seen.setdefault(int(row[v]), run) == run
     assert len(set(seen.values())) == len(seen)
-    assert seen.keys().isdisjoint(wl_labels(graphs, 2).reshape(-1).tolist())
+    assert seen.keys().isdisjoint(structural_labels(graphs, hops=2).reshape(-1).tolist())
+
+
+@given(random_graphs())
+@settings(max_examples=50, deadline=None)
+def test_labels_and_projections_are_those_of_the_slow_twin(graph: ArchGraph) -> None:
+    batch = GraphBatch.from_graphs([graph])
+    rows = slow_features.labels(graph, 2, 3)
+    assert structural_labels(batch, hops=2, ngrams=3).tolist() == rows
+    idf = LabelIdf.fit(GraphBatch.from_graphs(tiny_zoo()[0]), hops=2, size=30, ngrams=3)
+    known = dict(zip(idf.label.tolist(), idf.idf.tolist(), strict=True))
+    for dim in (5, 64, 70, 128):
+        vector, _ = idf.features(batch, dim)
+        expected = slow_features.projection(rows, known, 2, dim)
+        np.testing.assert_allclose(vector[0], expected, atol=1e-5)
 
 
 def test_name_hashes_are_fixed() -> None:
@@ -61,10 +77,10 @@ def test_name_hashes_are_fixed() -> None:
     assert len({name_hash(info.name) for info in operators.table()}) == len(operators.table())
 
 
-def exact(rarity: LabelRarity, graph: ArchGraph) -> dict[int, float]:
+def exact(rarity: LabelIdf, graph: ArchGraph) -> dict[int, float]:
     """The vector that is projected: weights of the labels of a network."""
     batch = GraphBatch.from_graphs([graph])
-    rows = [*wl_labels(batch, rarity.hops), *gram_labels(batch, rarity.grams)]
+    rows = structural_labels(batch, hops=rarity.hops, ngrams=rarity.ngrams)
     idf = dict(zip(rarity.label.tolist(), rarity.idf.tolist(), strict=True))
     weights: dict[int, float] = {}
     for number, row in enumerate(rows):
@@ -77,10 +93,10 @@ def exact(rarity: LabelRarity, graph: ArchGraph) -> dict[int, float]:
 
 def test_rarity() -> None:
     graphs = [network("vgg", 1), network("vgg", 2), network("vit", 2)]
-    rarity = LabelRarity.fit(GraphBatch.from_graphs(graphs), hops=0, size=1000)
+    rarity = LabelIdf.fit(GraphBatch.from_graphs(graphs), hops=0, size=1000)
     # max_pool is in two networks and listed; gelu is in one and is not.
     names = {
-        int(wl_labels(GraphBatch.from_graphs([g]), 0)[0, v]): name
+        int(structural_labels(GraphBatch.from_graphs([g]), hops=0)[0, v]): name
         for g in graphs
         for v, name in enumerate(g.op_names())
     }
@@ -97,7 +113,7 @@ def test_rarity() -> None:
 
 def test_vectors_keep_inner_products_of_labels_that_training_never_saw_too() -> None:
     training = GraphBatch.from_graphs([network("vgg", 1), network("vgg", 2), network("resnet", 2)])
-    rarity = LabelRarity.fit(training, hops=1, size=1000, grams=3)
+    rarity = LabelIdf.fit(training, hops=1, size=1000, ngrams=3)
     graphs, _ = tiny_zoo()
     weights = [exact(rarity, graph) for graph in graphs]
     listed = set(rarity.label.tolist())
@@ -113,17 +129,15 @@ def test_vectors_keep_inner_products_of_labels_that_training_never_saw_too() -> 
     assert errors[1] < 0.15 < errors[0] < 2
 
 
-def counts_of(rarity: LabelRarity, graphs: list[ArchGraph]) -> LabelCounts:
-    batch = GraphBatch.from_graphs(graphs)
-    return rarity.counts(rarity.labels(batch), batch.node_ptr)
+def counts_of(rarity: LabelIdf, graphs: list[ArchGraph]) -> LabelCounts:
+    return rarity.features(GraphBatch.from_graphs(graphs), 0)[1]
 
 
-def vectors_of(rarity: LabelRarity, graphs: list[ArchGraph], dim: int) -> np.ndarray:
-    batch = GraphBatch.from_graphs(graphs)
-    return rarity.vectors(rarity.labels(batch), batch.node_ptr, dim)
+def vectors_of(rarity: LabelIdf, graphs: list[ArchGraph], dim: int) -> np.ndarray:
+    return rarity.features(GraphBatch.from_graphs(graphs), dim)[0]
 
 
-def dense(rarity: LabelRarity, graphs: list[ArchGraph]) -> np.ndarray:
+def dense(rarity: LabelIdf, graphs: list[ArchGraph]) -> np.ndarray:
     counts = counts_of(rarity, graphs)
     rows = np.zeros((len(graphs), len(rarity.label)))
     rows[np.repeat(np.arange(len(graphs)), np.diff(counts.ptr)), counts.row] = counts.weight
@@ -132,14 +146,14 @@ def dense(rarity: LabelRarity, graphs: list[ArchGraph]) -> np.ndarray:
 
 def test_counts_are_of_listed_labels_alone() -> None:
     graphs, _ = tiny_zoo()
-    everything = LabelRarity.fit(GraphBatch.from_graphs(graphs), hops=1, size=1000, grams=3)
-    few = LabelRarity.fit(GraphBatch.from_graphs(graphs), hops=1, size=40, grams=3)
+    everything = LabelIdf.fit(GraphBatch.from_graphs(graphs), hops=1, size=1000, ngrams=3)
+    few = LabelIdf.fit(GraphBatch.from_graphs(graphs), hops=1, size=40, ngrams=3)
     for rarity in (everything, few):
         rows = dense(rarity, graphs)
         idf = dict(zip(rarity.label.tolist(), rarity.idf.tolist(), strict=True))
         for graph, row in zip(graphs, rows, strict=True):
             batch = GraphBatch.from_graphs([graph])
-            for number, labels in enumerate([*wl_labels(batch, 1), *gram_labels(batch, 3)]):
+            for number, labels in enumerate(structural_labels(batch, hops=1, ngrams=3)):
                 own = set(labels.tolist()) & idf.keys()
                 length = math.sqrt(sum(idf[x] ** 2 for x in own)) or 1.0
                 scale = 0.4 if number in (0, 2) else 1.0
@@ -152,7 +166,7 @@ def test_counts_are_of_listed_labels_alone() -> None:
 
 def test_principal_axes_keep_inner_products_of_training_networks() -> None:
     graphs, labels = tiny_zoo()
-    rarity = LabelRarity.fit(GraphBatch.from_graphs(graphs), hops=1, size=1000)
+    rarity = LabelIdf.fit(GraphBatch.from_graphs(graphs), hops=1, size=1000)
     counts, rows = counts_of(rarity, graphs), dense(rarity, graphs)
     size, every = len(rarity.label), len(graphs)
     projected = rows @ principal_axes(counts, size, every)
@@ -166,7 +180,7 @@ def test_principal_axes_keep_inner_products_of_training_networks() -> None:
 
 def test_a_vector_depends_on_its_network_alone() -> None:
     graphs, _ = tiny_zoo()
-    rarity = LabelRarity.fit(GraphBatch.from_graphs(graphs[::2]), hops=2, size=50, grams=3)
+    rarity = LabelIdf.fit(GraphBatch.from_graphs(graphs[::2]), hops=2, size=50, ngrams=3)
     together = vectors_of(rarity, graphs, 70)
     for i, graph in enumerate(graphs):
         np.testing.assert_array_equal(vectors_of(rarity, [graph], 70)[0], together[i])
@@ -175,15 +189,15 @@ def test_a_vector_depends_on_its_network_alone() -> None:
 
 def test_where_nothing_is_listed_every_label_counts_the_same() -> None:
     graphs = [network("vgg", 2), network("vit", 2)]
-    rarity = LabelRarity.fit(GraphBatch.from_graphs(graphs), hops=1, size=0)
+    rarity = LabelIdf.fit(GraphBatch.from_graphs(graphs), hops=1, size=0)
     assert len(rarity.label) == 0
     assert np.isfinite(vectors_of(rarity, graphs, 16)).all()
 
 
 def test_the_most_widespread_are_listed() -> None:
     graphs = GraphBatch.from_graphs(tiny_zoo()[0])
-    everything = LabelRarity.fit(graphs, hops=1, size=1000)
-    few = LabelRarity.fit(graphs, hops=1, size=7)
+    everything = LabelIdf.fit(graphs, hops=1, size=1000)
+    few = LabelIdf.fit(graphs, hops=1, size=7)
     assert len(few.label) == 7
     assert set(few.label.tolist()) < set(everything.label.tolist())
     assert few.idf.max() <= np.sort(everything.idf)[6]

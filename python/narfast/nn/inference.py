@@ -1,0 +1,78 @@
+"""The torch model at work, on CUDA; on the CPU it is the oracle of the core.
+
+The core and the Numba kernels prepare a batch; this computes its vectors.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from narfast.batching import collate_motifs
+from narfast.nn.inputs import (
+    MinedBatch,
+    OperatorRows,
+    macro_tensors,
+    mine_batch,
+    node_tensors,
+    structural_tensors,
+)
+from narfast.nn.model import ArchitectureModel
+
+if TYPE_CHECKING:
+    from narfast.encoder_files import Weights
+    from narfast.graph import GraphBatch
+
+__all__ = ["TorchInference"]
+
+
+class TorchInference:
+    """An encoder on a device of torch."""
+
+    def __init__(self, weights: Weights, device: str | torch.device) -> None:
+        """Put weights on a device."""
+        self.device = torch.device(device)
+        model = ArchitectureModel(weights.config)
+        model.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in weights.tensors.items()})
+        self.model = model.to(self.device).eval().requires_grad_(False)
+        self._rows = OperatorRows(weights.config.operators)
+        self._idf = weights.label_idf()
+        axes = self.model.wide_axes.float() if weights.config.wide_dim else torch.empty(0)
+        self._axes = axes.to(self.device)
+
+    def encode(
+        self, graphs: GraphBatch, *, normalize: bool = True, num_threads: int = 0
+    ) -> NDArray[np.float32]:
+        """Vectors float32[G, dim] of networks."""
+        with torch.inference_mode():
+            vectors = self._encode(graphs, num_threads)
+            if normalize:
+                vectors = torch.nn.functional.normalize(vectors, dim=-1)
+            array: NDArray[np.float32] = vectors.cpu().numpy()
+        return array
+
+    def _encode(self, graphs: GraphBatch, num_threads: int) -> Tensor:
+        config = self.model.config
+        mined = mine_batch(graphs, miner=config.miner, num_threads=num_threads)
+        table = self._embed_motifs(mined)
+        macro = macro_tensors(mined, np.arange(len(mined)), device=self.device)
+        structural = structural_tensors(
+            self.model, self._idf, graphs, self._axes, num_threads=num_threads
+        )
+        deep = self.model.embed_networks(
+            table.index_select(0, macro.motif),
+            macro.size,
+            macro.multiplicity,
+            macro.graph,
+            structural.axes,
+        )
+        return self.model.join(deep, structural.vector)
+
+    def _embed_motifs(self, mined: MinedBatch) -> Tensor:
+        """Vectors float[U, motif_dim] of the distinct motifs."""
+        nodes = collate_motifs(mined.graphs, mined.macros, mined.unique.representative)
+        return self.model.embed_motifs(*node_tensors(nodes, self._rows, device=self.device))
