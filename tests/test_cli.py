@@ -160,11 +160,33 @@ def test_operator_labels():
         return operator_label(conv, pack_attributes(**attributes))
 
     assert label(kernel=3, stride=2, groups=8, in_channels=8, spatial_rank=2) == (
-        "conv3x3/2 depthwise"
+        "conv3x3 /2+ depthwise"
     )
-    assert label(kernel=1, in_channels=8, out_channels=32, spatial_rank=2) == "conv1x1 ×4"
-    assert label(kernel=7, in_channels=8, out_channels=2, spatial_rank=1) == "conv7 ÷4"
-    assert label(kernel=7, square=False, spatial_rank=2) == "conv(7)"
+    assert label(kernel=1, in_channels=8, out_channels=32, spatial_rank=2) == "conv1x1 ~×4"
+    assert label(kernel=3, in_channels=8, out_channels=2, spatial_rank=3) == "conv3x3x3 ~÷4"
+    assert label(kernel=2, in_channels=1, out_channels=999, spatial_rank=1) == "conv2 ~×128+"
+
+
+def test_labels_of_bins_with_several_values_are_ranges():
+    conv = by_name("conv").id
+
+    def label(**attributes):
+        return operator_label(conv, pack_attributes(**attributes))
+
+    # A 4x4 convolution with stride 4 is not a 5x5 one with stride 2.
+    assert label(kernel=4, stride=4, spatial_rank=2) == "conv 4-5 /2+"
+    for side, shown in ((4, "4-5"), (5, "4-5"), (6, "6-7"), (7, "6-7"), (8, "8-15"), (15, "8-15")):
+        assert label(kernel=side, spatial_rank=2) == f"conv {shown}"
+    assert label(kernel=16, spatial_rank=2) == label(kernel=99, spatial_rank=2) == "conv 16+"
+    assert label(kernel=7, spatial_rank=1) == "conv 6-7 1d"
+    assert label(kernel=7, square=False, spatial_rank=2) == "conv 6-7 non-square"
+    assert label(kernel=3, square=False, spatial_rank=3) == "conv 3 non-square 3d"
+    # Ratios of channels are those that the nearest power of two stands for.
+    for out in (23, 32, 45):
+        assert label(in_channels=8, out_channels=out) == "conv ~×4"
+
+
+def test_operators_without_attributes():
     assert operator_label(by_name("relu").id, 0) == "relu"
 
 
