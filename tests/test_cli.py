@@ -20,6 +20,8 @@ import narfast
 import zoo_fakes
 from narfast import cli
 from narfast.bulk import LocalEngine, engines
+from narfast.calibration import Relation
+from narfast.cli_tables import print_hits
 from narfast.encoder import ArchitectureEncoder
 from narfast.explain import operator_label, shared_motifs, summarize
 from narfast.operators import by_name, pack_attributes
@@ -92,8 +94,8 @@ def test_search_json(run, zoo_path):
     assert all(keys <= set(hit) for hit in hits)
     assert hits[0]["id"] == "fake:plain_3"
     assert hits[0]["score"] == pytest.approx(1.0, abs=1e-6)
-    words = {"same structure", "same family", "related", "unrelated", None}
-    assert {hit["relation"] for hit in hits} <= words
+    assert all({"relation", "percentile", "shared_motifs"} <= set(hit) for hit in hits)
+    assert all(hit["relation"] is hit["percentile"] is None for hit in hits)  # no thresholds
     shared = hits[0]["shared_motifs"]
     assert sum(m["size"] * m["count"] for m in shared) == load("fake:plain_3").num_nodes
     assert all(m["count"] == m["query_count"] for m in shared)
@@ -106,6 +108,33 @@ def test_search_table(run, zoo_path):
     assert "plain_2 +2 more" in result.stdout
     assert "Why: motifs shared" in result.stdout
     assert result.stderr == ""
+
+
+def test_the_table_says_what_a_score_means_and_what_a_word_leaves_out(
+    zoo_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("COLUMNS", "200")
+    query = load("fake:plain_2")
+    hits = Zoo.open(zoo_path, encoder=FakeEncoder()).search(query, 2)
+    relations = [Relation("same structure", 99.8), Relation("shares blocks", None)]
+    print_hits(query, hits, relations, [[], []])
+    shown = capsys.readouterr().out
+    assert "closer than" in shown
+    assert "99.8 %" in shown
+    assert "widths and exact kernel sizes may differ" in shown
+    assert "blocks in common make up a tenth" in shown
+    print_hits(query, hits, [None, None], [[], []])
+    shown = capsys.readouterr().out
+    assert "closer than" not in shown
+    assert "relation" not in shown
+    assert "more: names of the same structure; operators and connections are equal" in shown
+
+
+@pytest.mark.parametrize("command", [["search"], ["inspect"], ["zoo"]])
+def test_help_says_at_what_level_structures_are_equal(run, command):
+    shown = " ".join(run(*command, "--help").stdout.split())
+    assert "widths" in shown
+    assert "exact kernel sizes" in shown
 
 
 def test_search_filters(run, zoo_path):

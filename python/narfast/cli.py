@@ -101,7 +101,12 @@ def search(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Find the networks of a zoo that are most like SOURCE, and the motifs they share."""
+    """Find the networks of a zoo that are most like SOURCE, and the motifs they share.
+
+    Networks of the same structure have equal operators and connections at the level of bins: their
+    widths and exact kernel sizes may differ. How close a hit is stands beside its score, as a word
+    and as the share of the zoo's networks that have no nearer neighbour.
+    """
     from narfast.calibration import relations_of
     from narfast.cli_tables import print_hits
     from narfast.explain import shared_motifs
@@ -116,13 +121,14 @@ def search(
         hits = opened.search(query, k, where=_filter(family, max_params))
         graphs = [opened[hit.structural_hash].graph for hit in hits]
         shared = shared_motifs(query, graphs) if hits else []
-    relations = relations_of(opened, query, hits)
+    relations = relations_of(opened, query, hits, shared)
     if as_json:
         print_json(
             [
                 {
                     **hit.to_json(),
-                    "relation": relation,
+                    "relation": relation and relation.word,
+                    "percentile": relation and relation.percentile,
                     "shared_motifs": [motif.to_json() for motif in motifs],
                 }
                 for hit, relation, motifs in zip(hits, relations, shared, strict=True)
@@ -136,7 +142,10 @@ def search(
 
 @app.command()
 def inspect(source: Source, zoo: ZooOption = "default", as_json: Json = False) -> None:
-    """Show what SOURCE consists of: operators, motifs with counts, macro graph."""
+    """Show what SOURCE consists of: operators, motifs with counts, macro graph.
+
+    The structural hash is equal for networks that differ in widths or exact kernel sizes alone.
+    """
     from narfast.cli_tables import print_summary
     from narfast.explain import summarize
 
