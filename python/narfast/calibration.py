@@ -31,7 +31,8 @@ PRECISION = 0.9
 SHARED = 0.1
 """From this share of one of two networks on, blocks in common are called so, whatever the score.
 
-Of pairs drawn at random about one in a hundred has as much in common (`benchmarks/calibrate.py`).
+Of random pairs of different coarse classes one in a hundred has as much in common, of all random
+pairs one in forty (`benchmarks/calibrate.py`).
 """
 
 _BLOCK = 3  # operators; shorter chains are in networks of every kind

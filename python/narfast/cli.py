@@ -127,8 +127,8 @@ def search(
             [
                 {
                     **hit.to_json(),
-                    "relation": relation and relation.word,
-                    "percentile": relation and relation.percentile,
+                    "relation": None if relation is None else relation.word,
+                    "percentile": None if relation is None else relation.percentile,
                     "shared_motifs": [motif.to_json() for motif in motifs],
                 }
                 for hit, relation, motifs in zip(hits, relations, shared, strict=True)

@@ -68,8 +68,8 @@ def print_hits(
     table = _table(f"Networks most like {escape(title)} ({query.num_nodes} operators)")
     table.add_column("#", justify="right")
     table.add_column("score", justify="right")
-    words = [relation and relation.word for relation in relations]
-    percentiles = [relation and relation.percentile for relation in relations]
+    words = [None if relation is None else relation.word for relation in relations]
+    percentiles = [None if relation is None else relation.percentile for relation in relations]
     measured = any(percentile is not None for percentile in percentiles)
     if any(words):
         table.add_column("relation")
@@ -79,9 +79,7 @@ def print_hits(
     for column in ("family", "library"):
         table.add_column(column, overflow="fold")
     table.add_column("params", justify="right")
-    for place, (hit, word, percentile) in enumerate(
-        zip(hits, words, percentiles, strict=True), 1
-    ):
+    for place, (hit, word, percentile) in enumerate(zip(hits, words, percentiles, strict=True), 1):
         others = len(hit.ids) - 1
         table.add_row(
             str(place),
@@ -94,7 +92,7 @@ def print_hits(
             short_count(hit.params),
         )
     notes = {
-        "closer than: share of nearest neighbours in the zoo that scores are calibrated on": measured,
+        "closer than: share of nearest neighbours in the zoo of the calibration": measured,
         f"same structure: {_LEVEL}": "same structure" in words,
         f"more: names of the same structure; {_LEVEL}": "same structure" not in words
         and any(len(hit.ids) > 1 for hit in hits),
