@@ -409,6 +409,21 @@ def test_evaluate(run, zoo_path, tmp_path, monkeypatch):
     mine = run("evaluate", "all", "--zoo", zoo_path, "--encoder", "mine=default", "--json")
     (methods,) = (value["methods"] for value in json.loads(mine.stdout))
     assert methods.pop("mine") == methods["shipped encoder"]
+    path = folder / "some_thing.json"
+    less = {key: value for key, value in report["methods"].items() if "log1p" not in key}
+    older = json.dumps({**report, "methods": less})
+    path.write_text(older)
+    one = [*("evaluate", "all", "--zoo", zoo_path), "--only", "operator histogram, log1p"]
+    result = run(*one, "-o", folder)
+    assert result.exit_code == 0, result.output
+    assert "WL tf-idf" not in result.stdout
+    assert json.loads(path.read_text()) == report
+    path.write_text("{")
+    result = run(*one, "-o", folder)
+    assert result.exit_code == 2
+    assert "some_thing.json: not a JSON file; choose another folder" in result.stderr
+    assert path.read_text() == "{"
+    assert "choose from 'operator histogram'" in run(*one[:-1], "nonsense").stderr
     nameless = run("evaluate", "all", "--zoo", zoo_path, "--encoder", "default")
     assert nameless.exit_code == 2
     assert "say NAME=DIR" in nameless.stderr
