@@ -217,7 +217,8 @@ def read_zoo(folder: Path) -> None:
 
     def search() -> None:
         query = next(iter(zoo))
-        hits = zoo.search(query.id, 3, where=lambda record: (record.params or 0) >= 0)
+        hits = zoo.search(query.id, 3)
+        zoo.search(query.id, 3, where=lambda record: (record.params or 0) >= 0)
         shared = shared_motifs(query.graph, [zoo[hit.structural_hash].graph for hit in hits])
         relations_of(zoo, query.graph, hits, shared)
 
@@ -471,7 +472,7 @@ class Worker:
             self.close()
         if self._process is None:
             threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
-            self._stderr = tempfile.TemporaryFile()
+            self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process)
             self._process = subprocess.Popen(
                 self._command,
                 stdin=subprocess.PIPE,
@@ -488,7 +489,8 @@ class Worker:
     def _answer(self, deadline: float) -> bytes | str:
         """A line of the process, or by which limit it was ended."""
         process = self._process
-        assert process is not None and process.stdout is not None
+        assert process is not None
+        assert process.stdout is not None
         pages = resource.getpagesize()
         while True:
             if select.select([process.stdout], [], [], 0.05)[0]:
@@ -550,7 +552,7 @@ def write_all(files: Mapping[str, bytes], folder: Path) -> None:
 
 
 def campaign(
-    count: int, kinds: Sequence[str], *, seed: int, workers: int, folder: Path, start: int = 0
+    count: int, kinds: Sequence[str], *, seed: int, workers: int, seeds: Path
 ) -> dict[str, Any]:
     """Read ``count`` damaged files, as many of each kind.
 
@@ -559,22 +561,18 @@ def campaign(
         kinds: keys of `KINDS`.
         seed: of the damage.
         workers: processes that read.
-        folder: where whole files are kept meanwhile.
-        start: number of the first case of each kind.
+        seeds: the folder of `make_seeds`.
 
     Returns:
         What the JSON file holds.
     """
-    make_seeds(folder, kinds)
-    cases = iter(
-        [(kind, start + i // len(kinds)) for i in range(count) for kind in [kinds[i % len(kinds)]]]
-    )
+    cases = ((kinds[i % len(kinds)], i // len(kinds)) for i in range(count))
     lock = threading.Lock()
     found: list[tuple[str, int, dict[str, Any]]] = []
     broken: list[BaseException] = []
 
     def drive() -> None:
-        worker = Worker(folder, seed)
+        worker = Worker(seeds, seed)
         try:
             while not broken:
                 with lock:
@@ -632,9 +630,8 @@ def table_lines(report: Mapping[str, Any]) -> list[str]:
     ]
     for row in report["kinds"].values():
         counts = " | ".join(f"{row[name]:,}" for name in ("files", *OUTCOMES))
-        lines.append(
-            f"| {row['title']} | {counts} | {row['slowest']:.1f} s | {row['largest'] / 1e6:,.0f} MB |"
-        )
+        memory = f"{row['largest'] / 1e6:,.0f} MB"
+        lines.append(f"| {row['title']} | {counts} | {row['slowest']:.1f} s | {memory} |")
     return lines
 
 
@@ -669,12 +666,10 @@ def main() -> None:
         again(options.case, options.seed, options.keep)
         return
     with tempfile.TemporaryDirectory() as folder:
+        seeds = Path(folder)
+        make_seeds(seeds, options.kinds)
         report = campaign(
-            options.count,
-            options.kinds,
-            seed=options.seed,
-            workers=options.workers,
-            folder=Path(folder),
+            options.count, options.kinds, seed=options.seed, workers=options.workers, seeds=seeds
         )
     print("\n".join(table_lines(report)))
     for failure in report["failures"]:

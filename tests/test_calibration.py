@@ -104,6 +104,7 @@ def test_thresholds_are_kept_beside_the_encoder(tmp_path):
     "text",
     [
         *("", "[]", "{}", '{"same_family": null, "related": 1}', "\x00", "[" * 100_000),
+        f'{{"same_family": {"9" * 4000}, "related": 1}}',
         *(
             f'{{"same_family": 1, "related": 1, "nearest": {nearest}}}'
             for nearest in ("1", "[1]", "[1, 0]", '["a"]', "[0, NaN]", "[null]")

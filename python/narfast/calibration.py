@@ -39,6 +39,7 @@ _BLOCK = 3  # operators; shorter chains are in networks of every kind
 
 _FILE = "calibration.json"
 _QUANTILES = 101
+_UNREADABLE = (RecursionError, OverflowError)  # JSON too deep, a number too large
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +101,7 @@ class Calibration:
                 related=float(value["related"]),
                 nearest=nearest,
             )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, *_UNREADABLE):
             raise CorruptFileError(
                 f"{path}: not the thresholds of an encoder; delete it, or run "
                 "benchmarks/calibrate.py again"
