@@ -387,7 +387,8 @@ def outcome(read: Callable[[Path], None], folder: Path) -> tuple[str, str]:
     except Exception as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{Path(frame.filename).name}:{frame.lineno}"
-        return "exception", f"{type(error).__name__} in {place}: {str(error)[:200]}"
+        message = " ".join(str(error).split())[:200]
+        return "exception", f"{type(error).__name__} in {place}: {message}"
     return "read", ""
 
 
@@ -596,6 +597,9 @@ def campaign(
         thread.join()
     if broken:
         raise broken[0]
+    for kind, number, answer in found:
+        if not answer["how"]:  # its worker could not say it any more
+            answer["how"] = damaged(kind, number, seed, read_seeds(seeds / kind))[1]
     return summary(found, kinds, seed)
 
 

@@ -196,7 +196,25 @@ def edit_json_text(data: bytes, chance: random.Random) -> bytes:
     return data[:place] + piece + data[place:]
 
 
-JSON: tuple[Mutation, ...] = (edit_json, edit_json, edit_json, edit_json_text, *BYTES)
+def swell_json(data: bytes, chance: random.Random) -> bytes:
+    """Many small values: they take twenty times the memory of their text."""
+    piece = chance.choice((b"[],", b"{},", b"0,", b'"a",', b"[[]],"))
+    count = chance.choice((1_000, 10_000, 100_000)) if chance.random() < 0.95 else 30_000_000
+    filling = b"[" + piece * count + b"0]"
+    end = data.rstrip()
+    if end[-1:] == b"}" and chance.random() < 0.7:  # beside what is there
+        return end[:-1] + b', "more": ' + filling + b"}"
+    colons = [i for i, byte in enumerate(data) if byte == ord(":")]
+    if not colons:
+        return filling
+    place = chance.choice(colons) + 1
+    return data[:place] + filling + b"," + data[place:]
+
+
+JSON: tuple[Mutation, ...] = (
+    *(edit_json, edit_json, edit_json, edit_json, edit_json_text, edit_json_text, swell_json),
+    *BYTES,
+)
 
 
 # ---- zip archives
