@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import select
 import signal
@@ -148,7 +149,7 @@ class Worker:
         start = time.monotonic()
         process.stdin.write(f"{kind} {number}\n".encode())
         process.stdin.flush()
-        # A machine under load may starve a worker: processor time counts, not the clock.
+        # One that is late says so itself; this is for one that does not come back.
         answer = self._answer(start + 2 * LIMITS["seconds"])
         self._done += 1
         if isinstance(answer, bytes) and answer:
@@ -162,9 +163,10 @@ class Worker:
         self._stderr.seek(0)
         said = self._stderr.read()[-3000:].decode(errors="replace")
         name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        places = [line.strip() for line in said.splitlines() if line.startswith("  File ")]
+        frames = re.findall(r'^  File "(.+)", line (\d+) in', said, re.MULTILINE)
+        place = f"{Path(frames[0][0]).name}:{frames[0][1]}" if frames else repr(said[-200:])
         self.close()
-        detail = f"{name} {places[0] if places else said[-200:]!r}"
+        detail = f"{name} in {place}"
         return {"outcome": "signal", "detail": detail, "seconds": seconds, "peak": 0, "how": ""}
 
     def close(self) -> None:
