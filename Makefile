@@ -8,7 +8,7 @@ SOURCES := $(shell git ls-files 'cpp/*.h' 'cpp/*.cpp')
 export HF_HUB_OFFLINE = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test lint format stubs bench bench-quick scatter tidy fuzz ext clean
+.PHONY: help demo test lint format stubs bench bench-quick scatter tidy fuzz mutate ext clean
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
@@ -65,6 +65,10 @@ tidy: $(VENV)/.test-installed  ## clang-tidy over the core (needs clang-tidy: pi
 fuzz: $(VENV)/.test-installed  ## libFuzzer on the readers, ten minutes each (needs clang-19, libclang-rt-19-dev)
 	PATH=$(CURDIR)/$(BIN):$$PATH sh -c 'cmake --preset fuzz && cmake --build --preset fuzz'
 	for target in build/fuzz/fuzz_*; do test -f $$target -a -x $$target && $$target -max_total_time=600 || exit 1; done
+
+mutate: $(VENV)/.test-installed  ## 20,000 damaged files through every reader, and the table in SECURITY.md
+	$(PIP) --group bench
+	$(BIN)/python benchmarks/mutate.py --count 20000 --workers 2 --out benchmarks/results/mutations.json; status=$$?; $(BIN)/python benchmarks/tables.py; exit $$status
 
 ext:  ## build the extension beside the sources, without installing
 	cmake -S . -B build/ext -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_LIBRARY_OUTPUT_DIRECTORY=$(CURDIR)/python/narfast -DPython_EXECUTABLE=$(PYTHON) -Dpybind11_DIR=$$($(PYTHON) -m pybind11 --cmakedir) && cmake --build build/ext

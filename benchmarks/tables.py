@@ -1,8 +1,9 @@
-"""Writes the measured tables of README.md and of benchmarks/README.md from the results.
+"""Writes the measured tables of README.md, benchmarks/README.md and SECURITY.md from the results.
 
-    narfast evaluate all -o benchmarks/results [--encoder NAME=DIR ...]
+    narfast evaluate all -o benchmarks/results [--encoder NAME=DIR ...] [--only METHOD]
     narfast evaluate PROTOCOL -o benchmarks/results/seed_1 --encoder "seed 1=DIR"
     python benchmarks/ablations.py
+    python benchmarks/mutate.py --count 20000 --out benchmarks/results/mutations.json
     python benchmarks/tables.py
 
 A table stands between two marks, ``<!-- NAME: ... -->`` and ``<!-- NAME ends -->``; one whose
@@ -18,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import mutate
 import numpy as np
 import speed
 
@@ -221,8 +223,14 @@ def _changes(found: list[str], expected: list[str]) -> str:
     return ", ".join(signs) or "the same, in another order or with other attributes"
 
 
+def mutations() -> list[str]:
+    """How damaged files were taken."""
+    return mutate.table_lines(json.loads((RESULTS / "mutations.json").read_text()))
+
+
 TABLES: list[tuple[str, str, str, Callable[[], list[str]]]] = [  # file, name, needs, lines
     ("README.md", "retrieval", "cross_library.json", retrieval),
+    ("SECURITY.md", "mutations", "mutations.json", mutations),
     ("README.md", "speed", f"{speed.MACHINE}.json", speed.summary),
     ("benchmarks/README.md", "paper", "paper_nas.json", paper),
     ("benchmarks/README.md", "seeds", "seed_1/*.json", seeds),

@@ -79,8 +79,9 @@ def tables(info: Mapping[str, Any], failures: Mapping[str, int]) -> str:
     """Counts in Markdown."""
     total = info["distinct"]
     lines = [
-        f"{info['distinct']:,} distinct structures under {info['names']:,} names, in "
-        f"{len(info['by_family']):,} families; {info['bytes'] / 1e6:.1f} MB.",
+        f"{info['distinct']:,} distinct structures (widths and exact kernel sizes do not count) "
+        f"under {info['names']:,} names, in {len(info['by_family']):,} families; "
+        f"{info['bytes'] / 1e6:.1f} MB.",
         "",
         "![The zoo by library, coarse class, task and family](benchmarks/results/zoo.svg)",
         "",

@@ -114,7 +114,8 @@ def export(module: nn.Module, image: Tensor, path: Path) -> None:
 def search(zoo: narfast.Zoo, query: narfast.ArchGraph) -> None:
     hits = zoo.search(query, k=5)
     graphs = [zoo[hit.structural_hash].graph for hit in hits]
-    print_hits(query, hits, relations_of(zoo, query, hits), shared_motifs(query, graphs))
+    shared = shared_motifs(query, graphs)
+    print_hits(query, hits, relations_of(zoo, query, hits, shared), shared)
 
 
 def main() -> None:

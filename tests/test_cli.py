@@ -20,6 +20,8 @@ import narfast
 import zoo_fakes
 from narfast import cli
 from narfast.bulk import LocalEngine, engines
+from narfast.calibration import Relation
+from narfast.cli_tables import print_hits
 from narfast.encoder import ArchitectureEncoder
 from narfast.explain import operator_label, shared_motifs, summarize
 from narfast.operators import by_name, pack_attributes
@@ -92,8 +94,8 @@ def test_search_json(run, zoo_path):
     assert all(keys <= set(hit) for hit in hits)
     assert hits[0]["id"] == "fake:plain_3"
     assert hits[0]["score"] == pytest.approx(1.0, abs=1e-6)
-    words = {"same structure", "same family", "related", "unrelated", None}
-    assert {hit["relation"] for hit in hits} <= words
+    assert all({"relation", "percentile", "shared_motifs"} <= set(hit) for hit in hits)
+    assert all(hit["relation"] is hit["percentile"] is None for hit in hits)  # no thresholds
     shared = hits[0]["shared_motifs"]
     assert sum(m["size"] * m["count"] for m in shared) == load("fake:plain_3").num_nodes
     assert all(m["count"] == m["query_count"] for m in shared)
@@ -106,6 +108,33 @@ def test_search_table(run, zoo_path):
     assert "plain_2 +2 more" in result.stdout
     assert "Why: motifs shared" in result.stdout
     assert result.stderr == ""
+
+
+def test_the_table_says_what_a_score_means_and_what_a_word_leaves_out(
+    zoo_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("COLUMNS", "200")
+    query = load("fake:plain_2")
+    hits = Zoo.open(zoo_path, encoder=FakeEncoder()).search(query, 2)
+    relations = [Relation("same structure", 99.8), Relation("shares blocks", None)]
+    print_hits(query, hits, relations, [[], []])
+    shown = capsys.readouterr().out
+    assert "closer than" in shown
+    assert "99.8 %" in shown
+    assert "widths and exact kernel sizes may differ" in shown
+    assert "blocks in common make up a tenth" in shown
+    print_hits(query, hits, [None, None], [[], []])
+    shown = capsys.readouterr().out
+    assert "closer than" not in shown
+    assert "relation" not in shown
+    assert "more: names of the same structure; operators and connections are equal" in shown
+
+
+@pytest.mark.parametrize("command", [["search"], ["inspect"], ["zoo"]])
+def test_help_says_at_what_level_structures_are_equal(run, command):
+    shown = " ".join(run(*command, "--help").stdout.split())
+    assert "widths" in shown
+    assert "exact kernel sizes" in shown
 
 
 def test_search_filters(run, zoo_path):
@@ -160,11 +189,33 @@ def test_operator_labels():
         return operator_label(conv, pack_attributes(**attributes))
 
     assert label(kernel=3, stride=2, groups=8, in_channels=8, spatial_rank=2) == (
-        "conv3x3/2 depthwise"
+        "conv3x3 /2+ depthwise"
     )
-    assert label(kernel=1, in_channels=8, out_channels=32, spatial_rank=2) == "conv1x1 ×4"
-    assert label(kernel=7, in_channels=8, out_channels=2, spatial_rank=1) == "conv7 ÷4"
-    assert label(kernel=7, square=False, spatial_rank=2) == "conv(7)"
+    assert label(kernel=1, in_channels=8, out_channels=32, spatial_rank=2) == "conv1x1 ~×4"
+    assert label(kernel=3, in_channels=8, out_channels=2, spatial_rank=3) == "conv3x3x3 ~÷4"
+    assert label(kernel=2, in_channels=1, out_channels=999, spatial_rank=1) == "conv2 ~×128+"
+
+
+def test_labels_of_bins_with_several_values_are_ranges():
+    conv = by_name("conv").id
+
+    def label(**attributes):
+        return operator_label(conv, pack_attributes(**attributes))
+
+    # A 4x4 convolution with stride 4 is not a 5x5 one with stride 2.
+    assert label(kernel=4, stride=4, spatial_rank=2) == "conv 4-5 /2+"
+    for side, shown in ((4, "4-5"), (5, "4-5"), (6, "6-7"), (7, "6-7"), (8, "8-15"), (15, "8-15")):
+        assert label(kernel=side, spatial_rank=2) == f"conv {shown}"
+    assert label(kernel=16, spatial_rank=2) == label(kernel=99, spatial_rank=2) == "conv 16+"
+    assert label(kernel=7, spatial_rank=1) == "conv 6-7 1d"
+    assert label(kernel=7, square=False, spatial_rank=2) == "conv 6-7 non-square"
+    assert label(kernel=3, square=False, spatial_rank=3) == "conv 3 non-square 3d"
+    # Ratios of channels are those that the nearest power of two stands for.
+    for out in (23, 32, 45):
+        assert label(in_channels=8, out_channels=out) == "conv ~×4"
+
+
+def test_operators_without_attributes():
     assert operator_label(by_name("relu").id, 0) == "relu"
 
 
@@ -358,6 +409,21 @@ def test_evaluate(run, zoo_path, tmp_path, monkeypatch):
     mine = run("evaluate", "all", "--zoo", zoo_path, "--encoder", "mine=default", "--json")
     (methods,) = (value["methods"] for value in json.loads(mine.stdout))
     assert methods.pop("mine") == methods["shipped encoder"]
+    path = folder / "some_thing.json"
+    less = {key: value for key, value in report["methods"].items() if "log1p" not in key}
+    older = json.dumps({**report, "methods": less})
+    path.write_text(older)
+    one = [*("evaluate", "all", "--zoo", zoo_path), "--only", "operator histogram, log1p"]
+    result = run(*one, "-o", folder)
+    assert result.exit_code == 0, result.output
+    assert "WL tf-idf" not in result.stdout
+    assert json.loads(path.read_text()) == report
+    path.write_text("{")
+    result = run(*one, "-o", folder)
+    assert result.exit_code == 2
+    assert "some_thing.json: not a JSON file; choose another folder" in result.stderr
+    assert path.read_text() == "{"
+    assert "choose from 'operator histogram'" in run(*one[:-1], "nonsense").stderr
     nameless = run("evaluate", "all", "--zoo", zoo_path, "--encoder", "default")
     assert nameless.exit_code == 2
     assert "say NAME=DIR" in nameless.stderr

@@ -11,6 +11,7 @@ from narfast.errors import NarfastError
 from narfast.evaluation import CUTOFFS, evaluate, protocols
 from narfast.evaluation.baselines import (
     cosine_similarities,
+    log_counts,
     operator_histogram,
     operator_ngrams,
     tf_idf,
@@ -33,7 +34,7 @@ from narfast.evaluation.protocols import (
     same_family,
     size_ladder,
 )
-from narfast.evaluation.report import rankings_of
+from narfast.evaluation.report import merged, rankings_of
 from narfast.graph import ArchGraph, GraphBatch, build_graph
 from narfast.operators import by_name
 from narfast.splits import Split, standard_split
@@ -148,6 +149,16 @@ def test_operator_histogram_counts():
     counts = dense(operator_histogram(batch))
     assert sorted(counts[0].tolist()) == [1, 1, 2]
     assert sorted(counts[1].tolist()) == [0, 1, 1]
+
+
+def test_log_counts():
+    counts = operator_histogram(GraphBatch.from_graphs([chain("input conv relu conv")]))
+    np.testing.assert_allclose(dense(log_counts(counts)), np.log1p(dense(counts)), rtol=1e-6)
+
+
+def test_the_histogram_is_there_plain_as_logarithms_and_as_tf_idf():
+    names = [name for name in METHODS if name.startswith("operator")]
+    assert names[:3] == ["operator histogram", "operator histogram, log1p", "operator tf-idf"]
 
 
 def test_ngrams_count_runs_of_operators_within_a_network():
@@ -415,6 +426,41 @@ def test_report_has_what_programs_read(zoo):
     assert ahead["mean"] == pytest.approx(encoder - other)
     assert "shipped encoder" not in report["ahead"]
     assert evaluate("paper-real", zoo).to_json() == report
+
+
+def test_a_method_is_added_to_a_report_and_the_others_are_kept(zoo):
+    names = ["operator histogram", "WL tf-idf, 1 hop", "shipped encoder"]
+    methods = {**{name: METHODS[name] for name in names}, "rival": constant}
+    old = evaluate("paper-real", zoo, methods=methods).to_json()
+    added = ("operator histogram, log1p", "shipped encoder")
+    report = evaluate("paper-real", zoo, methods={name: METHODS[name] for name in added})
+    # A constant method has one ranking for each query, whatever else is run beside it.
+    whole = evaluate("paper-real", zoo, methods={**methods, added[0]: METHODS[added[0]]}).to_json()
+    result = merged(old, report)
+    assert result == whole
+    assert list(result["methods"]) == [names[0], added[0], *names[1:], "rival"]
+    assert list(result["settings"]["whole-zoo"]["methods"]) == list(result["methods"])
+    assert merged(result, report) == result
+
+    # What was made elsewhere says so; what is run again does not.
+    foreign = {**old, "zoo": "another", "versions": {"narfast": "0"}}
+    result = merged(foreign, report)
+    origin = {key: foreign[key] for key in ("zoo", "encoder", "versions")}
+    assert result["kept"] == dict.fromkeys((names[0], names[1], "rival"), origin)
+    assert result["zoo"] == zoo.checksum
+    assert merged(result, report)["kept"] == result["kept"]
+    again = evaluate("paper-real", zoo, methods={name: METHODS[name] for name in names})
+    assert set(merged(result, again)["kept"]) == {"rival"}
+
+
+def test_reports_of_other_queries_are_not_mixed(zoo):
+    report = evaluate("paper-real", zoo, methods={"constant": constant})
+    whole = report.to_json()
+    fewer = {**whole, "settings": {"timm": whole["settings"]["timm"]}}
+    damaged = ({}, [], {**whole, "settings": 1}, {**whole, "methods": None})
+    for other in ({**whole, "seed": 1}, {**whole, "protocol": "paper-nas"}, fewer, *damaged):
+        with pytest.raises(NarfastError, match="same queries"):
+            merged(other, report)
 
 
 def test_the_query_itself_is_never_ranked(zoo):

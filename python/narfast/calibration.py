@@ -1,9 +1,13 @@
-"""What a score means: words for it, by thresholds fitted on validation queries."""
+"""What a score means: a word by thresholds fitted on validation queries, and a percentile.
+
+A word never contradicts the blocks that are shown as shared: see `SHARED`.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,15 +19,27 @@ from narfast.encoder_files import encoder_folder, write_atomically
 from narfast.errors import CorruptFileError
 
 if TYPE_CHECKING:
+    from narfast.explain import SharedMotif
     from narfast.graph import ArchGraph
     from narfast.zoo import Hit, Zoo
 
-__all__ = ["PRECISION", "Calibration", "relations_of"]
+__all__ = ["PRECISION", "SHARED", "Calibration", "Relation", "relations_of", "shares_blocks"]
 
 PRECISION = 0.9
 """How often a word must be right among the hits that get it or a stronger one."""
 
+SHARED = 0.1
+"""From this share of one of two networks on, blocks in common are called so, whatever the score.
+
+Of random pairs of different coarse classes one in a hundred has as much in common, of all random
+pairs one in forty (`benchmarks/calibrate.py`).
+"""
+
+_BLOCK = 3  # operators; shorter chains are in networks of every kind
+
 _FILE = "calibration.json"
+_QUANTILES = 101
+_UNREADABLE = (RecursionError, OverflowError)  # JSON too deep, a number too large
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,10 +49,13 @@ class Calibration:
     Attributes:
         same_family: from this cosine on, hits are of the query's family nine times in ten.
         related: from this cosine on, hits are of its coarse class nine times in ten.
+        nearest: quantiles in equal steps of the cosine between a network of the zoo and its
+            nearest neighbour there, ascending; empty where they were not measured.
     """
 
     same_family: float
     related: float
+    nearest: tuple[float, ...] = ()
 
     @classmethod
     def fit(
@@ -44,6 +63,7 @@ class Calibration:
         scores: NDArray[np.floating[Any]],
         same_family: NDArray[np.bool_],
         same_class: NDArray[np.bool_],
+        nearest: NDArray[np.floating[Any]] | None = None,
     ) -> Calibration:
         """Find the lowest thresholds at which words are right often enough.
 
@@ -51,9 +71,15 @@ class Calibration:
             scores: [n], cosines of hits as a search shows them.
             same_family: [n], whether the hit is of the query's family.
             same_class: [n], whether it is of the query's coarse class.
+            nearest: [networks], cosine of each network of the zoo to the nearest other one.
         """
         family = _lowest(scores, same_family)
-        return cls(same_family=family, related=min(family, _lowest(scores, same_class)))
+        quantiles = () if nearest is None else np.quantile(nearest, np.linspace(0, 1, _QUANTILES))
+        return cls(
+            same_family=family,
+            related=min(family, _lowest(scores, same_class)),
+            nearest=tuple(round(min(float(value), 1.0), 6) for value in quantiles),
+        )
 
     @classmethod
     def load(cls, encoder: str | Path) -> Calibration | None:
@@ -67,8 +93,15 @@ class Calibration:
             return None
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
-            return cls(same_family=float(value["same_family"]), related=float(value["related"]))
-        except (OSError, ValueError, KeyError, TypeError):
+            nearest = tuple(float(score) for score in value.get("nearest", ()))
+            if nearest and (len(nearest) < 2 or not np.all(np.diff(nearest) >= 0)):
+                raise ValueError("quantiles ascend")
+            return cls(
+                same_family=float(value["same_family"]),
+                related=float(value["related"]),
+                nearest=nearest,
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, *_UNREADABLE):
             raise CorruptFileError(
                 f"{path}: not the thresholds of an encoder; delete it, or run "
                 "benchmarks/calibrate.py again"
@@ -80,23 +113,85 @@ class Calibration:
         text = json.dumps({**asdict(self), **notes}, indent=1) + "\n"
         write_atomically(path, text.encode())
 
-    def word(self, score: float, *, same_structure: bool) -> str:
-        """Say in a word how alike two networks are."""
+    def word(self, score: float, *, same_structure: bool, shares_blocks: bool = False) -> str:
+        """Say in a word how alike two networks are.
+
+        Args:
+            score: their cosine.
+            same_structure: whether they have one structural hash.
+            shares_blocks: whether `shares_blocks` holds for them.
+        """
         if same_structure:
             return "same structure"
         if score >= self.same_family:
             return "same family"
-        return "related" if score >= self.related else "unrelated"
+        if score >= self.related:
+            return "related"
+        return "shares blocks" if shares_blocks else "unrelated"
+
+    def percentile(self, score: float) -> float | None:
+        """Return how many per cent of the zoo's networks have no nearer neighbour than this score.
+
+        Rounded down to a tenth; None where the quantiles are not known.
+        """
+        if not self.nearest:
+            return None
+        steps = np.linspace(0.0, 100.0, len(self.nearest))
+        return math.floor(10.0 * float(np.interp(score, self.nearest, steps))) / 10.0
 
 
-def relations_of(zoo: Zoo, query: ArchGraph, hits: Sequence[Hit]) -> list[str | None]:
-    """Say in words what the scores of hits mean; None where the zoo's encoder has no thresholds."""
+@dataclass(frozen=True)
+class Relation:
+    """How alike a query and a hit are.
+
+    Attributes:
+        word: as `Calibration.word` says it.
+        percentile: as `Calibration.percentile` says it.
+    """
+
+    word: str
+    percentile: float | None
+
+
+def shares_blocks(nodes: int, other: int, shared: Iterable[SharedMotif]) -> bool:
+    """Whether blocks in common make up at least `SHARED` of one of two networks.
+
+    Args:
+        nodes: operators of one network.
+        other: operators of the other.
+        shared: the motifs of both; those of fewer than three operators do not count.
+    """
+    covered = sum(m.size * min(m.count, m.query_count) for m in shared if m.size >= _BLOCK)
+    return covered >= SHARED * min(nodes, other)
+
+
+def relations_of(
+    zoo: Zoo, query: ArchGraph, hits: Sequence[Hit], shared: Sequence[Sequence[SharedMotif]]
+) -> list[Relation | None]:
+    """Say what the scores of hits mean; None where the zoo's encoder has no thresholds.
+
+    Args:
+        zoo: where they were found.
+        query: what was searched for.
+        hits: what was found.
+        shared: the motifs that each hit has in common with the query.
+    """
     stamp = zoo.manifest.encoder or {}
     calibration = Calibration.load(str(stamp.get("source", "default")))
     if calibration is None:
         return [None] * len(hits)
     own = query.structural_hash
-    return [calibration.word(hit.score, same_structure=hit.structural_hash == own) for hit in hits]
+    return [
+        Relation(
+            calibration.word(
+                hit.score,
+                same_structure=hit.structural_hash == own,
+                shares_blocks=shares_blocks(query.num_nodes, hit.nodes, motifs),
+            ),
+            calibration.percentile(hit.score),
+        )
+        for hit, motifs in zip(hits, shared, strict=True)
+    ]
 
 
 def _lowest(scores: NDArray[np.floating[Any]], right: NDArray[np.bool_]) -> float:

@@ -38,6 +38,7 @@ from narfast.cli_zoo import zoo_app
 from narfast.errors import NarfastError
 
 if TYPE_CHECKING:
+    from narfast.evaluation import Report
     from narfast.zoo import Architecture, Zoo
 
 __all__ = ["app", "main"]
@@ -101,7 +102,12 @@ def search(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Find the networks of a zoo that are most like SOURCE, and the motifs they share."""
+    """Find the networks of a zoo that are most like SOURCE, and the motifs they share.
+
+    Networks of the same structure have equal operators and connections at the level of bins: their
+    widths and exact kernel sizes may differ. How close a hit is stands beside its score, as a word
+    and as the share of the zoo's networks that have no nearer neighbour.
+    """
     from narfast.calibration import relations_of
     from narfast.cli_tables import print_hits
     from narfast.explain import shared_motifs
@@ -116,13 +122,14 @@ def search(
         hits = opened.search(query, k, where=_filter(family, max_params))
         graphs = [opened[hit.structural_hash].graph for hit in hits]
         shared = shared_motifs(query, graphs) if hits else []
-    relations = relations_of(opened, query, hits)
+    relations = relations_of(opened, query, hits, shared)
     if as_json:
         print_json(
             [
                 {
                     **hit.to_json(),
-                    "relation": relation,
+                    "relation": None if relation is None else relation.word,
+                    "percentile": None if relation is None else relation.percentile,
                     "shared_motifs": [motif.to_json() for motif in motifs],
                 }
                 for hit, relation, motifs in zip(hits, relations, shared, strict=True)
@@ -136,7 +143,10 @@ def search(
 
 @app.command()
 def inspect(source: Source, zoo: ZooOption = "default", as_json: Json = False) -> None:
-    """Show what SOURCE consists of: operators, motifs with counts, macro graph."""
+    """Show what SOURCE consists of: operators, motifs with counts, macro graph.
+
+    The structural hash is equal for networks that differ in widths or exact kernel sizes alone.
+    """
     from narfast.cli_tables import print_summary
     from narfast.explain import summarize
 
@@ -272,13 +282,21 @@ def evaluate(
         list[str] | None,
         typer.Option(metavar="NAME=DIR", help="Rank by another encoder too; repeatable."),
     ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="METHOD",
+            help="Run this method and the shipped encoder alone; with -o the others that the file "
+            "has are kept; repeatable.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Measure how well each method finds what a protocol calls relevant."""
     from narfast.cli_tables import print_report
     from narfast.evaluation import PROTOCOLS
     from narfast.evaluation import evaluate as run
-    from narfast.evaluation.methods import by_encoder, methods_for
+    from narfast.evaluation.methods import SHIPPED, by_encoder, methods_for
     from narfast.zoo import Zoo
 
     opened = Zoo.open(zoo)
@@ -292,6 +310,13 @@ def evaluate(
                 f"--encoder {named}: there is a method {name!r}; choose another name"
             )
         methods[name] = by_encoder(open_encoder(folder))
+    for name in only or ():
+        if name not in methods:
+            raise NarfastError(
+                f"--only {name}: no such method; choose from {', '.join(map(repr, methods))}"
+            )
+    if only:
+        methods = {name: methods[name] for name in methods if name in {*only, SHIPPED}}
     reports = []
     for name in sorted(PROTOCOLS) if protocol == "all" else [protocol]:
         try:
@@ -306,7 +331,8 @@ def evaluate(
         if output is not None:
             output.mkdir(parents=True, exist_ok=True)
             path = output / f"{name.replace('-', '_')}.json"
-            path.write_text(json.dumps(reports[-1].to_json(), indent=1) + "\n", encoding="utf-8")
+            value = _kept_and_new(path, report) if only else report.to_json()
+            path.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
         if not as_json:
             print_report(reports[-1])
     if not reports:
@@ -314,6 +340,21 @@ def evaluate(
     if as_json:
         values = [report.to_json() for report in reports]
         print_json(values if protocol == "all" else values[0])
+
+
+def _kept_and_new(path: Path, report: Report) -> dict[str, Any]:
+    """A report with the other methods of the file that it goes to."""
+    from narfast.evaluation.report import merged
+
+    if not path.exists():
+        return report.to_json()
+    try:
+        return merged(json.loads(path.read_bytes()), report)
+    except (ValueError, RecursionError, NarfastError) as error:
+        reason = str(error) if isinstance(error, NarfastError) else "not a JSON file"
+        raise NarfastError(
+            f"{path}: {reason}; choose another folder, or run without --only to replace it"
+        ) from None
 
 
 def _load(source: str, zoo: str) -> Any:

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from narfast.calibration import Relation
     from narfast.evaluation import Report
     from narfast.explain import NetworkSummary, SharedMotif
     from narfast.graph import ArchGraph
@@ -41,6 +42,7 @@ class UpdateBar(Protocol):
 _MOTIF_ROWS = 20
 _SHARED_ROWS = 8
 _SHARED_HITS = 5
+_LEVEL = "operators and connections are equal, widths and exact kernel sizes may differ"
 _REPORT_EVERY = 10.0  # seconds between progress lines where no bar can be drawn
 
 
@@ -57,7 +59,7 @@ def short_count(value: int | None) -> str:
 def print_hits(
     query: ArchGraph,
     hits: Sequence[Hit],
-    relations: Sequence[str | None],
+    relations: Sequence[Relation | None],
     shared: Sequence[Sequence[SharedMotif]],
 ) -> None:
     """Show the hits, and below them the motifs that the query has in common with the best."""
@@ -66,24 +68,41 @@ def print_hits(
     table = _table(f"Networks most like {escape(title)} ({query.num_nodes} operators)")
     table.add_column("#", justify="right")
     table.add_column("score", justify="right")
-    if any(relations):
-        table.add_column("means")
+    words = [None if relation is None else relation.word for relation in relations]
+    percentiles = [None if relation is None else relation.percentile for relation in relations]
+    measured = any(percentile is not None for percentile in percentiles)
+    if any(words):
+        table.add_column("relation")
+    if measured:
+        table.add_column("closer than", justify="right")
     table.add_column("name", overflow="fold")
     for column in ("family", "library"):
         table.add_column(column, overflow="fold")
     table.add_column("params", justify="right")
-    for place, (hit, relation) in enumerate(zip(hits, relations, strict=True), 1):
+    for place, (hit, word, percentile) in enumerate(zip(hits, words, percentiles, strict=True), 1):
         others = len(hit.ids) - 1
         table.add_row(
             str(place),
             f"{hit.score:.4f}",
-            *([relation or "–"] if any(relations) else []),
+            *([word or "–"] if any(words) else []),
+            *(["–" if percentile is None else f"{percentile:.1f} %"] if measured else []),
             escape(hit.name) + (f" [dim]+{others} more[/dim]" if others else ""),
             escape(hit.family or "–"),
             escape(hit.source),
             short_count(hit.params),
         )
+    notes = {
+        "closer than: share of nearest neighbours in the zoo of the calibration": measured,
+        f"same structure: {_LEVEL}": "same structure" in words,
+        f"more: names of the same structure; {_LEVEL}": "same structure" not in words
+        and any(len(hit.ids) > 1 for hit in hits),
+        "shares blocks: the score is low, yet blocks in common make up a tenth of one or the "
+        "other": "shares blocks" in words,
+    }
     console.print(table)
+    for note, applies in notes.items():
+        if applies:
+            console.print(note, style="dim italic")
     _print_shared(console, hits, shared)
 
 
@@ -142,7 +161,7 @@ def print_summary(summary: NetworkSummary) -> None:
         "input": shape,
         "graph": f"{summary.nodes} operators, {summary.edges} edges",
         "macro graph": f"{summary.macro_nodes} motif instances, {summary.macro_edges} edges",
-        "structural hash": summary.structural_hash,
+        "structural hash": f"{summary.structural_hash} (widths and exact kernels do not count)",
     }
     if unknown:
         listed = ", ".join(f"{count}× {name}" for name, count in summary.unknown_ops.items())
@@ -182,7 +201,8 @@ def print_zoo_info(info: Mapping[str, Any]) -> None:
     facts = Table.grid(padding=(0, 2))
     rows = {
         "zoo": escape(str(info["path"])),
-        "structures": f"{info['distinct']:,} distinct, {info['names']:,} names",
+        "structures": f"{info['distinct']:,} distinct (widths and exact kernels do not count), "
+        f"{info['names']:,} names",
         "not read": f"{info['errors']:,}: see 'narfast zoo errors'" if info["errors"] else "",
         "families": f"{len(info['by_family']):,}, largest " + _largest(info["by_family"], 12),
         "tasks": _largest(info["by_task"], 12),

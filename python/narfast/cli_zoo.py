@@ -34,7 +34,11 @@ class ExportFormat(StrEnum):
 
 
 zoo_app = typer.Typer(
-    help="Build, extend, describe and check zoos.", no_args_is_help=True, rich_markup_mode=None
+    help="Build, extend, describe and check zoos.\n\nA zoo keeps each structure once, with all its "
+    "names. Networks of one structure have equal operators and connections; widths and exact "
+    "kernel sizes may differ.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 

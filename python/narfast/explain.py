@@ -23,8 +23,10 @@ __all__ = [
     "summarize",
 ]
 
-_KERNELS = {1: "1", 2: "2", 3: "3", 4: "5", 5: "7", 6: "9+", 7: "16+"}
-_EQUAL_WIDTH = 8  # as many output channels as input channels
+# The bins of cpp/narfast/attributes.cpp: the first three hold one value each, the others a range.
+_KERNELS = {1: "1", 2: "2", 3: "3", 4: "4-5", 5: "6-7", 6: "8-15", 7: "16+"}
+_EQUAL_WIDTH = 8  # as many output channels as input channels, to the nearest power of two
+_OUTERMOST = 7  # powers of two; larger ratios are in the same bin
 _CHAIN_LENGTH = 12
 _SIMILAR_SIZE = 3
 
@@ -97,22 +99,33 @@ class NetworkSummary:
 
 
 def operator_label(op: int, attr: int) -> str:
-    """Name an operator with what people care for, such as ``conv3x3/2 ×4``."""
-    label = operators.by_id(op).name
+    """Name an operator with what people care for, such as ``conv3x3 /2+ ~×4``.
+
+    Attributes are stored in bins, so a label gives the range: ``conv 4-5`` has a window of 4 or 5
+    elements to a side, ``/2+`` is a stride of 2 or more, ``~×4`` is the ratio of output to input
+    channels to the nearest power of two (2.8 to 5.7). For a window that is not square the number
+    is its largest side.
+    """
+    words = [operators.by_id(op).name]
     kernel = _KERNELS.get(attr & 7)
     rank = attr >> 14 & 3
     if kernel and rank:
-        square = not attr >> 16 & 1 and len(kernel) == 1
-        label += "x".join([kernel] * rank) if square else f"({kernel})"
+        square = not attr >> 16 & 1
+        if square and len(kernel) == 1:
+            words[0] += "x".join([kernel] * rank)
+        else:
+            words += [kernel] if square else [kernel, "non-square"]
+            words += [] if rank == 2 else [f"{rank}d"]
     if attr >> 3 & 1:
-        label += "/2"
-    ratio = attr >> 7 & 15
-    if ratio not in (0, _EQUAL_WIDTH):
-        label += f" ×{2 ** (ratio - 8)}" if ratio > _EQUAL_WIDTH else f" ÷{2 ** (8 - ratio)}"
+        words.append("/2+")
+    ratio = (attr >> 7 & 15) - _EQUAL_WIDTH
+    if ratio not in (-_EQUAL_WIDTH, 0):
+        more = "+" if abs(ratio) == _OUTERMOST else ""
+        words.append(f"~{'×' if ratio > 0 else '÷'}{2 ** abs(ratio)}{more}")
     groups = attr >> 4 & 3
     if groups > 1:
-        label += " grouped" if groups == 2 else " depthwise"
-    return label
+        words.append("grouped" if groups == 2 else "depthwise")
+    return " ".join(words)
 
 
 def _weight(motif: MotifCount | SharedMotif) -> tuple[int, int, str]:

@@ -1,11 +1,11 @@
-"""Training-free ways to compare networks: operator histogram, and tf-idf of WL neighbourhoods.
+"""Training-free ways to compare networks: operator histograms, n-grams, and WL neighbourhoods.
 
 A learned encoder has to beat these to be worth its training.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from narfast.structural_features import structural_labels
 __all__ = [
     "SparseRows",
     "cosine_similarities",
+    "log_counts",
     "operator_histogram",
     "operator_ngrams",
     "tf_idf",
@@ -86,6 +87,11 @@ def wl_counts(batch: GraphBatch, hops: int, *, attributes: bool = True) -> Spars
     every = structural_labels(batch, hops=hops)
     labels = every[hops + 1 :] if attributes else every[: hops + 1]
     return _count(np.tile(_graph_of_node(batch), hops + 1), labels.reshape(-1), len(batch))
+
+
+def log_counts(counts: SparseRows) -> SparseRows:
+    """Weigh counts as ln(1 + count): how often an operator is repeated counts for less."""
+    return replace(counts, value=np.log1p(counts.value))
 
 
 def tf_idf(counts: SparseRows, database: NDArray[np.int64] | None = None) -> SparseRows:

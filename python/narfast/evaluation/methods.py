@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from narfast.evaluation.baselines import SparseRows, cosine_similarities, tf_idf
+from narfast.evaluation.baselines import SparseRows, cosine_similarities, log_counts, tf_idf
 from narfast.evaluation.corpus import Corpus
 from narfast.evaluation.protocols import Setting
 from narfast.zoo.store import Encoder
@@ -26,6 +26,12 @@ SHIPPED = "shipped encoder"
 def by_operator_histogram(corpus: Corpus, setting: Setting) -> NDArray[np.float32]:
     """Cosine of operator counts."""
     return cosine_similarities(corpus.histogram(), setting.queries, setting.database)
+
+
+def by_log_histogram(corpus: Corpus, setting: Setting) -> NDArray[np.float32]:
+    """Cosine of ln(1 + operator counts)."""
+    weighted = log_counts(corpus.histogram())
+    return cosine_similarities(weighted, setting.queries, setting.database)
 
 
 def by_operator_tf_idf(corpus: Corpus, setting: Setting) -> NDArray[np.float32]:
@@ -82,6 +88,7 @@ def _presence(counts: SparseRows) -> SparseRows:
 
 METHODS: dict[str, Method] = {
     "operator histogram": by_operator_histogram,
+    "operator histogram, log1p": by_log_histogram,
     "operator tf-idf": by_operator_tf_idf,
     "operator n-grams": by_text,
     "operator n-grams, presence": by_text_presence,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from narfast.errors import NarfastError
 from narfast.evaluation.corpus import Corpus
-from narfast.evaluation.methods import SHIPPED, Method, methods_for
+from narfast.evaluation.methods import METHODS, SHIPPED, Method, methods_for
 from narfast.evaluation.metrics import (
     CUTOFFS,
     Difference,
@@ -27,7 +27,7 @@ from narfast.evaluation.protocols import PROTOCOLS, Setting
 from narfast.zoo.store import library_versions
 from narfast.zoo.zoo import Zoo
 
-__all__ = ["Report", "SettingResult", "evaluate", "rankings_of"]
+__all__ = ["Report", "SettingResult", "evaluate", "merged", "rankings_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +89,61 @@ def _plain(values: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, A
         }
         for name, measures in values.items()
     }
+
+
+def merged(old: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    """Add a report to an earlier one of the same queries, whose other methods are kept.
+
+    Rows that were kept and made with another zoo, encoder or versions say so under ``kept``.
+
+    Args:
+        old: what `Report.to_json` returned, or this function.
+        report: the methods that were run now.
+
+    Returns:
+        As `Report.to_json`.
+
+    Raises:
+        NarfastError: the earlier one is no report, of another protocol or seed, or has other
+            queries.
+    """
+    new = report.to_json()
+    main = report.results[0].setting.name
+    try:
+        if _asked(old) != _asked(new):
+            raise ValueError
+        for name, setting in new["settings"].items():
+            for part in ("methods", "ahead"):
+                setting[part] = _in_order(old["settings"][name][part], setting[part])
+        earlier = {name: _origin(old) for name in old["methods"]} | dict(old.get("kept", {}))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise NarfastError(
+            f"not a report of {report.protocol} with the same queries and seed, so the other "
+            "methods in it cannot be kept"
+        ) from None
+    kept = {
+        name: origin
+        for name, origin in earlier.items()
+        if name not in report.results[0].methods and origin != _origin(new)
+    }
+    return {**new, **new["settings"][main], **({"kept": kept} if kept else {})}
+
+
+def _asked(report: Mapping[str, Any]) -> tuple[Any, ...]:
+    facts = ("description", "queries", "database", "families")
+    settings = report["settings"].items()
+    asked = [(name, *(setting[fact] for fact in facts)) for name, setting in settings]
+    return report["protocol"], report["seed"], asked
+
+
+def _origin(report: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: report[key] for key in ("zoo", "encoder", "versions")}
+
+
+def _in_order(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Both, what is known to `METHODS` first and in its order."""
+    both = {**old, **new}
+    return {name: both[name] for name in [*METHODS, *both] if name in both}
 
 
 def evaluate(
