@@ -44,7 +44,20 @@ def test_thresholds_are_kept_beside_the_encoder(tmp_path):
     assert Calibration.load(tmp_path) == Calibration(same_family=0.9, related=0.7)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"same_family": null, "related": 1}', "\x00"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"same_family": null, "related": 1}',
+        "\x00",
+        "[" * 9999,
+        '{"same_family": NaN, "related": 1}',
+        '{"same_family": 1e999, "related": 1}',
+        '{"same_family": true, "related": 1}',
+    ],
+)
 def test_damaged_thresholds_are_refused(tmp_path, text):
     (tmp_path / "calibration.json").write_text(text)
     with pytest.raises(CorruptFileError, match="calibration"):

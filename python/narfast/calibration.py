@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from narfast._documents import Number, Object, read_document
 from narfast.encoder_files import encoder_folder, write_atomically
-from narfast.errors import CorruptFileError
 
 if TYPE_CHECKING:
     from narfast.graph import ArchGraph
@@ -24,6 +24,7 @@ PRECISION = 0.9
 """How often a word must be right among the hits that get it or a stronger one."""
 
 _FILE = "calibration.json"
+_SHAPE = Object({"same_family": Number(-2, 2), "related": Number(-2, 2)})  # cosines; 2 is never
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,17 +63,16 @@ class Calibration:
         Raises:
             CorruptFileError: the file is there and damaged.
         """
-        path = encoder_folder(encoder) / _FILE
-        if not path.is_file():
-            return None
         try:
-            value = json.loads(path.read_text(encoding="utf-8"))
-            return cls(same_family=float(value["same_family"]), related=float(value["related"]))
-        except (OSError, ValueError, KeyError, TypeError):
-            raise CorruptFileError(
-                f"{path}: not the thresholds of an encoder; delete it, or run "
-                "benchmarks/calibrate.py again"
-            ) from None
+            value = read_document(
+                encoder_folder(encoder) / _FILE,
+                _SHAPE,
+                what="the thresholds of an encoder",
+                remedy="delete it, or run benchmarks/calibrate.py again",
+            )
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return cls(same_family=float(value["same_family"]), related=float(value["related"]))
 
     def save(self, encoder: str | Path, **notes: Any) -> None:
         """Write the thresholds beside an encoder, with notes on how good they are."""

@@ -20,6 +20,18 @@ from safetensors.torch import load as safetensors_load
 from safetensors.torch import save as safetensors_save
 from torch.overrides import TorchFunctionMode
 
+from narfast._documents import (
+    Anything,
+    Integer,
+    ListOf,
+    MapOf,
+    Object,
+    Text,
+    TupleOf,
+    check_document,
+    read_document,
+    read_small_file,
+)
 from narfast.errors import CorruptFileError
 from narfast.nn.model import ArchitectureModel, EncoderConfig
 
@@ -36,6 +48,29 @@ FORMAT_VERSION = 2
 _CONFIG = "config.json"
 _WEIGHTS = "model.safetensors"
 _REMEDY = "copy or train the encoder again"
+_MAX_WEIGHTS = 8 << 30  # bytes
+
+_WHAT = "an encoder configuration"
+_DIGEST = Text(64, "[0-9a-f]{64}")
+_VERSIONED = Object({"format_version": Integer(0, 2**31), "encoder": Object()})
+_SHAPE = Object(
+    {
+        "fingerprint": _DIGEST,
+        "weights_sha256": _DIGEST,
+        # What is no list has one value, which `EncoderConfig` checks.
+        "encoder": Object(
+            optional={
+                "operators": ListOf(Text(200), 1 << 16),
+                "attribute_fields": ListOf(
+                    TupleOf((Text(200), Integer(0, 31), Integer(1, 32))), 64
+                ),
+                "motif_readouts": ListOf(Text(200), 16),
+                "macro_readouts": ListOf(Text(200), 16),
+            }
+        ),
+    },
+    {"training": MapOf(Anything())},
+)
 
 
 def encoder_folder(name_or_path: str | Path) -> Path:
@@ -118,25 +153,22 @@ def load_model(folder: Path) -> tuple[ArchitectureModel, dict[str, Any]]:
             have the shapes that the configuration promises.
     """
     config_path, weights_path = folder / _CONFIG, folder / _WEIGHTS
-    for path in (config_path, weights_path):
-        if path.exists() and not path.is_file():  # a pipe would be waited for
-            raise CorruptFileError(f"{path}: not a regular file; {_REMEDY}")
     try:
-        document = json.loads(config_path.read_bytes())
-        weights = weights_path.read_bytes()
+        document = read_document(config_path, _VERSIONED, what=_WHAT, remedy=_REMEDY)
+        weights = read_small_file(
+            weights_path, what="the weights of an encoder", remedy=_REMEDY, limit=_MAX_WEIGHTS
+        )
     except OSError as error:
         raise CorruptFileError(
             f"{folder}: not an encoder folder ({error.strerror}: {error.filename}); it needs "
             f"{_CONFIG} and {_WEIGHTS}"
         ) from error
-    except (ValueError, RecursionError) as error:
-        raise CorruptFileError(f"{config_path}: not valid JSON ({error}); {_REMEDY}") from error
     config = _read_config(config_path, document)
-    if hashlib.sha256(weights).hexdigest() != document.get("weights_sha256"):
+    if hashlib.sha256(weights).hexdigest() != document["weights_sha256"]:
         raise CorruptFileError(
             f"{weights_path}: the checksum differs from the one in {_CONFIG}; {_REMEDY}"
         )
-    if document.get("fingerprint") != _fingerprint(config, weights):
+    if document["fingerprint"] != _fingerprint(config, weights):
         raise CorruptFileError(
             f"{config_path}: the settings do not belong to its fingerprint; {_REMEDY}"
         )
@@ -165,14 +197,13 @@ class _NoInitialValues(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def _read_config(path: Path, document: Any) -> EncoderConfig:
-    if not isinstance(document, dict) or not isinstance(document.get("encoder"), dict):
-        raise CorruptFileError(f"{path}: not an encoder configuration; {_REMEDY}")
-    if document.get("format_version") != FORMAT_VERSION:
+def _read_config(path: Path, document: dict[str, Any]) -> EncoderConfig:
+    if document["format_version"] != FORMAT_VERSION:
         raise CorruptFileError(
-            f"{path}: format version {document.get('format_version')!r}, this narfast reads "
+            f"{path}: format version {document['format_version']}, this narfast reads "
             f"{FORMAT_VERSION}; install the narfast that wrote it"
         )
+    check_document(document, _SHAPE, path=path, what=_WHAT, remedy=_REMEDY)
     try:
         return EncoderConfig.from_dict(document["encoder"])
     except ValueError as error:
