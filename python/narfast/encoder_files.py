@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ from narfast._documents import (
     read_document,
     read_small_file,
 )
+from narfast._files import replacing
 from narfast.errors import CorruptFileError
 from narfast.nn.model import ArchitectureModel, EncoderConfig
 
@@ -80,16 +80,9 @@ def encoder_folder(name_or_path: str | Path) -> Path:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file under a temporary name and rename it, so that a crash leaves no half file."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Write a file so that a crash leaves the old one or the new one."""
+    with replacing(path) as stream:
+        stream.write(data)
 
 
 def _weights(model: ArchitectureModel) -> bytes:
