@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from narfast.errors import CorruptFileError
 
-__all__ = ["open_regular", "replacing", "umask"]
+__all__ = ["open_regular", "remove_leftovers", "replacing", "umask"]
 
 
 def open_regular(path: str | os.PathLike[str]) -> BufferedReader:
@@ -41,27 +41,28 @@ def replacing(path: Path, *, mode: int | None = None) -> Iterator[BinaryIO]:
     """Write a file beside ``path`` and put it there in one step when the body ends.
 
     The bytes are on disk before the name is: a crash leaves the old file or the new one. Where the
-    body raises, the old one stays. What killed writers left beside is removed.
+    body raises, or closes the file, the old one stays. What killed writers left beside is removed.
 
     Args:
         path: the file to make or replace.
         mode: its permissions; those that a new file gets when None.
 
     Yields:
-        A file to write to.
+        A file to write to, and to read back.
 
     Raises:
         OSError: the disk is full, read-only, ...
     """
-    _remove_leftovers(path)
+    remove_leftovers(path)
     stream, staging = _begin(path)
     try:
         with stream:
             yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-            os.fchmod(stream.fileno(), 0o666 & ~umask() if mode is None else mode)
-            staging.replace(path)
+            if not stream.closed:
+                stream.flush()
+                os.fsync(stream.fileno())
+                os.fchmod(stream.fileno(), 0o666 & ~umask() if mode is None else mode)
+                staging.replace(path)
     finally:
         staging.unlink(missing_ok=True)
 
@@ -70,7 +71,7 @@ def _begin(path: Path) -> tuple[BinaryIO, Path]:
     """Make a file beside ``path`` and lock it: as long as this process lives it is no leftover."""
     while True:
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.new-", dir=path.parent)
-        stream = os.fdopen(descriptor, "wb")
+        stream = os.fdopen(descriptor, "w+b")
         fcntl.flock(stream, fcntl.LOCK_EX)
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(stream.fileno()), Path(name).stat()):
@@ -78,7 +79,7 @@ def _begin(path: Path) -> tuple[BinaryIO, Path]:
         stream.close()  # taken for a leftover by another writer before it was locked
 
 
-def _remove_leftovers(path: Path) -> None:
+def remove_leftovers(path: Path) -> None:
     """Remove files of `replacing` whose writer is gone."""
     pattern = re.compile(re.escape(f".{path.name}.new-") + "[a-z0-9_]{8}")
     with contextlib.suppress(OSError), os.scandir(path.parent) as found:
