@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import stat
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from narfast._files import open_regular
 from narfast.errors import CorruptFileError, printable
 
 __all__ = [
@@ -244,17 +244,13 @@ def read_document(
 
 def read_small_file(path: Path, *, what: str, remedy: str, limit: int = 16 << 20) -> bytes:
     """Return the bytes of a file that must be regular and small; see `read_document`."""
-    # Opened without waiting: for a pipe that no one writes to, open would never return.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        facts = os.fstat(descriptor)
-        if not stat.S_ISREG(facts.st_mode):
-            raise CorruptFileError(f"{path}: not {what} (not a regular file); {remedy}")
-    except BaseException:
-        os.close(descriptor)
-        raise
-    with os.fdopen(descriptor, "rb") as stream:
-        data = stream.read(min(facts.st_size, limit) + 1)  # so much is allocated at once
+        stream = open_regular(path)
+    except CorruptFileError:
+        raise CorruptFileError(f"{path}: not {what} (not a regular file); {remedy}") from None
+    with stream:
+        size = os.fstat(stream.fileno()).st_size
+        data = stream.read(min(size, limit) + 1)  # so much is allocated at once
     if len(data) > limit:
         raise CorruptFileError(f"{path}: not {what} (more than {limit:,} bytes); {remedy}")
     return data

@@ -13,23 +13,26 @@ from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
-from narfast.errors import CorruptFileError
+from narfast.errors import CorruptFileError, NarfastError
 
 __all__ = ["open_regular", "remove_leftovers", "replacing", "umask"]
 
 
-def open_regular(path: str | os.PathLike[str]) -> BufferedReader:
+def open_regular(
+    path: str | os.PathLike[str], *, error: type[NarfastError] = CorruptFileError
+) -> BufferedReader:
     """Open a file for reading that must be a regular one.
 
     Raises:
-        CorruptFileError: a pipe, device, socket or folder: reading it could wait for ever.
+        CorruptFileError: a pipe, device, socket or folder: reading it could wait for ever; or
+            ``error`` instead.
         OSError: it is missing or may not be read.
     """
     # For a pipe that no one writes to, opening would wait too.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise CorruptFileError(f"{os.fspath(path)}: not a regular file; name another one")
+            raise error(f"{os.fspath(path)}: not a regular file; name another one")
         return os.fdopen(descriptor, "rb")
     except BaseException:
         os.close(descriptor)

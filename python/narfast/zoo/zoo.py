@@ -611,9 +611,7 @@ def _open_encoder(source: str) -> Encoder:
 
 def _load(source: Source) -> ArchGraph:
     """Return the canonical graph of any source."""
-    from narfast.frontends import load
-
-    return load(source)
+    return narfast.load(source)
 
 
 def _read(
