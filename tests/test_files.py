@@ -81,6 +81,9 @@ def test_only_regular_files_are_opened(tmp_path):
     for path in (tmp_path / "pipe", tmp_path, "/dev/null"):
         with pytest.raises(CorruptFileError, match="not a regular file"):
             open_regular(path)
+    for name in ("a\0b", "a\ud800"):
+        with pytest.raises(CorruptFileError, match="not a name that a file can have"):
+            open_regular(name)
     put(tmp_path / "a", b"data")
     with open_regular(tmp_path / "a") as stream:
         assert stream.read() == b"data"

@@ -29,7 +29,10 @@ def open_regular(
         OSError: it is missing or may not be read.
     """
     # For a pipe that no one writes to, opening would wait too.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ValueError:  # a null character, or half of a pair
+        raise error(f"{os.fspath(path)}: not a name that a file can have; check it") from None
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise error(f"{os.fspath(path)}: not a regular file; name another one")

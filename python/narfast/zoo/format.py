@@ -70,7 +70,7 @@ _SIGNED = Object(
         "checksum": Text(64),
     }
 )
-_COUNT = Integer(0, 1 << 31)
+_COUNT = Integer(0, 10**8)
 _SHAPE = Object(
     {
         "counts": Object({"distinct": _COUNT, "names": _COUNT}),
