@@ -7,9 +7,11 @@ import io
 import multiprocessing
 import os
 import random
+import shutil
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +24,14 @@ import bulk_child
 import narfast
 from narfast import cli
 from narfast.bulk import Inputs, LocalEngine, ReadingLimits, encode_to_parquet, tables
-from narfast.bulk.sources import read_list
+from narfast.bulk.identity import Identities
+from narfast.bulk.sources import Block, open_zoo, read_list
 from narfast.encoder import ArchitectureEncoder
 from narfast.errors import CorruptFileError, NarfastError
 from narfast.nas import nasbench101, nasbench201
 from narfast.zoo import Zoo
 from narfast.zoo.store import write_zoo
-from zoo_fakes import NAMES, FakeEncoder, contents, load
+from zoo_fakes import NAMES, FakeEncoder, contents, load, network
 
 TESTS = Path(__file__).parent
 LIMITS = ReadingLimits(loader="zoo_fakes:load_raw_or_cell", timeout=20)
@@ -243,12 +246,14 @@ def test_an_interrupted_run_goes_on(tmp_path, small_parts):
     assert sources_of(output) == [*CELLS[:40], *CELLS[45:60]]
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "out.parquet",
+        "out.parquet.resume",
         "whole.parquet",
         "whole.parquet.errors.csv",
+        "whole.parquet.resume",
     ]
 
 
-def interrupt(output):
+def interrupt(output, inputs=None, loading=None):
     """Leave the parts of a run that was stopped after thirty of sixty sources."""
 
     def stop(done, total):
@@ -256,7 +261,7 @@ def interrupt(output):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        encode_to_parquet(Inputs(CELLS[:60]), output, engine(), progress=stop)
+        encode_to_parquet(inputs or Inputs(CELLS[:60]), output, loading or engine(), progress=stop)
 
 
 def test_parts_of_other_sources_are_done_anew(tmp_path, small_parts):
@@ -331,6 +336,205 @@ def test_a_run_stopped_between_any_two_steps_on_disk(tmp_path, monkeypatch, smal
     assert moment > 8
 
 
+def flip(path, place=0.5):
+    """Flip a bit of a file, keeping its time of modification."""
+    before = path.stat()
+    data = bytearray(path.read_bytes())
+    data[round(place * (len(data) - 1))] ^= 0x40
+    path.write_bytes(data)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize("damaged", ["", ".errors.csv", ".resume"])
+def test_a_flipped_bit_in_what_is_finished(tmp_path, caplog, damaged):
+    output = tmp_path / "out.parquet"
+    inputs = Inputs([*CELLS[:20], "missing.onnx", *CELLS[20:40]])
+    encode_to_parquet(inputs, output, engine())
+    files = (output, tables.errors_path(output), tables.record_path(output))
+    whole = [file.read_bytes() for file in files]
+    vectors = pq.read_table(output).column("embedding").combine_chunks().flatten().to_numpy()
+    path = output.with_name(output.name + damaged)
+    places = [0.1, 0.5, 0.99]
+    if not damaged:  # in a number of a vector, which the file format does not notice
+        places = [(whole[0].find(vectors[20:24].tobytes()) + 3) / (len(whole[0]) - 1)]
+    for place in places:
+        flip(path, place)
+        report = encode_to_parquet(inputs, output, engine(), resume=True)
+        assert (report.rows, report.failed, report.resumed) == (40, 1, 0)
+        assert "none of its rows can be kept" in caplog.text
+        assert [file.read_bytes() for file in files] == whole
+        caplog.clear()
+    assert encode_to_parquet(inputs, output, engine(), resume=True).resumed == 41
+    if damaged:
+        path.unlink()
+        assert encode_to_parquet(inputs, output, engine(), resume=True).resumed == 0
+        assert "missing" in caplog.text
+    assert [file.read_bytes() for file in files] == whole
+
+
+def test_a_list_of_errors_from_elsewhere(tmp_path, caplog):
+    output = tmp_path / "out.parquet"
+    encode_to_parquet(Inputs(CELLS[:3]), output, engine())
+    tables.errors_path(output).write_text(f"source,reason\n{CELLS[3]},no\n")
+    report = encode_to_parquet(Inputs(CELLS[:4]), output, engine(), resume=True)
+    assert (report.rows, report.failed, report.resumed) == (4, 0, 0)
+    assert "belongs to another table" in caplog.text
+
+
+def test_a_flipped_bit_in_a_part(tmp_path, small_parts, caplog):
+    output, whole = tmp_path / "out.parquet", tmp_path / "whole.parquet"
+    encode_to_parquet(Inputs(CELLS[:60]), whole, engine())
+    interrupt(output)
+    parts = sorted(Path(f"{output}.parts").glob("*.parquet"))
+    assert len(parts) > 3
+    flip(parts[2])
+    report = encode_to_parquet(Inputs(CELLS[:60]), output, engine(), resume=True)
+    assert (report.rows, report.resumed) == (60, 16)
+    assert f"{parts[2]}: damaged" in caplog.text
+    assert output.read_bytes() == whole.read_bytes()
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Forty small files that each name a network."""
+    paths = [tmp_path / f"{number:02d}.onnx" for number in range(40)]
+    for number, path in enumerate(paths):
+        path.write_text(NAMES[number % 16])
+    time.sleep(0.1)
+    return paths
+
+
+def rewrite(path, text):
+    """Change a file so that its time of modification stays."""
+    before = path.stat()
+    path.write_text(text)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    time.sleep(0.1)
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_file_that_has_changed_is_read_again(tmp_path, files, small_parts, caplog, finished):
+    output, whole = tmp_path / "out.parquet", tmp_path / "whole.parquet"
+    inputs = Inputs([str(path) for path in files])
+    loading = engine(loader="zoo_fakes:load_named_in_file")
+    if finished:
+        encode_to_parquet(inputs, output, loading)
+    else:
+        interrupt(output, inputs, loading)
+    size = files[21].stat().st_size
+    rewrite(files[21], "fake:smooth_9")
+    assert files[21].stat().st_size == size
+    report = encode_to_parquet(inputs, output, loading, resume=True)
+    assert (report.rows, report.resumed) == (40, 21)
+    assert f"{files[21]}: may have changed since the earlier run" in caplog.text
+    encode_to_parquet(inputs, whole, loading)
+    assert output.read_bytes() == whole.read_bytes()
+    assert pq.read_table(output)["name"][21].as_py() == "smooth_9"
+
+
+def test_a_file_that_comes_goes_or_moves(tmp_path, files):
+    output = tmp_path / "out.parquet"
+    late = tmp_path / "late.onnx"
+    inputs = Inputs([*map(str, files), str(late)])
+    loading = engine(loader="zoo_fakes:load_named_in_file")
+
+    def encode():
+        report = encode_to_parquet(inputs, output, loading, resume=True)
+        return report.rows, report.failed, report.resumed
+
+    assert [encode(), encode()] == [(40, 1, 0), (40, 1, 41)]
+    late.write_text("fake:mixer_2")
+    time.sleep(0.1)
+    assert [encode(), encode()] == [(41, 0, 40), (41, 0, 41)]
+    files[30].unlink()
+    assert [encode(), encode()] == [(40, 1, 30), (40, 1, 41)]
+    files[8].rename(files[2])
+    time.sleep(0.1)
+    assert [encode(), encode()] == [(39, 2, 2), (39, 2, 41)]
+
+
+def test_rows_that_another_machine_read_are_not_kept(tmp_path):
+    """A file that is not here may have changed there."""
+
+    class Elsewhere(LocalEngine):
+        def tables(self, blocks):
+            here = engine()
+            return here.tables(replace(block, names=tuple(CELLS[: len(block)])) for block in blocks)
+
+    output = tmp_path / "out.parquet"
+    inputs = Inputs(["/somewhere/else.onnx"])
+    encode_to_parquet(inputs, output, Elsewhere(FakeEncoder()))
+    assert tables.record_path(output).read_text().startswith("1 ?\n")
+
+
+def test_identities_of_named_sources(tmp_path, zoo_path, monkeypatch):
+    versions = {"timm": "1"}
+    monkeypatch.setattr("narfast.bulk.identity.library_versions", lambda: versions)
+    monkeypatch.chdir(tmp_path)
+    for name in ("models.py", "blocks.py", "package/__init__.py", "package/a.py", "other/b.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    (tmp_path / "config.json").write_text("{}")
+    os.mkfifo(tmp_path / "pipe.onnx")
+    time.sleep(0.1)
+    hf = f"hf:{tmp_path}"
+    names = ["timm:resnet18", "models.py:build", hf, "zoo:fake:plain_1", CELLS[0], "config.json"]
+    odd = ["no.onnx", "pipe.onnx", "a\0b", "x" * 5000]
+
+    def identities():
+        block = Block("named", (*names, *odd), zoo=zoo_path)
+        return dict(zip(block.names, Identities().of(block), strict=True))
+
+    def changed(before):
+        return {name for name, identity in identities().items() if identity != before[name]}
+
+    first = identities()
+    assert first[CELLS[0]] == ""
+    assert first["no.onnx"] == "absent"
+    assert [name for name in first if first[name] is None] == odd[1:]
+    assert changed(first) == set()
+    versions["timm"] = "2"
+    assert changed(first) == {"timm:resnet18", "models.py:build", hf}
+    versions["timm"] = "1"
+    (tmp_path / "other/b.py").write_text("1")  # no package: it cannot be imported
+    assert changed(first) == set()
+    for module in ("models.py", "blocks.py", "package/a.py"):
+        before = identities()
+        rewrite(tmp_path / module, "")
+        assert changed(before) == {"models.py:build"}
+    before = identities()
+    (tmp_path / "new.py").touch()
+    assert identities()["models.py:build"] is None  # so fresh that a change might not show
+    time.sleep(0.1)
+    assert changed(before) == {"models.py:build"}
+    before = identities()
+    rewrite(tmp_path / "config.json", "[]")
+    assert changed(before) == {"config.json", hf}
+    before = identities()
+    zoo = Zoo.open(zoo_path)
+    zoo.embed(FakeEncoder(seed=3), source="other")
+    open_zoo.cache_clear()
+    assert changed(before) == set()  # vectors of a zoo are not used
+    zoo.add([network("plain", 9)])
+    open_zoo.cache_clear()
+    assert changed(before) == {"zoo:fake:plain_1"}
+
+
+def test_what_killed_runs_left_goes_with_the_next(tmp_path, small_parts):
+    output = tmp_path / "out.parquet"
+    interrupt(output)
+    folder = Path(f"{output}.parts")
+    (folder / "000099.tmp").touch()
+    shutil.copytree(folder, tmp_path / ".out.parquet.parts.gone")
+    for name in ("", ".errors.csv", ".resume"):
+        (tmp_path / f".out.parquet{name}.new-abcd_123").touch()
+    with tables.Parts(output, FakeEncoder().fingerprint, 8):
+        assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+        assert not list(folder.glob("*.tmp"))
+    encode_to_parquet(Inputs(CELLS[:60]), output, engine(), resume=True)
+    assert sorted(tmp_path.iterdir()) == [output, tables.record_path(output)]
+
+
 # ---- what must not be destroyed
 
 
@@ -367,13 +571,17 @@ def test_a_run_without_rows_keeps_the_old_table(tmp_path, command):
     assert f"{output} stays as it was" in " ".join(result.stderr.split("\n"))
     assert (output.read_bytes(), errors.read_bytes()) == before
     assert command("--from", errors, "-o", tmp_path / "again.parquet").exit_code == 2
-    assert sorted(path.suffix for path in tmp_path.iterdir()) == [
-        ".csv",
-        ".csv",
-        ".parquet",
-        ".parquet",
-        ".txt",
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "again.parquet",
+        "again.parquet.errors.csv",
+        "again.parquet.resume",
+        "empty.txt",
+        "out.parquet",
+        "out.parquet.errors.csv",
+        "out.parquet.resume",
     ]
+    assert command(*CELLS[:3], "missing.onnx", "-o", output, "--resume").exit_code == 0
+    assert (output.read_bytes(), errors.read_bytes()) == before
 
 
 def test_a_mistake_leaves_the_parts_of_a_killed_run(tmp_path, small_parts, command):
@@ -489,7 +697,7 @@ def test_a_run_that_fails_leaves_no_folder_and_no_lock(tmp_path):
     encode_to_parquet(Inputs(CELLS[:3]), output, engine())
     with pytest.raises(NarfastError, match=r"^no$"):
         encode_to_parquet(Inputs(CELLS[:3]), output, Failing(FakeEncoder()))
-    assert list(tmp_path.iterdir()) == [output]
+    assert sorted(tmp_path.iterdir()) == [output, tables.record_path(output)]
 
 
 def run_child(folder):
@@ -549,7 +757,13 @@ def test_killed_at_any_moment_nothing_is_lost_or_doubled(tmp_path, monkeypatch):
 
 def assert_same(folders):
     whole, other = folders
-    for name in ("out.parquet", "out.parquet.errors.csv"):
+    for name in ("out.parquet", "out.parquet.errors.csv", "out.parquet.resume"):
         assert (whole / name).read_bytes() == (other / name).read_bytes()
     names = {path.name for path in other.iterdir()}
-    assert names == {"list.txt", "zoo", "out.parquet", "out.parquet.errors.csv"}
+    assert names == {
+        "list.txt",
+        "zoo",
+        "out.parquet",
+        "out.parquet.errors.csv",
+        "out.parquet.resume",
+    }

@@ -103,8 +103,9 @@ def test_thresholds_are_kept_beside_the_encoder(tmp_path):
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "[]", "{}", '{"same_family": null, "related": 1}', "\x00", "[" * 100_000),
+        *("", "[]", "{}", '{"same_family": null, "related": 1}', "\x00", "[" * 9999),
         f'{{"same_family": {"9" * 4000}, "related": 1}}',
+        *(f'{{"same_family": {value}, "related": 1}}' for value in ("NaN", "1e999", "true")),
         *(
             f'{{"same_family": 1, "related": 1, "nearest": {nearest}}}'
             for nearest in ("1", "[1]", "[1, 0]", '["a"]', "[0, NaN]", "[null]")

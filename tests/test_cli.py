@@ -276,6 +276,7 @@ def test_encode(run, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "out.parquet",
         "out.parquet.errors.csv",
+        "out.parquet.resume",
     ]
 
 
@@ -356,6 +357,22 @@ def test_zoo_build_and_info(run, tmp_path, monkeypatch):
     info = json.loads(run("zoo", "info", tmp_path / "zoo", "--json").stdout)
     assert {"distinct", "names", "by_source", "by_family", "format_version", "encoder"} <= set(info)
     assert "16 distinct" in run("zoo", "info", tmp_path / "zoo").stdout
+
+
+def test_zoo_add_makes_a_zoo(run, tmp_path):
+    new = tmp_path / "deep" / "new"
+    failed = run("zoo", "add", new, "fake:bad_1")
+    assert failed.exit_code == 2
+    assert failed.stderr.splitlines()[-1].startswith("error: none of the sources could be read")
+    assert not new.parent.exists()
+    result = run("zoo", "add", new, "fake:plain_7", "fake:bad_1")
+    assert result.exit_code == 0, result.output
+    assert "added 1 names, 1 of them new structures; 1 structures in all" in result.stdout
+    assert run("zoo", "verify", new).exit_code == 0
+    assert [path.name for path in new.parent.iterdir()] == ["new"]
+    (new.parent / "note.txt").write_text("mine")
+    refused = run("zoo", "add", new.parent, "fake:plain_7")
+    assert "exists and is not a zoo" in refused.stderr
 
 
 def test_zoo_add_verify_embed(run, zoo_path):
@@ -471,7 +488,8 @@ def test_pretrain_hands_over_graphs_and_families(run, zoo_path, tmp_path, monkey
         ["evaluate", "nonsense"],
         ["zoo", "info", "/nonexistent"],
         ["zoo", "verify", "/nonexistent"],
-        ["zoo", "add", "/nonexistent", "fake:plain_1"],
+        ["zoo", "add", "/proc/nothing", "fake:plain_1"],
+        ["zoo", "add", "/", "fake:plain_1"],
         ["zoo", "build", "OUT", "--source", "keras"],
         ["encode", "fake:plain_1", "-o", "/proc/nothing/out.parquet"],
         ["frobnicate"],

@@ -108,6 +108,37 @@ def test_edited_settings(folder: Path, encoder: ArchitectureEncoder) -> None:
     refuse(folder, "fingerprint")
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"operators": [{"a": 1}]}, r"encoder.operators\[0\] must be a text"),
+        ({"operators": "conv"}, "encoder.operators must be a list"),
+        ({"motif_readouts": [[["mean"]]]}, r"encoder.motif_readouts\[0\] must be a text"),
+        ({"attribute_fields": [["kernel", 0]]}, r"attribute_fields\[0\] must be a list of 3"),
+        (
+            {"attribute_fields": [["kernel", None, 3]]},
+            r"attribute_fields\[0\]\[1\] must be a whole",
+        ),
+        ({"miner": ["repeats"]}, "miner must be str"),
+        ({"dropout": float("nan")}, "NaN is no JSON number"),
+    ],
+)
+def test_settings_of_the_wrong_kind(folder: Path, changes: dict[str, Any], message: str) -> None:
+    settings = json.loads((folder / "config.json").read_text())["encoder"]
+    edit_config(folder, encoder={**settings, **changes})
+    refuse(folder, message)
+
+
+@pytest.mark.parametrize("name", ["fingerprint", "weights_sha256", "format_version"])
+def test_a_field_that_is_missing_or_of_the_wrong_kind(folder: Path, name: str) -> None:
+    edit_config(folder, **{name: {"a": 1}})
+    refuse(folder, f"field {name} must be")
+    document = json.loads((folder / "config.json").read_text())
+    del document[name]
+    (folder / "config.json").write_text(json.dumps(document))
+    refuse(folder, f"field {name} must be there; it is missing")
+
+
 def test_weights_of_another_shape(encoder: ArchitectureEncoder, tmp_path: Path) -> None:
     """Checksums that agree do not make the contents right."""
 

@@ -6,19 +6,24 @@ import csv
 import json
 import os
 import shutil
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from narfast.errors import CorruptFileError, NarfastError
 from narfast.graph import GraphBatch
-from narfast.zoo import Architecture, Zoo, export
+from narfast.zoo import Architecture, Zoo, export, index_cache, writing
 from narfast.zoo import format as folder
 from narfast.zoo.builder import build_zoo
 from narfast.zoo.store import ZooContents, write_zoo
 from narfast.zoo.tables import graphs_from_bytes, graphs_to_bytes
+from narfast.zoo.zoo import add_networks
 from zoo_fakes import BLOCKS, NAMES, FakeEncoder, contents, load, network
 
 FILES = [folder.ARCHITECTURES, folder.GRAPHS, folder.EMBEDDINGS, folder.MANIFEST]
@@ -203,7 +208,7 @@ def test_a_failed_write_leaves_the_old_zoo_whole(zoo_path, monkeypatch):
         written.append(path)
         path.write_bytes(data)
 
-    monkeypatch.setattr(folder, "write_file", full_disk)
+    monkeypatch.setattr(writing, "write_file", full_disk)
     with pytest.raises(OSError, match="No space"):
         open_zoo(zoo_path).add([network("plain", 7)])
     assert {path.name: path.read_bytes() for path in zoo_path.iterdir()} == before
@@ -212,7 +217,7 @@ def test_a_failed_write_leaves_the_old_zoo_whole(zoo_path, monkeypatch):
 
 
 def test_replacing_works_where_paths_cannot_be_exchanged(zoo_path, monkeypatch):
-    monkeypatch.setattr(folder, "_exchange", lambda first, second: False)
+    monkeypatch.setattr(writing, "_exchange", lambda first, second: False)
     zoo = open_zoo(zoo_path)
     zoo.add([network("plain", 7)])
     assert len(open_zoo(zoo_path)) == 17
@@ -220,9 +225,10 @@ def test_replacing_works_where_paths_cannot_be_exchanged(zoo_path, monkeypatch):
 
 
 def test_a_crash_between_two_renames_is_mended(zoo_path):
-    zoo_path.rename(zoo_path.with_name(".zoo.old"))
+    zoo_path.rename(zoo_path.with_name(".zoo.replaced-by-narfast"))
     assert len(open_zoo(zoo_path)) == 16
     assert zoo_path.is_dir()
+    assert [path.name for path in zoo_path.parent.iterdir()] == ["zoo"]
 
 
 def test_a_folder_that_is_no_zoo_is_never_replaced(tmp_path):
@@ -264,14 +270,121 @@ def test_add_keeps_two_networks_of_one_name(zoo_path):
 
 
 @pytest.mark.parametrize("used", [False, True])
-def test_a_zoo_changed_meanwhile_is_not_overwritten(zoo_path, used):
+def test_what_others_added_meanwhile_stays(zoo_path, used):
     slow = open_zoo(zoo_path)
     if used:
         use_everything(slow)
     open_zoo(zoo_path).add([network("plain", 7)])
-    with pytest.raises(NarfastError, match="someone else"):
-        slow.add([network("plain", 8)])
-    assert len(open_zoo(zoo_path)) == 17
+    slow.add([network("plain", 8)])
+    assert len(slow) == len(open_zoo(zoo_path)) == 18
+    assert slow.verify() == []
+    late = Zoo.open(zoo_path)
+    late.embed(FakeEncoder(dim=5, seed=9), source="other")
+    with pytest.raises(NarfastError, match="embeddings are by encoder"):
+        slow.add([network("plain", 9)])
+    assert len(open_zoo(zoo_path)) == 18
+
+
+def test_writers_take_turns(zoo_path, caplog):
+    """Four writers at once: each waits, says so, and none is lost."""
+    begin = threading.Barrier(4)
+
+    def add(depth):
+        zoo = open_zoo(zoo_path)
+        begin.wait()
+        zoo.add([network("plain", depth)])
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(add, range(11, 15)))
+    assert len(open_zoo(zoo_path)) == 16 + 4
+    assert open_zoo(zoo_path).verify() == []
+    assert f"{zoo_path}: another process is writing it; waiting" in caplog.text
+    assert [path.name for path in zoo_path.parent.iterdir()] == ["zoo"]
+
+
+def test_embedding_and_building_wait_too(zoo_path):
+    elsewhere = zoo_path.with_name("link")
+    elsewhere.symlink_to(zoo_path)
+    done = []
+
+    def embed():
+        open_zoo(elsewhere).embed(FakeEncoder(seed=1), source="other")
+        done.append("embed")
+
+    def build():
+        build_zoo(zoo_path, NAMES[:3], encoder=None, loader="zoo_fakes:load_raw", workers=1)
+        done.append("build")
+
+    for write in (embed, build):
+        with writing.writing(zoo_path):
+            thread = threading.Thread(target=write)
+            thread.start()
+            thread.join(0.3)
+            assert thread.is_alive()
+            done.append("first")
+        thread.join(30)
+    assert done == ["first", "embed", "first", "build"]
+    assert len(open_zoo(zoo_path)) == 3
+    assert {path.name for path in zoo_path.parent.iterdir()} == {"zoo", "link"}
+
+
+def test_a_lock_that_is_removed_while_others_wait(tmp_path):
+    """Who waited for a file that is gone takes the new one: never two at once."""
+    inside, most = [], []
+
+    def write(_):
+        with writing.writing(tmp_path / "zoo"):
+            inside.append(1)
+            most.append(len(inside))
+            time.sleep(0.002)
+            inside.pop()
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(write, range(60)))
+    assert (len(most), max(most)) == (60, 1)
+    assert not any(tmp_path.iterdir())
+
+
+def test_the_next_writer_removes_what_killed_ones_left(zoo_path):
+    for name in (".zoo.new-abcd_123", ".zoo.replaced-by-narfast"):
+        shutil.copytree(zoo_path, zoo_path.with_name(name))
+    kept = (".zoo.new-mine", ".other.new-abcd_123", ".zoo.newer")
+    for name in kept:
+        zoo_path.with_name(name).mkdir()
+    zoo_path.with_name(".zoo.lock").touch()
+    open_zoo(zoo_path).add([network("plain", 7)])
+    assert {path.name for path in zoo_path.parent.iterdir()} == {"zoo", *kept}
+
+
+def test_an_encoder_found_by_the_manifest_changes_with_it(zoo_path, monkeypatch):
+    from narfast.encoder import ArchitectureEncoder
+
+    found = {"fake": FakeEncoder(), "other": FakeEncoder(dim=5, seed=9)}
+    monkeypatch.setattr(ArchitectureEncoder, "from_pretrained", found.__getitem__)
+    slow = Zoo.open(zoo_path)
+    slow.search(network("plain", 9), 1)
+    Zoo.open(zoo_path).embed(found["other"], source="other")
+    slow.add([network("plain", 7)])
+    assert slow.embeddings.shape == (17, 5)
+    assert slow.encoder is found["other"]
+
+
+def test_adding_to_no_zoo_makes_one(tmp_path, monkeypatch):
+    from narfast.encoder import ArchitectureEncoder
+
+    monkeypatch.setattr(ArchitectureEncoder, "from_pretrained", lambda source: FakeEncoder())
+    new = tmp_path / "new"
+    zoo, report = add_networks(new, ["zoo:nothing"])
+    assert (zoo, report.added, len(report.errors)) == (None, (), 1)
+    assert not any(tmp_path.iterdir())
+    zoo, report = add_networks(new, [network("plain", 7), "zoo:nothing", network("plain", 8)])
+    assert (len(zoo), report.added) == (2, ("fake:plain_7", "fake:plain_8"))
+    assert Zoo.open(new).verify() == []
+    zoo, report = add_networks(new, [network("plain", 9)])
+    assert (len(zoo), report.new_structures) == (3, 1)
+    (tmp_path / "precious.txt").write_text("data")
+    with pytest.raises(NarfastError, match="exists and is not a zoo"):
+        add_networks(tmp_path, [network("plain", 9)])
 
 
 def test_embed_changes_vectors_only(zoo_path):
@@ -402,12 +515,106 @@ def test_a_newer_format_asks_for_an_upgrade(zoo_path):
         b'{"format": "narfast-zoo", "format_version": 1, "counts": 3}',
         b'{"format": "narfast-zoo", "format_version": 1, "counts": {"names": Infinity}}',
         b"[" * 100_000,
+        b'{"format": "narfast-zoo", "format_version": [2]}',
+        b'{"format": ["narfast-zoo"]}',
     ],
 )
 def test_other_manifests_are_refused(zoo_path, data):
     (zoo_path / folder.MANIFEST).write_bytes(data)
     with pytest.raises(CorruptFileError, match=r"manifest\.json"):
         open_zoo(zoo_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"counts": {"names": 18}}, "counts.distinct must be there"),
+        ({"counts": {"distinct": -1, "names": 18}}, "counts.distinct must be a whole number"),
+        ({"counts": {"distinct": 10**30, "names": 18}}, "counts.distinct must be a whole number"),
+        ({"counts": {"distinct": 16.5, "names": 18}}, "counts.distinct must be a whole number"),
+        ({"format_version": -5}, "format_version must be a whole number from 1"),
+        ({"encoder": {"dim": 8}}, "encoder.fingerprint must be there"),
+        ({"encoder": {"dim": "8", "fingerprint": "", "source": ""}}, "encoder.dim must be"),
+        ({"index": {"dtype": "f16"}}, "index.connectivity must be there"),
+        ({"files": {"a": {"bytes": 1, "sha256": "0"}}}, "files.a.sha256 must be"),
+        ({"files": {"a": {"bytes": -1, "sha256": "0" * 64}}}, "files.a.bytes must be"),
+        ({"files": {"a\0": {"bytes": 1, "sha256": "0" * 64}}}, "a file outside the zoo"),
+        ({"operators": [1]}, r"operators\[0\] must be a text"),
+    ],
+)
+def test_a_signed_manifest_with_a_wrong_field(zoo_path, changes, message):
+    edited_manifest(zoo_path, **changes)
+    with pytest.raises(CorruptFileError, match=message):
+        open_zoo(zoo_path)
+
+
+def edited_rows(zoo_path, **changes):
+    """Change the first row of the table of networks, with a valid checksum."""
+    path = zoo_path / folder.ARCHITECTURES
+    table = pq.read_table(path)
+    for name, value in changes.items():
+        column = table.column(name)
+        values = [value, *column.to_pylist()[1:]]
+        table = table.set_column(
+            table.schema.get_field_index(name), name, pa.array(values, type=column.type)
+        )
+    pq.write_table(table, path)
+    put(zoo_path, folder.ARCHITECTURES, path.read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"unknown_ops": "[" * 9999}, "column unknown_ops.*nested too deeply"),
+        ({"unknown_ops": "[1]"}, "column unknown_ops.*must be an object"),
+        ({"unknown_ops": '{"a": "b"}'}, "field a must be a whole number"),
+        ({"nodes": -1}, "nodes = -1"),
+        ({"params": -(2**63)}, "params = -9223372036854775808"),
+        ({"structural_hash": "\x1b[2J"}, "structural_hash"),
+        ({"input_shape": [1, None]}, "an input shape has a gap"),
+        ({"id": None}, "column id has empty cells"),
+    ],
+)
+def test_rows_that_are_no_networks(zoo_path, changes, message):
+    edited_rows(zoo_path, **changes)
+    with pytest.raises(CorruptFileError, match=message):
+        open_zoo(zoo_path).info()
+
+
+def test_more_rows_than_bytes(zoo_path):
+    """A table that would fill the memory is refused before it is read."""
+    rows = 2_000_000
+    table = pa.table({"id": ["a"] * rows, "reason": [""] * rows})
+    pq.write_table(table, zoo_path / folder.ERRORS, compression="zstd")
+    put(zoo_path, folder.ERRORS, (zoo_path / folder.ERRORS).read_bytes())
+    with pytest.raises(CorruptFileError, match="2000000 rows in"):
+        _ = open_zoo(zoo_path).errors
+
+
+def test_gaps_in_a_graph(zoo_path):
+    path = zoo_path / folder.GRAPHS
+    table = pq.read_table(path)
+    rows = table.to_pylist()
+    rows[0]["op"][1] = None
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
+    put(zoo_path, folder.GRAPHS, path.read_bytes())
+    with pytest.raises(CorruptFileError, match=folder.GRAPHS):
+        use_everything(open_zoo(zoo_path))
+
+
+def test_a_pipe_in_a_zoo_is_not_waited_for(zoo_path):
+    put(zoo_path, folder.ERRORS, b"")
+    (zoo_path / folder.ERRORS).unlink()
+    os.mkfifo(zoo_path / folder.ERRORS)
+    with pytest.raises(CorruptFileError, match="not a regular file"):
+        _ = open_zoo(zoo_path).errors
+
+
+def test_embeddings_of_another_width_than_promised(zoo_path):
+    stamp = open_zoo(zoo_path).manifest.encoder
+    edited_manifest(zoo_path, encoder={**stamp, "dim": 9})
+    with pytest.raises(CorruptFileError, match=r"vectors of 8 numbers.*promises 9"):
+        use_everything(open_zoo(zoo_path))
 
 
 def test_a_manifest_that_promises_other_counts(zoo_path):
@@ -417,7 +624,7 @@ def test_a_manifest_that_promises_other_counts(zoo_path):
 
 
 def test_a_manifest_that_points_outside(zoo_path):
-    edited_manifest(zoo_path, files={"../secret": {"bytes": 1, "sha256": "0"}})
+    edited_manifest(zoo_path, files={"../secret": {"bytes": 1, "sha256": "0" * 64}})
     with pytest.raises(CorruptFileError, match="outside"):
         open_zoo(zoo_path)
 
@@ -477,41 +684,107 @@ def test_no_zoo_here(tmp_path):
 
 
 @pytest.fixture
-def large(tmp_path):
+def large(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     write_zoo(tmp_path / "large", contents().embedded(FakeEncoder(), source="fake"), exact_limit=8)
     return tmp_path / "large"
 
 
-def test_large_zoos_have_an_index(large):
+def kept_index(large):
+    """The file in which the index of a large zoo is kept."""
+    (path,) = (large.parent / "cache/narfast/indexes").iterdir()
+    return path
+
+
+def find(large):
+    """Search a large zoo by its index."""
     zoo = open_zoo(large)
-    assert zoo.manifest.index["dtype"] == "f16"
     assert not zoo.index.exact
     assert zoo.search("fake:plain_3", 1)[0].id == "fake:plain_3"
+    return zoo
 
 
-def test_several_threads_may_build_the_index(tmp_path):
+def test_large_zoos_have_an_index(large, caplog):
+    assert find(large).manifest.index["dtype"] == "f16"
+    assert {path.name for path in large.iterdir()} == set(FILES)
+    assert kept_index(large).stat().st_mode & 0o777 == 0o600
+    assert caplog.text == ""  # it was built when the zoo was written
+
+
+def test_several_threads_may_build_the_index(tmp_path, large):
     made = contents().embedded(FakeEncoder(), source="fake")
-    write_zoo(tmp_path / "large", made, exact_limit=8, index_threads=2)
-    zoo = open_zoo(tmp_path / "large")
-    assert zoo.verify() == []
-    assert zoo.search("fake:plain_3", 1)[0].id == "fake:plain_3"
+    write_zoo(large, made, exact_limit=8, index_threads=2)
+    assert find(large).verify() == []
 
 
-@pytest.mark.parametrize("damage", ["flipped", "truncated", "missing"])
-def test_a_damaged_index_is_rebuilt(large, damage, caplog):
-    path = large / folder.INDEX
+@pytest.mark.parametrize("damage", ["flipped", "truncated", "empty", "missing", "writable", "link"])
+def test_an_index_that_cannot_be_trusted_is_built_again(large, damage, caplog, monkeypatch):
+    path = kept_index(large)
     data = path.read_bytes()
-    if damage == "missing":
-        path.unlink()
-    elif damage == "truncated":
-        path.write_bytes(data[:10])
-    else:
-        path.write_bytes(bytes([data[0] ^ 1]) + data[1:])
-    zoo = open_zoo(large)
-    assert zoo.search("fake:plain_3", 1)[0].id == "fake:plain_3"
-    assert folder.INDEX in caplog.text
-    assert path.read_bytes() == data
-    assert open_zoo(large).verify() == []
+    match damage:
+        case "flipped":
+            path.write_bytes(bytes([*data[:50], data[50] ^ 1, *data[51:]]))
+        case "truncated":
+            path.write_bytes(data[:40])
+        case "empty":
+            path.write_bytes(b"")
+        case "missing":
+            path.unlink()
+        case "writable":
+            path.parent.chmod(0o777)
+        case "link":
+            path.rename(large.parent / "elsewhere")
+            path.symlink_to(large.parent / "elsewhere")
+    find(large)
+    assert f"{large}: building the index of its 16 structures" in caplog.text
+    if damage == "writable":  # not kept there either
+        assert "others can write there" in caplog.text
+        path.parent.chmod(0o700)
+    assert kept_index(large).read_bytes() == data
+    assert not path.is_symlink()
+    caplog.clear()
+    find(large)
+    assert caplog.text == ""
+
+
+def test_an_index_inside_a_zoo_is_never_loaded(large, monkeypatch):
+    """A stranger's zoo with an index of an older format: its bytes reach no one."""
+    put(large, "index.usearch", b"crafted" * 1000)
+    edited_manifest(large, index={**open_zoo(large).manifest.index, "expansion_search": 64})
+    restored = []
+    monkeypatch.setattr(
+        "narfast.index.VectorIndex._restore", lambda index, data: restored.append(data)
+    )
+    assert find(large).verify() == []
+    assert restored == []
+
+
+def test_only_some_indexes_are_kept(large, monkeypatch):
+    monkeypatch.setattr(index_cache, "_KEPT", 2)
+    kept_index(large).unlink()
+    for number in range(5):
+        index_cache.store_index(f"{number}", b"bytes")
+        os.utime(index_cache._path(f"{number}"), times=(number, number))
+    assert [index_cache.load_index(f"{number}") for number in (2, 3, 4)] == [
+        None,
+        b"bytes",
+        b"bytes",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"connectivity": 10**9}, "index.connectivity must be a whole number from 2 to 256"),
+        ({"dtype": "b1"}, "index.dtype must be one of f16, f32"),
+        ({"threads": 4}, "index.threads must be absent"),
+        ({"oversample": -1}, "index.oversample must be"),
+    ],
+)
+def test_settings_of_an_index_from_a_stranger(large, change, message):
+    edited_manifest(large, index={**open_zoo(large).manifest.index, **change})
+    with pytest.raises(CorruptFileError, match=message):
+        open_zoo(large)
 
 
 # ---- exporting

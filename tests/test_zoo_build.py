@@ -278,6 +278,16 @@ def test_a_journal_of_other_versions_is_not_used(tmp_path, caplog):
     assert "starting anew" in caplog.text
 
 
+@pytest.mark.parametrize("line", [b"[" * 99_999, b'{"crc":1278161592,"line":[1]}', b"[]"])
+def test_a_line_of_another_kind_ends_a_journal(tmp_path, line):
+    path = tmp_path / "journal"
+    fill(path, {"version": 1})
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:2], line + b"\n", *lines[2:]]))
+    with Journal(path, header={"version": 1}) as journal:
+        assert list(journal.done) == ["fake:plain_1"]
+
+
 def test_a_flipped_bit_ends_a_journal(tmp_path):
     path = tmp_path / "journal"
     fill(path, {"version": 1})

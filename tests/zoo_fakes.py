@@ -91,6 +91,11 @@ def load_raw_or_cell(source: str) -> ArchGraph:
     return load_source(source) if source.startswith("nasbench") else load_raw(source)
 
 
+def load_named_in_file(source: str) -> ArchGraph:
+    """Read the network that a file names, as ``fake:plain_1``; NAS cells as they are."""
+    return load_raw_or_cell(Path(source).read_text() if Path(source).is_file() else source)
+
+
 def load_hungry(source: str) -> ArchGraph:
     """Like `load_raw`, after taking 600 MB where the network's name says ``plain``."""
     held = bytearray(600 << 20) if "plain" in source else b""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from narfast._documents import ListOf, Number, Object, read_document
 from narfast.encoder_files import encoder_folder, write_atomically
 from narfast.errors import CorruptFileError
 
@@ -38,8 +39,14 @@ pairs one in forty (`benchmarks/calibrate.py`).
 _BLOCK = 3  # operators; shorter chains are in networks of every kind
 
 _FILE = "calibration.json"
+_WHAT = "the thresholds of an encoder"
+_REMEDY = "delete it, or run benchmarks/calibrate.py again"
 _QUANTILES = 101
-_UNREADABLE = (RecursionError, OverflowError)  # JSON too deep, a number too large
+_COSINE = Number(-2, 2)  # 2 is never
+_SHAPE = Object(
+    {"same_family": _COSINE, "related": _COSINE},
+    {"nearest": ListOf(_COSINE, 1 << 16)},
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,23 +96,18 @@ class Calibration:
             CorruptFileError: the file is there and damaged.
         """
         path = encoder_folder(encoder) / _FILE
-        if not path.is_file():
-            return None
         try:
-            value = json.loads(path.read_text(encoding="utf-8"))
-            nearest = tuple(float(score) for score in value.get("nearest", ()))
-            if nearest and (len(nearest) < 2 or not np.all(np.diff(nearest) >= 0)):
-                raise ValueError("quantiles ascend")
-            return cls(
-                same_family=float(value["same_family"]),
-                related=float(value["related"]),
-                nearest=nearest,
-            )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, *_UNREADABLE):
-            raise CorruptFileError(
-                f"{path}: not the thresholds of an encoder; delete it, or run "
-                "benchmarks/calibrate.py again"
-            ) from None
+            value = read_document(path, _SHAPE, what=_WHAT, remedy=_REMEDY)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        nearest = tuple(float(score) for score in value.get("nearest", ()))
+        if nearest and (len(nearest) < 2 or not np.all(np.diff(nearest) >= 0)):
+            raise CorruptFileError(f"{path}: not {_WHAT} (nearest must ascend); {_REMEDY}")
+        return cls(
+            same_family=float(value["same_family"]),
+            related=float(value["related"]),
+            nearest=nearest,
+        )
 
     def save(self, encoder: str | Path, **notes: Any) -> None:
         """Write the thresholds beside an encoder, with notes on how good they are."""

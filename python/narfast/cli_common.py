@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from narfast.errors import NarfastError
+from narfast.errors import NarfastError, printable
 
 if TYPE_CHECKING:
     from narfast.cli_tables import UpdateBar
@@ -127,8 +127,7 @@ def print_json(value: Any) -> None:
 
 def failure(message: str) -> typer.Exit:
     """Say in one line what is wrong; raise what this returns."""
-    line = " ".join(message.split())
-    typer.echo(f"error: {line}", err=True)
+    typer.echo(f"error: {printable(' '.join(message.split()))}", err=True)
     return typer.Exit(_BAD_INPUT)
 
 

@@ -104,15 +104,14 @@ def zoo_add(
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="As for search.")],
     as_json: Json = False,
 ) -> None:
-    """Add networks to a zoo; sources that fail are listed, never fatal."""
+    """Add networks to a zoo, made where there is none; sources that fail are never fatal."""
     from narfast.cli_tables import print_errors
-    from narfast.zoo import Zoo
+    from narfast.zoo.zoo import add_networks
 
-    zoo = Zoo.open(directory)
     with bar("adding", "networks") as progress:
-        report = zoo.add(sources, progress=progress)
+        zoo, report = add_networks(directory, sources, progress=progress)
     print_errors(report.errors)
-    if not report.added:
+    if zoo is None or not report.added:
         raise failure("none of the sources could be read; see the table above")
     if as_json:
         print_json(

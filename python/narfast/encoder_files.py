@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,6 +20,19 @@ from safetensors.numpy import load as safetensors_load
 from safetensors.numpy import save as safetensors_save
 
 from narfast import _core
+from narfast._documents import (
+    Anything,
+    Integer,
+    ListOf,
+    MapOf,
+    Object,
+    Text,
+    TupleOf,
+    check_document,
+    read_document,
+    read_small_file,
+)
+from narfast._files import replacing
 from narfast.encoder_config import EncoderConfig
 from narfast.errors import CorruptFileError
 from narfast.structural_features import LabelIdf
@@ -35,6 +47,29 @@ _WEIGHTS = "model.safetensors"
 _REMEDY = "copy or train the encoder again"
 _LABELS = {"wide_label": np.int64, "wide_block": np.uint8, "wide_idf": np.float32}
 _AXES = "wide_axes"
+_MAX_WEIGHTS = 8 << 30  # bytes
+
+_WHAT = "an encoder configuration"
+_DIGEST = Text(64, "[0-9a-f]{64}")
+_VERSIONED = Object({"format_version": Integer(0, 2**31), "encoder": Object()})
+_SHAPE = Object(
+    {
+        "fingerprint": _DIGEST,
+        "weights_sha256": _DIGEST,
+        # What is no list has one value, which `EncoderConfig` checks.
+        "encoder": Object(
+            optional={
+                "operators": ListOf(Text(200), 1 << 16),
+                "attribute_fields": ListOf(
+                    TupleOf((Text(200), Integer(0, 31), Integer(1, 32))), 64
+                ),
+                "motif_readouts": ListOf(Text(200), 16),
+                "macro_readouts": ListOf(Text(200), 16),
+            }
+        ),
+    },
+    {"training": MapOf(Anything())},
+)
 
 
 @dataclass(frozen=True)
@@ -126,16 +161,9 @@ def encoder_folder(name_or_path: str | Path) -> Path:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file under a temporary name and rename it, so that a crash leaves no half file."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Write a file so that a crash leaves the old one or the new one."""
+    with replacing(path) as stream:
+        stream.write(data)
 
 
 def _fingerprint(config: EncoderConfig, weights: bytes) -> str:
@@ -154,26 +182,23 @@ def read_encoder(folder: Path) -> tuple[Weights, _core.Encoder, str]:
             have the shapes that the configuration promises.
     """
     config_path, weights_path = folder / _CONFIG, folder / _WEIGHTS
-    for path in (config_path, weights_path):
-        if path.exists() and not path.is_file():  # a pipe would be waited for
-            raise CorruptFileError(f"{path}: not a regular file; {_REMEDY}")
     try:
-        document = json.loads(config_path.read_bytes())
-        data = weights_path.read_bytes()
+        document = read_document(config_path, _VERSIONED, what=_WHAT, remedy=_REMEDY)
+        data = read_small_file(
+            weights_path, what="the weights of an encoder", remedy=_REMEDY, limit=_MAX_WEIGHTS
+        )
     except OSError as error:
         raise CorruptFileError(
             f"{folder}: not an encoder folder ({error.strerror}: {error.filename}); it needs "
             f"{_CONFIG} and {_WEIGHTS}"
         ) from error
-    except (ValueError, RecursionError) as error:
-        raise CorruptFileError(f"{config_path}: not valid JSON ({error}); {_REMEDY}") from error
     config = _read_config(config_path, document)
-    if hashlib.sha256(data).hexdigest() != document.get("weights_sha256"):
+    if hashlib.sha256(data).hexdigest() != document["weights_sha256"]:
         raise CorruptFileError(
             f"{weights_path}: the checksum differs from the one in {_CONFIG}; {_REMEDY}"
         )
     fingerprint = _fingerprint(config, data)
-    if document.get("fingerprint") != fingerprint:
+    if document["fingerprint"] != fingerprint:
         raise CorruptFileError(
             f"{config_path}: the settings do not belong to its fingerprint; {_REMEDY}"
         )
@@ -189,14 +214,13 @@ def read_encoder(folder: Path) -> tuple[Weights, _core.Encoder, str]:
         raise CorruptFileError(f"{weights_path}: {error}; {_REMEDY}") from error
 
 
-def _read_config(path: Path, document: Any) -> EncoderConfig:
-    if not isinstance(document, dict) or not isinstance(document.get("encoder"), dict):
-        raise CorruptFileError(f"{path}: not an encoder configuration; {_REMEDY}")
-    if document.get("format_version") != FORMAT_VERSION:
+def _read_config(path: Path, document: dict[str, Any]) -> EncoderConfig:
+    if document["format_version"] != FORMAT_VERSION:
         raise CorruptFileError(
-            f"{path}: format version {document.get('format_version')!r}, this narfast reads "
+            f"{path}: format version {document['format_version']}, this narfast reads "
             f"{FORMAT_VERSION}; install the narfast that wrote it"
         )
+    check_document(document, _SHAPE, path=path, what=_WHAT, remedy=_REMEDY)
     try:
         return EncoderConfig.from_dict(document["encoder"])
     except ValueError as error:

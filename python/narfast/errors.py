@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 __all__ = [
     "CorruptFileError",
     "InvalidGraphError",
@@ -9,11 +11,55 @@ __all__ = [
     "NarfastError",
     "TraceError",
     "UnsupportedSourceError",
+    "printable",
 ]
+
+_LONGEST = 500  # characters of a message
+_REMEDY = 200  # of them, at its end
+# Control and format characters (which turn the direction of text), lone surrogates (which are bytes
+# of names that are no UTF-8), separators of lines and paragraphs.
+_ESCAPED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+def printable(text: str, limit: int = _LONGEST) -> str:
+    r"""Return a text as one line for any terminal: odd characters escaped, a long middle left out.
+
+    Args:
+        text: anything; names of files may hold any bytes.
+        limit: characters of the result; begin and end of a longer text are kept.
+
+    Example:
+        >>> print(printable("a\x1b[31m\n.onnx: no such file"))
+        a\x1b[31m\n.onnx: no such file
+    """
+    if len(text) > limit:  # what is left out need not be looked at
+        text = text[:limit] + text[-limit:]
+        shortened = True
+    else:
+        shortened = False
+    line = text if text.isascii() and text.isprintable() else "".join(map(_escape, text))
+    if not shortened and len(line) <= limit:
+        return line
+    end = min(_REMEDY, limit // 2)
+    return f"{line[: limit - end - 1]}…{line[-end:]}"
+
+
+def _escape(character: str) -> str:
+    if unicodedata.category(character) not in _ESCAPED:
+        return character
+    if "\udc80" <= character <= "\udcff":  # a byte, as `os.fsdecode` stores it
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode("ascii")
 
 
 class NarfastError(Exception):
-    """Base of every error that narfast raises for bad input."""
+    """Base of every error that narfast raises for bad input.
+
+    The message is one `printable` line of at most 500 characters.
+    """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(printable(str(message)))
 
 
 class InvalidGraphError(NarfastError, ValueError):

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
+from narfast.bulk.identity import Identities
 from narfast.bulk.sources import Block, Inputs, open_zoo
 from narfast.bulk.tables import Finished, Parts, errors_path
-from narfast.errors import NarfastError
+from narfast.errors import NarfastError, printable
 from narfast.zoo.format import check_replaceable_table
 
 __all__ = ["BulkReport", "Engine", "encode_to_parquet"]
 
 Progress = Callable[[int, int | None], None]
+
+_log = logging.getLogger("narfast")
 
 
 class Engine(Protocol):
@@ -76,7 +81,8 @@ def encode_to_parquet(
         output: the parquet file, replaced in one step at the end.
         engine: does the work.
         resume: keep what an earlier run with the same encoder and narfast did, finished or not, up
-            to the first source that is not the same as then.
+            to the first source that is not known to be the same as then (`Identities`), and no row
+            whose bytes have changed.
         progress: told how many sources are done, and of how many, if that is known.
 
     Raises:
@@ -99,17 +105,20 @@ def encode_to_parquet(
     if first is None:
         raise NarfastError("no sources: what was named is empty; name some")
     blocks = chain([first], blocks)
+    identities = Identities()
     with Parts(output, engine.fingerprint, engine.dim) as parts:
         done = 0
         if not resume:
             parts.clear()
         elif len(parts):
-            done, blocks = _match(blocks, parts)
+            done, blocks = _match(blocks, identities, parts)
         elif output.exists():
-            done, blocks = _take(blocks, parts, Finished(output, engine.fingerprint, engine.dim))
+            finished = Finished(output, engine.fingerprint, engine.dim)
+            done, blocks = _take(blocks, identities, parts, finished)
         resumed = done
-        for table in engine.tables(blocks):
-            parts.append(table)
+        begun: deque[list[str | None]] = deque()
+        for table in engine.tables(_noted(blocks, identities, begun)):
+            parts.append(table, begun.popleft())
             done += len(table)
             if progress is not None:
                 progress(done, total)
@@ -138,14 +147,30 @@ def _is_same(path: str, other: Path) -> bool:
         return False
 
 
-def _match(blocks: Iterator[Block], parts: Parts) -> tuple[int, Iterator[Block]]:
+def _noted(
+    blocks: Iterable[Block], identities: Identities, begun: deque[list[str | None]]
+) -> Iterator[Block]:
+    """Hand blocks on to an engine, noting the identities of their sources before it reads them."""
+    for block in blocks:
+        begun.append(identities.of(block))
+        yield block
+
+
+def _match(
+    blocks: Iterator[Block], identities: Identities, parts: Parts
+) -> tuple[int, Iterator[Block]]:
     """Compare sources with the parts: how many are done, and the blocks that are left."""
-    earlier = parts.sources()
+    earlier = parts.done()
     done = 0
     for block in blocks:
         equal = 0
-        for source, known in zip(block.sources(), earlier, strict=False):
+        for source, now, (known, then) in zip(
+            block.sources(), identities.of(block), earlier, strict=False
+        ):
             if source != known:
+                break
+            if now is None or now != then:
+                _say_changed(source)
                 break
             equal += 1
         done += equal
@@ -156,16 +181,28 @@ def _match(blocks: Iterator[Block], parts: Parts) -> tuple[int, Iterator[Block]]
     return done, iter(())
 
 
-def _take(blocks: Iterator[Block], parts: Parts, finished: Finished) -> tuple[int, Iterator[Block]]:
+def _take(
+    blocks: Iterator[Block], identities: Identities, parts: Parts, finished: Finished
+) -> tuple[int, Iterator[Block]]:
     """As `_match`, from a finished table, whose rows become parts again."""
     done = 0
     for block in blocks:
-        table = finished.take(block.sources())
-        parts.append(table)
+        sources, now = block.sources(), identities.of(block)
+        table = finished.take(sources, now)
+        parts.append(table, now[: len(table)])
         done += len(table)
         if len(table) < len(block):
+            if finished.is_next(sources[len(table)]):
+                _say_changed(sources[len(table)])
             return done, _rest(block, len(table), blocks)
     return done, iter(())
+
+
+def _say_changed(source: str) -> None:
+    _log.warning(
+        "%s: may have changed since the earlier run; it and all after it are encoded again",
+        printable(source),
+    )
 
 
 def _rest(block: Block, done: int, blocks: Iterator[Block]) -> Iterator[Block]:

@@ -1,8 +1,9 @@
 """Tables of a bulk run: rows, the part files that a killed run leaves, and the output.
 
-While a run lasts its rows are in part files beside the output, ``OUTPUT.parts/000000.parquet`` and
-so on, each there in whole or not at all. A source that could not be read is a row too, with its
-reason; the output and ``OUTPUT.errors.csv`` are made of the parts in the end.
+While a run lasts its rows are in part files beside the output, in ``OUTPUT.parts``, each there in
+whole or not at all, named by number and content. A source that could not be read is a row too, with
+its reason; the output and ``OUTPUT.errors.csv`` are made of the parts in the end. What a later run
+needs to prove that rows can be kept is in ``OUTPUT.resume`` (`narfast.bulk.record`).
 """
 
 from __future__ import annotations
@@ -10,20 +11,27 @@ from __future__ import annotations
 import contextlib
 import csv
 import fcntl
+import hashlib
+import io
+import logging
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 import narfast
+from narfast._files import remove_leftovers, replacing
+from narfast.bulk.identity import ABSENT
+from narfast.bulk.record import RecordWriter, file_facts, read_record
 from narfast.errors import CorruptFileError, NarfastError
 
-__all__ = ["Finished", "Parts", "Row", "errors_path", "row_table", "table_schema"]
+__all__ = ["Finished", "Parts", "Row", "errors_path", "record_path", "row_table", "table_schema"]
 
 Row = tuple[str, str | None, str | None, int | None, int | None, str | None]
 """source, name, structural_hash, params, nodes, error; the error is None for what was read."""
@@ -34,6 +42,10 @@ _ROW_GROUP = 4096
 _FINGERPRINT = b"narfast.encoder"
 _VERSION = b"narfast.version"
 _ANEW = "run without --resume to replace it"
+_PART = re.compile(r"[0-9]+(-[0-9a-f]{32})?\.parquet")
+_STAGED = re.compile(r"[0-9]+\.tmp")
+
+_log = logging.getLogger("narfast")
 
 
 def table_schema(fingerprint: str, dim: int, *, with_errors: bool = False) -> Any:
@@ -74,8 +86,9 @@ def row_table(rows: Sequence[Row], vectors: NDArray[np.float32], fingerprint: st
     return pa.table(columns, schema=schema)
 
 
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit()
+def record_path(output: Path) -> Path:
+    """Where the identities of its sources are."""
+    return output.with_name(output.name + ".resume")
 
 
 def errors_path(output: Path) -> Path:
@@ -94,14 +107,19 @@ class Parts:
             OSError: it cannot be made.
         """
         self._output = output
-        self._schema = table_schema(fingerprint, dim, with_errors=True)
+        self._fingerprint = fingerprint
+        self._dim = dim
+        self._schema = _part_schema(fingerprint, dim)
         self._folder = output.with_name(output.name + ".parts")
+        self._gone = self._folder.with_name(f".{self._folder.name}.gone")
+        self._sizes: dict[Path, int] = {}  # rows of the parts that `done` has read
         self._waiting: list[Any] = []
         self._written = time.monotonic()
         self._finished = False
         self._lock = self._open()
         try:
-            self._next = len(self._paths())
+            self._remove_staged()
+            self._next = self._numbered()
         except BaseException:
             os.close(self._lock)
             raise
@@ -151,13 +169,22 @@ class Parts:
         return self._next
 
     def _paths(self) -> list[Path]:
-        own = (path for path in self._folder.glob("*.parquet") if _is_number(path.stem))
-        return sorted(own, key=lambda path: int(path.stem))
+        own = (path for path in self._folder.iterdir() if _PART.fullmatch(path.name))
+        return sorted(own, key=lambda path: int(path.name[: -len(".parquet")].partition("-")[0]))
+
+    def _numbered(self) -> int:
+        """The number of the next part."""
+        paths = self._paths()
+        return int(paths[-1].stem.partition("-")[0]) + 1 if paths else 0
 
     def _remove_staged(self) -> None:
+        """Remove what a killed run was writing or removing; this one holds the lock."""
         for path in self._folder.glob("*.tmp"):
-            if _is_number(path.stem):
+            if _STAGED.fullmatch(path.name):
                 path.unlink()
+        shutil.rmtree(self._gone, ignore_errors=True)
+        for path in (self._output, errors_path(self._output), record_path(self._output)):
+            remove_leftovers(path)
 
     def clear(self) -> None:
         """Forget what an earlier run left."""
@@ -165,9 +192,23 @@ class Parts:
             path.unlink()
         self._next = 0
 
-    def append(self, table: Any) -> None:
-        """Add rows of `row_table`; they are on disk a few seconds later at most."""
-        self._waiting.append(table)
+    def append(self, table: Any, identities: Sequence[str | None]) -> None:
+        """Add rows of `row_table`; they are on disk a few seconds later at most.
+
+        Args:
+            table: the rows.
+            identities: of their sources, as `Identities.of` gave them before they were read.
+        """
+        import pyarrow as pa
+
+        if ABSENT in identities:  # and read all the same: on another machine, or just made
+            errors = table.column("error").to_pylist()
+            identities = [
+                None if error is None and identity == ABSENT else identity
+                for error, identity in zip(errors, identities, strict=True)
+            ]
+        column = pa.array(identities, type=pa.string())
+        self._waiting.append(table.append_column("identity", column))
         late = time.monotonic() - self._written > _PART_SECONDS
         if late or sum(map(len, self._waiting)) >= _PART_ROWS:
             self.flush()
@@ -177,43 +218,52 @@ class Parts:
         import pyarrow as pa
 
         if self._waiting:
-            self._write(self._folder / f"{self._next:06d}.parquet", pa.concat_tables(self._waiting))
+            self._write(self._next, pa.concat_tables(self._waiting))
             self._next += 1
             self._waiting = []
         self._written = time.monotonic()
 
-    def _write(self, path: Path, table: Any) -> None:
+    def _write(self, number: int, table: Any) -> None:
         import pyarrow.parquet as pq
 
-        staging = path.with_suffix(".tmp")
-        pq.write_table(table, staging, use_dictionary=False, write_statistics=False)
+        sink = io.BytesIO()
+        pq.write_table(table, sink, use_dictionary=["identity"], write_statistics=False)
+        data = sink.getvalue()
+        staging = self._folder / f"{number:06d}.tmp"
+        staging.write_bytes(data)
+        path = staging.with_name(f"{number:06d}-{_part_digest(data)}.parquet")
         staging.replace(path)
+        self._sizes[path] = len(table)
 
-    def sources(self) -> Iterator[str]:
-        """Yield the source of every row, part by part.
+    def done(self) -> Iterator[tuple[str, str | None]]:
+        """Yield source and identity of every row, up to a part that is damaged.
 
         Raises:
-            NarfastError: another encoder made them.
-            CorruptFileError: a part is damaged.
+            NarfastError: another encoder or narfast made them, or they are something else.
         """
         for path in self._paths():
-            yield from _read(path, self._schema, ["source"]).column(0).to_pylist()
+            try:
+                table = _read_part(path, self._schema)
+            except CorruptFileError as error:
+                _log.warning("%s", error)
+                return
+            self._sizes[path] = len(table)
+            rows = (table.column(name).to_pylist() for name in ("source", "identity"))
+            yield from zip(*rows, strict=True)
 
     def cut(self, rows: int) -> None:
-        """Keep the first ``rows`` rows and remove the others."""
-        import pyarrow.parquet as pq
-
+        """Keep the first ``rows`` rows that `done` gave, and remove the others."""
         paths = self._paths()
-        sizes = [pq.read_metadata(path).num_rows for path in paths]
-        for path, size, begin in reversed(
-            list(zip(paths, sizes, np.cumsum([0, *sizes]), strict=False))
-        ):
+        sizes = [self._sizes.get(path, 0) for path in paths]
+        begins = np.cumsum([0, *sizes]).tolist()
+        for path, size, begin in reversed(list(zip(paths, sizes, begins, strict=False))):
             if begin >= rows:
                 path.unlink()
-                self._next -= 1
             elif begin + size > rows:
-                whole = _read(path, self._schema)
-                self._write(path, whole.slice(0, rows - int(begin)))
+                some = _read_part(path, self._schema).slice(0, rows - begin)
+                path.unlink()
+                self._write(int(path.stem.partition("-")[0]), some)
+        self._next = self._numbered()
 
     def finish(self) -> tuple[int, int, list[tuple[str, str]], bool]:
         """Make the output of the parts, in one step, and remove them.
@@ -227,47 +277,54 @@ class Parts:
         import pyarrow.parquet as pq
 
         self.flush()
-        staging = self._output.with_name(f".{self._output.name}.new")
-        errors = _ErrorList(errors_path(self._output))
+        output = self._output
+        schema = table_schema(self._fingerprint, self._dim)
         rows = 0
-        schema = self._schema.remove(self._schema.get_field_index("error"))
-        try:
-            with (
-                errors,
-                pq.ParquetWriter(
-                    staging, schema, use_dictionary=["name"], write_statistics=["source"]
-                ) as writer,
-            ):
-                for table in self._row_groups(schema, errors):
+        with (
+            replacing(record_path(output)) as record_file,
+            replacing(output) as table_file,
+            replacing(errors_path(output)) as errors_file,
+        ):
+            record, errors = RecordWriter(record_file), _ErrorList(errors_file)
+            with pq.ParquetWriter(
+                table_file, schema, use_dictionary=["name"], write_statistics=["source"]
+            ) as writer:
+                for table in self._row_groups(schema, errors, record):
                     writer.write_table(table, row_group_size=_ROW_GROUP)
                     rows += len(table)
-                errors.unwanted = kept = not rows and _has_rows(self._output)
-            if not kept:
-                with staging.open("rb") as stream:
-                    os.fsync(stream.fileno())
-                staging.replace(self._output)
-        finally:
-            staging.unlink(missing_ok=True)
+            errors.flush()
+            kept = not rows and _has_rows(output)
+            if kept:
+                for file in (record_file, table_file, errors_file):
+                    file.close()
+            else:
+                record.finish(
+                    _facts(schema.metadata),
+                    table=file_facts(table_file),
+                    errors=file_facts(errors_file) if errors.count else None,
+                )
+                if not errors.count:
+                    errors_file.close()
+                    errors_path(output).unlink(missing_ok=True)
         self._finished = True
-        self._remove_staged()
         if len(list(self._folder.iterdir())) > len(self._paths()):
             self.clear()  # and leave the files of someone else
             return rows, errors.count, errors.first, kept
         # Gone in one step: a run that is killed here must not leave some of the parts.
-        gone = self._folder.with_name(f".{self._folder.name}.gone")
-        shutil.rmtree(gone, ignore_errors=True)
-        self._folder.rename(gone)
-        shutil.rmtree(gone)
+        shutil.rmtree(self._gone, ignore_errors=True)
+        self._folder.rename(self._gone)
+        shutil.rmtree(self._gone, ignore_errors=True)
         return rows, errors.count, errors.first, kept
 
-    def _row_groups(self, schema: Any, errors: _ErrorList) -> Iterator[Any]:
+    def _row_groups(self, schema: Any, errors: _ErrorList, record: RecordWriter) -> Iterator[Any]:
         """Yield the rows without errors in tables of one size, however large the parts are."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
         waiting: list[Any] = []
         for path in self._paths():
-            table = _read(path, self._schema)
+            table = _read_part(path, self._schema)
+            record.add(table.column("identity").to_pylist())
             failed = pc.is_valid(table.column("error"))
             errors.add(table.filter(failed))
             waiting.append(table.filter(pc.invert(failed)).select(schema.names))
@@ -280,20 +337,14 @@ class Parts:
 
 
 class _ErrorList:
-    """``OUTPUT.errors.csv``, written beside and put in place where anything failed."""
+    """``OUTPUT.errors.csv`` while it is written."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         self.count = 0
         self.first: list[tuple[str, str]] = []
-        self.unwanted = False
-        self._path = path
-        self._staging = path.with_name(f".{path.name}.new")
-
-    def __enter__(self) -> _ErrorList:
-        self._stream = self._staging.open("w", newline="", encoding="utf-8", errors="replace")
-        self._writer = csv.writer(self._stream)
+        self._text = io.TextIOWrapper(file, newline="", encoding="utf-8", errors="replace")
+        self._writer = csv.writer(self._text)
         self._writer.writerow(["source", "reason"])
-        return self
 
     def add(self, failed: Any) -> None:
         found = list(
@@ -307,15 +358,9 @@ class _ErrorList:
         self.first += found[: 100 - len(self.first)]
         self._writer.writerows(found)
 
-    def __exit__(self, kind: object, *_: object) -> None:
-        self._stream.close()
-        done = kind is None and not self.unwanted
-        if done and self.count:
-            self._staging.replace(self._path)
-        else:
-            self._staging.unlink(missing_ok=True)
-            if done:
-                self._path.unlink(missing_ok=True)
+    def flush(self) -> None:
+        """Hand all to the file, and the file back."""
+        self._text.detach()
 
 
 class Finished:
@@ -325,15 +370,33 @@ class Finished:
         """Open a finished table.
 
         Raises:
-            NarfastError: another encoder made it.
-            CorruptFileError: it is damaged.
+            NarfastError: another encoder or narfast made it.
+            CorruptFileError: its schema is damaged. Where another part is, nothing is taken.
         """
+        import pyarrow.parquet as pq
+
         self._fingerprint = fingerprint
         self._dim = dim
         self._no_vector = np.zeros((1, dim), dtype=np.float32)
-        self._tables = self._read(output)
+        schema = table_schema(fingerprint, dim)
+        with _parquet_errors(output):
+            _check_encoder(output, pq.read_schema(output), schema)
+        self._identities: Iterator[str | None] = iter(())
+        self._tables: Iterator[Any] = iter(())
+        self._errors: Iterator[tuple[str, str]] = iter(())
+        try:
+            self._identities = read_record(
+                record_path(output),
+                _facts(schema.metadata),
+                table=output,
+                errors=errors_path(output),
+            )
+        except (CorruptFileError, OSError) as error:
+            _log.warning("%s: none of its rows can be kept (%s)", output, error)
+        else:
+            self._tables = self._read(output)
+            self._errors = _listed_errors(errors_path(output))
         self._table = next(self._tables, None)
-        self._errors = _listed_errors(errors_path(output))
         self._error = next(self._errors, None)
 
     def _read(self, output: Path) -> Iterator[Any]:
@@ -342,15 +405,25 @@ class Finished:
 
         schema = table_schema(self._fingerprint, self._dim)
         with _parquet_errors(output), pq.ParquetFile(output) as file:
-            _check_encoder(output, file.schema_arrow, schema)
             for batch in file.iter_batches(batch_size=_PART_ROWS):
                 table = pa.Table.from_batches([batch]).select(schema.names)
                 yield table.append_column("error", pa.nulls(len(table), pa.string()))
 
-    def take(self, sources: Sequence[str]) -> Any:
-        """Rows, and errors as rows, of the leading sources that are the next ones here."""
+    def take(self, sources: Sequence[str], identities: Sequence[str | None]) -> Any:
+        """Rows, and errors as rows, of the leading sources that are the next ones here.
+
+        Args:
+            sources: the next ones of a run.
+            identities: theirs, now.
+        """
         import pyarrow as pa
 
+        same = 0
+        for now, then in zip(identities, self._identities, strict=False):
+            if now is None or now != then:
+                break
+            same += 1
+        sources = sources[:same]
         schema = table_schema(self._fingerprint, self._dim, with_errors=True)
         taken = [schema.empty_table()]
         done = 0
@@ -368,17 +441,29 @@ class Finished:
                 break
         return pa.concat_tables(taken)
 
-    def _leading(self, sources: Sequence[str]) -> Any | None:
-        """Take the rows of the leading sources that are at hand; None where there is none."""
+    def is_next(self, source: str) -> bool:
+        """Whether the row or error of a source would be the next to take."""
+        if self._error is not None and self._error[0] == source:
+            return True
+        table = self._at_hand()
+        return table is not None and table.column("source")[0].as_py() == source
+
+    def _at_hand(self) -> Any | None:
+        """Rows that have been read and not taken; None at the end."""
         if self._table is not None and not len(self._table):
             self._table = next(self._tables, None)
-        if self._table is None:
+        return self._table
+
+    def _leading(self, sources: Sequence[str]) -> Any | None:
+        """Take the rows of the leading sources that are at hand; None where there is none."""
+        table = self._at_hand()
+        if table is None:
             return None
-        here = self._table.column("source").slice(0, len(sources)).to_pylist()
+        here = table.column("source").slice(0, len(sources)).to_pylist()
         equal = 0
         while equal < len(here) and here[equal] == sources[equal]:
             equal += 1
-        rows, self._table = self._table.slice(0, equal), self._table.slice(equal)
+        rows, self._table = table.slice(0, equal), table.slice(equal)
         return rows if equal else None
 
 
@@ -400,15 +485,45 @@ def _listed_errors(path: Path) -> Iterator[tuple[str, str]]:
                 yield row.get("source") or "", row.get("reason") or ""
 
 
-def _read(path: Path, schema: Any, columns: Sequence[str] | None = None) -> Any:
+def _part_schema(fingerprint: str, dim: int) -> Any:
+    import pyarrow as pa
+
+    schema = table_schema(fingerprint, dim, with_errors=True)
+    return schema.append(pa.field("identity", pa.string()))
+
+
+def _part_digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:32]
+
+
+def _read_part(path: Path, schema: Any) -> Any:
+    """Read a part.
+
+    Raises:
+        NarfastError: another encoder or narfast made it, or it is something else.
+        CorruptFileError: its bytes are not those that were written.
+    """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
+    data = path.read_bytes()
+    told = path.stem.partition("-")[2]
+    if told and told != _part_digest(data):
+        raise CorruptFileError(f"{path}: damaged; what it held is encoded again")
     with _parquet_errors(path):
-        table = pq.ParquetFile(path).read(columns=columns, use_threads=False)
+        table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
     _check_encoder(path, table.schema, schema)
-    if columns is None and table.schema.names != schema.names:
-        raise CorruptFileError(f"{path}: made by another version; {_ANEW}")
+    if not told or table.schema.names != schema.names:
+        raise CorruptFileError(f"{path}: made by another version; what it held is encoded again")
     return table
+
+
+def _facts(metadata: dict[bytes, bytes]) -> dict[str, str]:
+    """What made a table, for its record."""
+    return {
+        "encoder": metadata[_FINGERPRINT].decode(),
+        "narfast": metadata[_VERSION].decode(),
+    }
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ the same bytes.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from narfast.zoo.journal import Journal
 from narfast.zoo.records import Architecture, Failure
 from narfast.zoo.store import Encoder, Progress, ZooContents, library_versions, write_zoo
 from narfast.zoo.workers import DEFAULT_LOADER, MEMORY, TIMEOUT, memory_in_use, read_networks
+from narfast.zoo.writing import writing
 from narfast.zoo.zoo import Zoo
 
 __all__ = ["BuildReport", "build_zoo", "identifiers_of", "journal_path"]
@@ -64,7 +66,8 @@ def identifiers_of(source: str) -> list[str]:
 
 def journal_path(directory: Path) -> Path:
     """Return where a build of ``directory`` keeps its unfinished work: beside it."""
-    return directory.with_name(f"{directory.name}.journal")
+    place = Path(os.path.realpath(directory))
+    return place.with_name(f"{place.name}.journal")
 
 
 def build_zoo(
@@ -86,7 +89,8 @@ def build_zoo(
     """Build a zoo folder from source strings.
 
     What a killed run or a zoo already at ``directory`` holds is not read again, where library
-    versions, operators and canonicalization are still the same.
+    versions, operators and canonicalization are still the same. While another process writes that
+    zoo, this one waits.
 
     Args:
         directory: the folder to create or replace.
@@ -116,50 +120,52 @@ def build_zoo(
     wanted = sorted(set(identifiers))
     if not wanted:
         raise NarfastError("no networks to build a zoo from; name a source or networks")
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    path = journal_path(directory)
-    if fresh:
-        path.unlink(missing_ok=True)
-    finished = None if fresh else _finished(directory)
-    if finished is not None and _is_complete(finished, wanted, encoder):
-        return BuildReport(Zoo(directory, encoder=encoder), finished.errors, len(wanted))
-    with Journal(path, header=_header(loader)) as journal:
-        failed = {failure.id: failure.reason for failure in finished.errors} if finished else {}
-        known = journal.done.keys() | journal.failed.keys() | failed.keys()
-        missing = [key for key in wanted if key not in known and not (finished and key in finished)]
-        resumed = done = len(wanted) - len(missing)
-        peak = memory_in_use()
-        for result in read_networks(
-            missing, workers=workers, timeout=timeout, memory=memory, loader=loader
-        ):
-            if isinstance(result, Failure):
-                journal.fail(result)
-                identifier = result.id
-            else:
-                journal.add(result)
-                identifier = result["id"]
-            done += 1
-            peak = _larger(peak, memory_in_use())
-            if on_network is not None:
-                on_network(done, len(wanted), identifier)
-        failed.update(journal.failed)
-        read = [key for key in wanted if key in journal.done or key not in failed]
-        failures = tuple(Failure(key, failed[key]) for key in sorted(set(wanted) - set(read)))
-        if not read:
-            raise NarfastError(
-                f"none of {len(wanted)} networks could be read; the first error is: "
-                f"{failures[0].id}: {failures[0].reason}"
+    with writing(directory):
+        path = journal_path(directory)
+        if fresh:
+            path.unlink(missing_ok=True)
+        finished = None if fresh else _finished(directory)
+        if finished is not None and _is_complete(finished, wanted, encoder):
+            return BuildReport(Zoo(directory, encoder=encoder), finished.errors, len(wanted))
+        with Journal(path, header=_header(loader)) as journal:
+            failed = {failure.id: failure.reason for failure in finished.errors} if finished else {}
+            known = journal.done.keys() | journal.failed.keys() | failed.keys()
+            missing = [
+                key for key in wanted if key not in known and not (finished and key in finished)
+            ]
+            resumed = done = len(wanted) - len(missing)
+            peak = memory_in_use()
+            for result in read_networks(
+                missing, workers=workers, timeout=timeout, memory=memory, loader=loader
+            ):
+                if isinstance(result, Failure):
+                    journal.fail(result)
+                    identifier = result.id
+                else:
+                    journal.add(result)
+                    identifier = result["id"]
+                done += 1
+                peak = _larger(peak, memory_in_use())
+                if on_network is not None:
+                    on_network(done, len(wanted), identifier)
+            failed.update(journal.failed)
+            read = [key for key in wanted if key in journal.done or key not in failed]
+            failures = tuple(Failure(key, failed[key]) for key in sorted(set(wanted) - set(read)))
+            if not read:
+                raise NarfastError(
+                    f"none of {len(wanted)} networks could be read; the first error is: "
+                    f"{failures[0].id}: {failures[0].reason}"
+                )
+            contents = ZooContents.from_networks(
+                _networks(read, journal, finished, num_threads=workers), errors=failures
             )
-        contents = ZooContents.from_networks(
-            _networks(read, journal, finished, num_threads=workers), errors=failures
-        )
-        if encoder is not None:
-            contents = contents.embedded(encoder, source=encoder_source, progress=on_embedded)
-        write_zoo(directory, contents, index_threads=index_threads)
-        if not keep_journal:
-            journal.remove()
-        peak = _larger(peak, memory_in_use())
-    return BuildReport(Zoo(directory, encoder=encoder), failures, resumed, peak)
+            if encoder is not None:
+                contents = contents.embedded(encoder, source=encoder_source, progress=on_embedded)
+            write_zoo(directory, contents, index_threads=index_threads)
+            if not keep_journal:
+                journal.remove()
+            peak = _larger(peak, memory_in_use())
+        return BuildReport(Zoo(directory, encoder=encoder), failures, resumed, peak)
 
 
 def _larger(first: tuple[int, int], second: tuple[int, int]) -> tuple[int, int]:

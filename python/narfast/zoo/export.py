@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from narfast._files import replacing
 from narfast.errors import NarfastError
 from narfast.zoo.format import check_replaceable_csv, check_replaceable_table
 from narfast.zoo.records import Architecture
@@ -50,29 +51,25 @@ def export_zoo(zoo: Zoo, path: Path, format: str, *, progress: Progress | None =
         check_replaceable_table(path)
     else:
         check_replaceable_csv(path, architecture_table([]).column_names)
-    staging = path.with_name(f".{path.name}.new")
     records = zoo.records
-    try:
+    with replacing(path) as stream:
         writer: Any = None
         for start in range(0, len(records), _ROWS):
             chunk = records[start : start + _ROWS]
             table = architecture_table(chunk)
             if format == "parquet":
                 table = _with_graphs(table, zoo, chunk)
-            writer = writer or _writer(staging, table, format)
+            writer = writer or _writer(stream, table, format)
             writer.write_table(table if format == "parquet" else _flat(table))
             if progress is not None:
                 progress(start + len(chunk), len(records))
         if writer is None:
             raise NarfastError(f"{zoo.directory}: an empty zoo cannot be exported")
         writer.close()
-        staging.replace(path)
-    finally:
-        staging.unlink(missing_ok=True)
     return len(records)
 
 
-def _writer(path: Path, table: Any, format: str) -> Any:
+def _writer(path: BinaryIO, table: Any, format: str) -> Any:
     import pyarrow.csv
     import pyarrow.parquet
 

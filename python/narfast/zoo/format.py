@@ -1,4 +1,4 @@
-"""The zoo folder on disk: manifest, checksums, atomic replacement. Knows bytes, not networks.
+"""The zoo folder on disk: manifest, checksums. Knows bytes, not networks.
 
 A folder holds ``manifest.json`` and the files that it lists with size and SHA-256. Every file is
 checked before its bytes are used; what is inside the files is the business of `narfast.zoo.tables`.
@@ -6,32 +6,39 @@ checked before its bytes are used; what is inside the files is the business of `
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import dataclasses
-import errno
 import hashlib
 import json
 import os
-import shutil
-import stat
-import tempfile
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
+from narfast._documents import (
+    Integer,
+    ListOf,
+    MapOf,
+    Object,
+    OneOf,
+    Optional,
+    Text,
+    check_document,
+    parse_document,
+    read_small_file,
+)
+from narfast._files import open_regular
 from narfast.errors import CorruptFileError, NarfastError
+from narfast.zoo.writing import put_folder, recover, writing
 
 __all__ = [
     "ARCHITECTURES",
-    "DERIVED",
     "EMBEDDINGS",
     "ERRORS",
     "FORMAT_VERSION",
     "GRAPHS",
-    "INDEX",
     "MANIFEST",
     "Manifest",
     "ZooFolder",
@@ -40,7 +47,6 @@ __all__ = [
     "check_replaceable_table",
     "remedy",
     "replace_folder",
-    "write_file",
 ]
 
 FORMAT_VERSION = 2
@@ -49,18 +55,51 @@ ARCHITECTURES = "architectures.parquet"
 GRAPHS = "graphs.parquet"
 EMBEDDINGS = "embeddings.safetensors"
 ERRORS = "errors.parquet"
-INDEX = "index.usearch"
-
-DERIVED = frozenset({INDEX})
-"""Files that can be made again from the others, so that damage to them is no loss."""
 
 _EXPORTED = frozenset({"structural_hash", "op", "attr", "in_ptr", "in_src", "op_names"})
-_MAX_MANIFEST_BYTES = 16 << 20
-_REMEDY = {
-    EMBEDDINGS: "make it again with 'narfast zoo embed'",
-    INDEX: "it is rebuilt from the embeddings when needed",
-}
+_FILES = (ARCHITECTURES, GRAPHS, EMBEDDINGS, ERRORS)
+_REMEDY = {EMBEDDINGS: "make it again with 'narfast zoo embed'"}
 _DEFAULT_REMEDY = "restore it from a copy, or make the zoo again with 'narfast zoo build'"
+
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_WHAT = "a zoo manifest"
+_SIGNED = Object(
+    {
+        "format": OneOf(("narfast-zoo",)),
+        "format_version": Integer(1, 1 << 31),
+        "checksum": Text(64),
+    }
+)
+_COUNT = Integer(0, 10**8)
+_SHAPE = Object(
+    {
+        "counts": Object({"distinct": _COUNT, "names": _COUNT}),
+        "encoder": Optional(
+            Object(
+                {"fingerprint": Text(200), "dim": Integer(1, 1 << 16), "source": Text(4096)},
+            )
+        ),
+        "index": Optional(
+            Object(
+                {
+                    "dtype": OneOf(("f16", "f32")),
+                    # usearch takes memory for what it is told here before it looks at a vector.
+                    "connectivity": Integer(2, 256),
+                    "expansion_add": Integer(1, 4096),
+                    "expansion_search": Integer(1, 4096),
+                    "oversample": Integer(1, 64),
+                },
+                closed=True,
+            )
+        ),
+        "operators": ListOf(Text(200), 1 << 16),
+        "versions": MapOf(Text(200), most=1024),
+        "files": MapOf(
+            Object({"bytes": Integer(0, 1 << 50), "sha256": Text(64, "[0-9a-f]{64}")}, closed=True),
+            most=64,
+        ),
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,39 +153,19 @@ class Manifest:
         Raises:
             CorruptFileError: not a manifest, damaged, or of a newer format.
         """
-        try:
-            document = json.loads(data)
-        except (ValueError, RecursionError):
-            document = None
-        if not isinstance(document, dict) or document.get("format") != "narfast-zoo":
-            raise CorruptFileError(f"{path}: not a zoo manifest; {_DEFAULT_REMEDY}")
-        version = document.get("format_version")
-        if isinstance(version, int) and version > FORMAT_VERSION:
+        document = parse_document(data, _SIGNED, path=path, what=_WHAT, remedy=_DEFAULT_REMEDY)
+        version = document["format_version"]
+        if version > FORMAT_VERSION:
             raise CorruptFileError(
                 f"{path}: zoo format {version} is newer than this narfast reads "
                 f"({FORMAT_VERSION}); upgrade narfast"
             )
-        try:
-            manifest = cls(
-                counts={key: int(value) for key, value in document["counts"].items()},
-                encoder=_mapping_or_none(document["encoder"]),
-                index=_mapping_or_none(document["index"]),
-                operators=tuple(str(name) for name in document["operators"]),
-                versions={str(key): str(value) for key, value in document["versions"].items()},
-                files={
-                    str(name): {"bytes": int(facts["bytes"]), "sha256": str(facts["sha256"])}
-                    for name, facts in document["files"].items()
-                },
-                format_version=int(document["format_version"]),
-            )
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-            raise CorruptFileError(
-                f"{path}: a field is missing or of the wrong kind; {_DEFAULT_REMEDY}"
-            ) from None
-        if document.get("checksum") != manifest.checksum:
+        check_document(document, _SHAPE, path=path, what=_WHAT, remedy=_DEFAULT_REMEDY)
+        manifest = cls(**{name: document[name] for name in _SHAPE.required}, format_version=version)
+        if document["checksum"] != manifest.checksum:
             raise CorruptFileError(f"{path}: checksum does not match; {_DEFAULT_REMEDY}")
         for name in manifest.files:
-            if name != Path(name).name or name in {"", ".", ".."}:
+            if not _FILE_NAME.fullmatch(name):
                 raise CorruptFileError(f"{path}: lists a file outside the zoo; {_DEFAULT_REMEDY}")
         return manifest
 
@@ -162,29 +181,31 @@ class ZooFolder:
             CorruptFileError: the manifest is damaged.
         """
         self.path = Path(path)
-        _recover(self.path)
+        recover(self.path)
         manifest_path = self.path / MANIFEST
         try:
-            facts = manifest_path.stat()
-            if not stat.S_ISREG(facts.st_mode) or facts.st_size > _MAX_MANIFEST_BYTES:
-                raise CorruptFileError(f"{manifest_path}: not a zoo manifest; {_DEFAULT_REMEDY}")
-            data = manifest_path.read_bytes()
+            data = read_small_file(manifest_path, what=_WHAT, remedy=_DEFAULT_REMEDY)
         except (FileNotFoundError, NotADirectoryError):
-            if self.path.is_dir() and any((self.path / name).exists() for name in _REMEDY):
+            if self.path.is_dir() and any((self.path / name).exists() for name in _FILES):
                 raise CorruptFileError(f"{manifest_path}: missing; {_DEFAULT_REMEDY}") from None
             raise NarfastError(
-                f"{self.path}: no zoo here (no {MANIFEST}); make one with 'narfast zoo build'"
+                f"{self.path}: no zoo here (no {MANIFEST}); make one with 'narfast zoo add "
+                "DIR SOURCE...' or 'narfast zoo build'"
             ) from None
         self.manifest = Manifest.from_bytes(data, manifest_path)
 
-    def check_unchanged(self) -> None:
-        """Raise NarfastError where another process has replaced the folder since it was opened."""
+    def is_current(self) -> bool:
+        """Whether the folder is still the one that was opened; damage is no change."""
         path = self.path / MANIFEST
         try:
-            current = Manifest.from_bytes(path.read_bytes(), path)
+            data = read_small_file(path, what=_WHAT, remedy=_DEFAULT_REMEDY)
+            return Manifest.from_bytes(data, path).checksum == self.manifest.checksum
         except (OSError, CorruptFileError):
-            return  # damage, not change
-        if current.checksum != self.manifest.checksum:
+            return True
+
+    def check_unchanged(self) -> None:
+        """Raise NarfastError where another process has replaced the folder since it was opened."""
+        if not self.is_current():
             raise NarfastError(
                 f"{self.path}: was changed by someone else meanwhile; open it and try again"
             )
@@ -220,10 +241,10 @@ class ZooFolder:
             if facts is None:
                 raise CorruptFileError(f"{path}: not listed in {MANIFEST}; {remedy(name)}")
             try:
-                size = path.stat().st_size
-                stream = path.open("rb")
-            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                stream = open_regular(path)
+            except (FileNotFoundError, NotADirectoryError):
                 raise CorruptFileError(f"{path}: missing; {remedy(name)}") from None
+            size = os.fstat(stream.fileno()).st_size
             if size != facts["bytes"]:
                 stream.close()
                 raise CorruptFileError(
@@ -256,14 +277,6 @@ class ZooFolder:
 def remedy(name: str) -> str:
     """Return how to mend the zoo file ``name``."""
     return _REMEDY.get(name, _DEFAULT_REMEDY)
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Write ``data`` to ``path`` and force it to disk before returning."""
-    with path.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
 
 
 def _is_taken(path: Path) -> bool:
@@ -321,13 +334,11 @@ def check_replaceable_table(path: Path) -> None:
 
 
 def _holds_zoo(folder: Path) -> bool:
-    manifest = folder / MANIFEST
     try:
-        if not manifest.is_file() or manifest.stat().st_size > _MAX_MANIFEST_BYTES:
-            return False
-        return b"narfast-zoo" in manifest.read_bytes()
-    except OSError:
+        data = read_small_file(folder / MANIFEST, what=_WHAT, remedy=_DEFAULT_REMEDY)
+    except (OSError, CorruptFileError):
         return False
+    return b"narfast-zoo" in data
 
 
 def check_replaceable(target: Path) -> None:
@@ -342,6 +353,7 @@ def replace_folder(target: Path, files: Mapping[str, bytes], manifest: Manifest)
     """Write a zoo folder beside ``target`` and put it in its place in one step.
 
     A crash at any point leaves the old folder whole. An existing ``target`` must be a zoo or empty.
+    While another process writes that zoo, this one waits.
 
     Args:
         target: the folder to create or replace.
@@ -355,98 +367,15 @@ def replace_folder(target: Path, files: Mapping[str, bytes], manifest: Manifest)
         NarfastError: ``target`` exists and is something else.
         OSError: the disk is full, read-only, ...
     """
-    target = Path(target)
-    _recover(target)
-    check_replaceable(target)
     facts = {
         name: {"bytes": len(data), "sha256": _sha256(data)} for name, data in sorted(files.items())
     }
     complete = dataclasses.replace(manifest, files=facts)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.new-", dir=target.parent))
-    try:
-        staging.chmod(0o777 & ~_umask())
-        for name, data in sorted(files.items()):
-            write_file(staging / name, data)
-        write_file(staging / MANIFEST, complete.to_bytes())
-        _sync_folder(staging)
-        _swap(staging, target)
-        _sync_folder(target.parent)
-    finally:
-        # After the exchange this is the old folder; after a failure, the unfinished new one.
-        shutil.rmtree(staging, ignore_errors=True)
+    with writing(target):
+        check_replaceable(target)
+        put_folder(target, {**dict(sorted(files.items())), MANIFEST: complete.to_bytes()})
     return complete
-
-
-def _swap(staging: Path, target: Path) -> None:
-    """Put ``staging`` at ``target``; an old ``target`` ends up at ``staging`` or is removed."""
-    if not target.exists():
-        staging.rename(target)
-        return
-    if _exchange(staging, target):
-        return
-    # No atomic exchange here: two renames, and `_recover` mends a crash between them.
-    backup = _backup_of(target)
-    shutil.rmtree(backup, ignore_errors=True)
-    target.rename(backup)
-    try:
-        staging.rename(target)
-    except OSError:
-        backup.rename(target)
-        raise
-    shutil.rmtree(backup, ignore_errors=True)
-
-
-def _exchange(first: Path, second: Path) -> bool:
-    """Exchange two paths atomically (Linux renameat2); False where the system cannot."""
-    try:
-        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
-    except (AttributeError, OSError):
-        return False
-    at_fdcwd, rename_exchange = -100, 2
-    result = renameat2(
-        at_fdcwd, os.fsencode(first), at_fdcwd, os.fsencode(second), ctypes.c_uint(rename_exchange)
-    )
-    if result == 0:
-        return True
-    code = ctypes.get_errno()
-    if code in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
-        return False
-    raise OSError(code, os.strerror(code), str(second))
-
-
-def _backup_of(target: Path) -> Path:
-    return target.with_name(f".{target.name}.old")
-
-
-def _recover(target: Path) -> None:
-    """Undo a crash between the two renames of `_swap`."""
-    backup = _backup_of(target)
-    if backup.is_dir() and not target.exists():
-        with contextlib.suppress(OSError):
-            backup.rename(target)
-
-
-def _sync_folder(path: Path) -> None:
-    with contextlib.suppress(OSError):  # some file systems cannot sync a folder
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
 
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def _mapping_or_none(value: Any) -> dict[str, Any] | None:
-    if value is not None and not isinstance(value, dict):
-        raise TypeError
-    return value

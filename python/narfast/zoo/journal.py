@@ -187,7 +187,7 @@ def _parse(line: bytes) -> dict[str, Any] | None:
         body = json.dumps(outer["line"], separators=(",", ":"))
         if zlib.crc32(body.encode()) != outer["crc"]:
             return None
-        value: dict[str, Any] = outer["line"]
-    except (ValueError, KeyError, TypeError):
+        value = outer["line"]
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    return value
+    return value if isinstance(value, dict) else None

@@ -18,6 +18,7 @@ from narfast.frontends import LIBRARIES
 from narfast.graph import ArchGraph, GraphBatch
 from narfast.index import EXACT_LIMIT, IndexSettings, VectorIndex
 from narfast.zoo import format as folder
+from narfast.zoo.index_cache import index_key, store_index
 from narfast.zoo.records import Architecture, Failure, by_structure
 from narfast.zoo.tables import (
     architectures_to_bytes,
@@ -133,8 +134,8 @@ def write_zoo(
 ) -> folder.Manifest:
     """Write ``contents`` at ``directory``, replacing a zoo that is there in one step.
 
-    The same contents, library versions and encoder give the same bytes, unless several threads
-    build the index.
+    The same contents, library versions and encoder give the same bytes. The index of a large zoo is
+    kept elsewhere (`narfast.zoo.index_cache`).
 
     Args:
         directory: the folder to create or replace.
@@ -154,22 +155,27 @@ def write_zoo(
     if contents.errors:
         files[folder.ERRORS] = errors_to_bytes(contents.errors)
     settings: IndexSettings | None = None
+    index: bytes | None = None
     if contents.embeddings is not None:
         files[folder.EMBEDDINGS] = embeddings_to_bytes(contents.embeddings)
-        serialized = VectorIndex(
+        index = VectorIndex(
             contents.embeddings, exact_limit=exact_limit, num_threads=index_threads
         ).to_bytes()
-        if serialized is not None:
-            settings = IndexSettings()
-            files[folder.INDEX] = serialized
-    manifest = folder.Manifest(
-        counts={"distinct": len(contents.groups), "names": len(records)},
-        encoder=contents.encoder,
-        index=None if settings is None else settings.to_json(),
-        operators=tuple(info.name for info in operators.table()),
-        versions=library_versions(),
+        settings = None if index is None else IndexSettings()
+    manifest = folder.replace_folder(
+        directory,
+        files,
+        folder.Manifest(
+            counts={"distinct": len(contents.groups), "names": len(records)},
+            encoder=contents.encoder,
+            index=None if settings is None else settings.to_json(),
+            operators=tuple(info.name for info in operators.table()),
+            versions=library_versions(),
+        ),
     )
-    return folder.replace_folder(directory, files, manifest)
+    if index is not None and settings is not None:
+        store_index(index_key(manifest.files[folder.EMBEDDINGS]["sha256"], settings), index)
+    return manifest
 
 
 def library_version(library: str) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import re
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from narfast.errors import CorruptFileError, InvalidGraphError
+from narfast._documents import Integer, MapOf, parse_document
+from narfast.errors import CorruptFileError, InvalidGraphError, NarfastError
 from narfast.graph import ArchGraph, GraphBatch
 from narfast.zoo.format import remedy
 from narfast.zoo.records import Architecture, Failure
@@ -37,6 +39,9 @@ __all__ = [
 
 _ADDED = ("subfamily", "size", "group", "coarse_class")  # in format 2
 _REQUIRED = ("id", "name", "source", "nodes", "edges", "structural_hash", "unknown_ops")
+_NUMBERS = ("params", "flops", "nodes", "edges", "untraced")
+_HASH = re.compile("[0-9a-f]{32}")
+_UNKNOWN = MapOf(Integer())
 _ROW_GROUP = 4096
 _COMPRESSION_LEVEL = 15
 
@@ -109,22 +114,42 @@ def architectures_from_bytes(data: bytes, path: Path) -> list[Architecture]:
     Raises:
         CorruptFileError: not such a table.
     """
-    rows = _read(data, _architecture_schema(), path, required=_REQUIRED).to_pylist()
-    try:
-        return [
-            Architecture(
-                **{
-                    **row,
-                    "input_shape": row["input_shape"] and tuple(row["input_shape"]),
-                    "unknown_ops": json.loads(row["unknown_ops"]),
-                }
-            )
-            for row in rows
-        ]
-    except (TypeError, ValueError) as error:
-        raise CorruptFileError(
-            f"{path}: a row is not a network ({error}); {remedy(path.name)}"
-        ) from error
+    table = _read(data, _architecture_schema(), path, required=_REQUIRED)
+    with _parquet_errors(path):  # texts that are no UTF-8 show only now
+        rows = table.to_pylist()
+    for row in rows:
+        _check_row(row, path)
+        unknown = row["unknown_ops"]
+        row["unknown_ops"] = {} if unknown == "{}" else _counts(unknown, path)
+        row["input_shape"] = row["input_shape"] and tuple(row["input_shape"])
+    return [Architecture(**row) for row in rows]
+
+
+def _check_row(row: dict[str, Any], path: Path) -> None:
+    """Refuse numbers and hashes that no network has."""
+    for name in _NUMBERS:
+        if row[name] is not None and row[name] < 0:
+            _refuse_row(f"{name} = {row[name]}", path)
+    if not _HASH.fullmatch(row["structural_hash"]):
+        _refuse_row(f"structural_hash = {row['structural_hash'][:40]!r}", path)
+    if row["input_shape"] is not None and None in row["input_shape"]:
+        _refuse_row("an input shape has a gap", path)
+
+
+def _refuse_row(why: str, path: Path) -> None:
+    raise CorruptFileError(f"{path}: a row is not a network ({why}); {remedy(path.name)}")
+
+
+def _counts(text: str, path: Path) -> dict[str, int]:
+    """Read a cell of ``unknown_ops``."""
+    counts: dict[str, int] = parse_document(
+        text.encode("utf-8", "replace"),
+        _UNKNOWN,
+        path=path,
+        what="a table of networks (column unknown_ops)",
+        remedy=remedy(path.name),
+    )
+    return counts
 
 
 def _error_schema() -> Any:
@@ -149,7 +174,8 @@ def errors_from_bytes(data: bytes, path: Path) -> list[Failure]:
         CorruptFileError: not such a table.
     """
     table = _read(data, _error_schema(), path, required=("id", "reason"))
-    return [Failure(**row) for row in table.to_pylist()]
+    with _parquet_errors(path):
+        return [Failure(**row) for row in table.to_pylist()]
 
 
 def graphs_to_bytes(hashes: Sequence[str], graphs: GraphBatch) -> bytes:
@@ -237,9 +263,11 @@ class GraphFile:
 
 def _graphs(table: Any, path: Path) -> tuple[list[str], GraphBatch]:
     names = ("op", "attr", "in_degree", "in_distance")
-    (op_ptr, op), (attr_ptr, attr), (degree_ptr, degrees), (edge_ptr, distances) = (
-        _split_column(table.column(name)) for name in names
-    )
+    with _parquet_errors(path):  # such as gaps in a list
+        (op_ptr, op), (attr_ptr, attr), (degree_ptr, degrees), (edge_ptr, distances) = (
+            _split_column(table.column(name)) for name in names
+        )
+        hashes = table.column("structural_hash").to_pylist()
     in_ptr = np.zeros(len(op) + 1, dtype=np.int64)
     fits = np.array_equal(op_ptr, attr_ptr) and np.array_equal(op_ptr, degree_ptr)
     if fits:
@@ -261,7 +289,7 @@ def _graphs(table: Any, path: Path) -> tuple[list[str], GraphBatch]:
         raise CorruptFileError(
             f"{path}: holds a graph that is none ({error}); {remedy(path.name)}"
         ) from error
-    return table.column("structural_hash").to_pylist(), batch
+    return hashes, batch
 
 
 def _local_numbers(node_ptr: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -288,7 +316,7 @@ def embeddings_from_bytes(data: bytes, path: Path, rows: int) -> NDArray[np.floa
 
     try:
         matrix = load(data)["embeddings"]
-    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+    except (SafetensorError, KeyError, ValueError, TypeError, OverflowError) as error:
         raise CorruptFileError(
             f"{path}: no embeddings inside ({error}); {remedy(path.name)}"
         ) from error
@@ -339,8 +367,10 @@ def _parquet_errors(path: Path) -> Iterator[None]:
 
     try:
         yield
-    except (pa.ArrowException, OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+    except NarfastError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+        reason = str(error).partition("\n")[0]
         raise CorruptFileError(
             f"{path}: not a parquet table ({reason}); {remedy(path.name)}"
         ) from error
@@ -352,7 +382,10 @@ def _read(data: bytes, schema: Any, path: Path, *, required: Sequence[str]) -> A
 
     with _parquet_errors(path):
         # Not read_table, which imports the much larger dataset machinery.
-        table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
+        file = pq.ParquetFile(pa.BufferReader(data))
+        if file.metadata.num_rows > len(data):  # every row has an id of its own
+            raise ValueError(f"{file.metadata.num_rows} rows in {len(data)} bytes")
+        table = file.read(use_threads=False)
     return _checked(table, schema, path, required=required)
 
 

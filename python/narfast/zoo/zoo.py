@@ -20,6 +20,7 @@ from narfast.graph import ArchGraph, GraphBatch, hash_texts, structural_hash
 from narfast.index import IndexSettings, VectorIndex
 from narfast.zoo import format as folder
 from narfast.zoo.entries import Hit, ZooEntry
+from narfast.zoo.index_cache import index_key, load_index, store_index
 from narfast.zoo.records import Architecture, Failure, by_structure
 from narfast.zoo.store import (
     Encoder,
@@ -36,13 +37,16 @@ from narfast.zoo.tables import (
     errors_from_bytes,
     graphs_from_bytes,
 )
+from narfast.zoo.writing import recover, writing
 
-__all__ = ["DEFAULT_ZOO", "AddReport", "Query", "Zoo"]
+__all__ = ["DEFAULT_ZOO", "AddReport", "Query", "Source", "Zoo", "add_networks"]
 
 DEFAULT_ZOO = Path(narfast.__file__).parent / "data" / "zoo"
 """The zoo that ships with the package."""
 
-Query = str | os.PathLike[str] | ArchGraph | NDArray[Any]
+Source = str | os.PathLike[str] | ArchGraph
+Query = Source | NDArray[Any]
+_Read = tuple[Source, ArchGraph]
 
 _log = logging.getLogger("narfast")
 
@@ -77,6 +81,7 @@ class Zoo:
         """Open the zoo at ``directory``; see `open`."""
         self._folder = folder.ZooFolder(directory)
         self._encoder = encoder
+        self._given = encoder is not None
 
     @classmethod
     def open(
@@ -150,10 +155,10 @@ class Zoo:
         )
         counts = self._folder.manifest.counts
         names = sum(map(len, groups.values()))
-        if len(groups) != counts.get("distinct") or names != counts.get("names"):
+        if len(groups) != counts["distinct"] or names != counts["names"]:
             raise CorruptFileError(
                 f"{path}: has {len(groups)} structures and {names} names, the manifest promises "
-                f"{counts.get('distinct')} and {counts.get('names')}; "
+                f"{counts['distinct']} and {counts['names']}; "
                 f"{folder.remedy(folder.ARCHITECTURES)}"
             )
         return groups
@@ -239,9 +244,14 @@ class Zoo:
             NarfastError: no encoder has seen this zoo yet.
             CorruptFileError: the file is damaged.
         """
-        self._stamp()
         path = self.directory / folder.EMBEDDINGS
+        stamp = self._stamp()
         matrix = embeddings_from_bytes(self._folder.read(folder.EMBEDDINGS), path, len(self))
+        if matrix.shape[1] != stamp["dim"]:
+            raise CorruptFileError(
+                f"{path}: vectors of {matrix.shape[1]} numbers, {folder.MANIFEST} promises "
+                f"{stamp['dim']}; {folder.remedy(folder.EMBEDDINGS)}"
+            )
         matrix.flags.writeable = False
         return matrix
 
@@ -257,35 +267,27 @@ class Zoo:
 
     @cached_property
     def index(self) -> VectorIndex:
-        """Search over the embeddings. A damaged ``index.usearch`` is rebuilt, with a warning."""
+        """Search over the embeddings.
+
+        That of a large zoo is built once by each user: no index from elsewhere is trusted. Building
+        takes a thread about six minutes for a million vectors of 256 numbers.
+        """
         stored = self._folder.manifest.index
         if stored is None:
             return VectorIndex(self.embeddings, exact_limit=max(len(self), 1))
         settings = IndexSettings(**stored)
-        try:
-            serialized = self._folder.read(folder.INDEX)
-            return VectorIndex(
-                self.embeddings, exact_limit=-1, settings=settings, serialized=serialized
-            )
-        except CorruptFileError as error:
-            _log.warning("%s", error)
-            index = VectorIndex(self.embeddings, exact_limit=-1, settings=settings)
-            self._repair(index.to_bytes())
-            return index
-
-    def _repair(self, index: bytes | None) -> None:
-        """Put rebuilt index bytes in place where they are the promised ones and may be written."""
-        staging = self.directory / f".{folder.INDEX}.new"
-        try:
-            folder.write_file(staging, index or b"")
-            staging.replace(self.directory / folder.INDEX)
-            self._folder.read(folder.INDEX)
-            _log.warning("%s: rebuilt", self.directory / folder.INDEX)
-        except (OSError, CorruptFileError):
+        key = index_key(self._folder.manifest.files[folder.EMBEDDINGS]["sha256"], settings)
+        serialized = load_index(key)
+        if serialized is None:
             _log.warning(
-                "%s: could not be mended; 'narfast zoo embed' writes a new one",
-                self.directory / folder.INDEX,
+                "%s: building the index of its %d structures, once", self.directory, len(self)
             )
+        index = VectorIndex(
+            self.embeddings, exact_limit=-1, settings=settings, serialized=serialized
+        )
+        if serialized is None:
+            store_index(key, index.to_bytes() or b"")
+        return index
 
     @property
     def encoder(self) -> Encoder:
@@ -296,12 +298,10 @@ class Zoo:
         """
         stamp = self._stamp()
         if self._encoder is None:
-            from narfast.encoder import ArchitectureEncoder
-
-            self._encoder = ArchitectureEncoder.from_pretrained(stamp["source"])
+            self._encoder = _open_encoder(stamp["source"])
         if self._encoder.fingerprint != stamp["fingerprint"]:
             raise NarfastError(
-                f"{self.directory}: embeddings are by encoder {str(stamp['fingerprint'])[:12]}, "
+                f"{self.directory}: embeddings are by encoder {stamp['fingerprint'][:12]}, "
                 f"but {stamp['source']!r} is {self._encoder.fingerprint[:12]}; make them again "
                 f"with 'narfast zoo embed {self.directory}'"
             )
@@ -322,7 +322,7 @@ class Zoo:
         record = next((r for r in entry.records if r.id == identifier), entry.records[0])
         return replace(entry.graph, meta=record.graph_meta())
 
-    def load(self, source: str | os.PathLike[str] | ArchGraph) -> ArchGraph:
+    def load(self, source: Source) -> ArchGraph:
         """Return the canonical graph of any source; networks of this zoo need no library.
 
         Raises:
@@ -338,9 +338,7 @@ class Zoo:
                 raise UnsupportedSourceError(
                     f"{source}: not in the zoo {self.directory}; ids look like 'timm:resnet50'"
                 )
-        from narfast.frontends import load
-
-        return load(source)
+        return _load(source)
 
     def vector(self, query: Query) -> NDArray[np.float32]:
         """Return the vector of a source, graph or vector, float32 [dim].
@@ -462,11 +460,13 @@ class Zoo:
 
     def add(
         self,
-        sources: Iterable[str | os.PathLike[str] | ArchGraph],
+        sources: Iterable[Source],
         *,
         progress: Progress | None = None,
     ) -> AddReport:
         """Add networks, write the folder anew and reopen it; sources that fail are reported.
+
+        What others have added since this zoo was opened stays; while others write, this waits.
 
         Args:
             sources: anything that `narfast.load` reads, or canonical graphs with a name.
@@ -478,26 +478,19 @@ class Zoo:
         Raises:
             OSError: the folder cannot be written; the old zoo is then still whole.
         """
-        items = list(sources)
-        known = {record.id: record.structural_hash for record in self.records}
-        networks: list[tuple[Architecture, ArchGraph]] = []
-        errors: list[tuple[str, str]] = []
-        for done, source in enumerate(items, 1):
-            try:
-                graph = self.load(source)
-            except NarfastError as error:
-                errors.append((str(source), str(error)))
-            else:
-                record = Architecture.of(_identifier(source, graph, known), graph)
-                known[record.id] = record.structural_hash
-                networks.append((record, graph))
-            if progress is not None:
-                progress(done, len(items))
-        fresh = {record.structural_hash for record, _ in networks} - set(self._groups)
-        if networks:
-            self._rewrite(networks)
+        networks, errors = _read(sources, self.load, progress)
+        with writing(self.directory):
+            self._reopen()
+            return self._put(networks, errors)
+
+    def _put(self, networks: Sequence[_Read], errors: Sequence[tuple[str, str]]) -> AddReport:
+        """Name networks and write the zoo with them."""
+        records = _named(networks, self.records)
+        fresh = {record.structural_hash for record, _ in records} - set(self._groups)
+        if records:
+            self._rewrite(records)
         return AddReport(
-            added=tuple(record.id for record, _ in networks),
+            added=tuple(record.id for record, _ in records),
             new_structures=len(fresh),
             errors=tuple(errors),
         )
@@ -531,6 +524,8 @@ class Zoo:
     ) -> None:
         """Make all embeddings again with another encoder; the graphs stay as they are.
 
+        While another process writes the zoo, this waits.
+
         Args:
             encoder: the new encoder.
             source: what `ArchitectureEncoder.from_pretrained` finds it by.
@@ -538,19 +533,115 @@ class Zoo:
                 than one are faster, and the index file is then another one each time.
             progress: told how many graphs are done.
         """
-        contents = ZooContents(groups=self._groups, graphs=self.graphs, errors=self.errors)
-        contents = contents.embedded(encoder, source=source, progress=progress)
-        self._encoder = encoder
-        self._write(contents, index_threads)
+        with writing(self.directory):
+            self._reopen()
+            contents = ZooContents(groups=self._groups, graphs=self.graphs, errors=self.errors)
+            contents = contents.embedded(encoder, source=source, progress=progress)
+            self._encoder, self._given = encoder, True
+            self._write(contents, index_threads)
 
     def _write(self, contents: ZooContents, index_threads: int = 1) -> None:
-        self._folder.check_unchanged()
         write_zoo(self.directory, contents, index_threads=index_threads)
-        encoder = self._encoder
-        directory = self.directory
+        self._reopen()
+
+    def _reopen(self) -> None:
+        """Look at the folder anew if someone has replaced it; call it in `writing`."""
+        current = folder.ZooFolder(self.directory)
+        if current.manifest.checksum == self.checksum:
+            return
+        encoder, given = self._encoder, self._given
+        stamp = current.manifest.encoder
         self.__dict__.clear()  # every cached view belongs to the old files
-        self._folder = folder.ZooFolder(directory)
-        self._encoder = encoder
+        self._folder = current
+        self._given = given
+        same = encoder is not None and stamp and encoder.fingerprint == stamp["fingerprint"]
+        self._encoder = encoder if given or same else None
+
+
+def add_networks(
+    directory: Path,
+    sources: Iterable[Source],
+    *,
+    encoder_source: str = "default",
+    progress: Progress | None = None,
+) -> tuple[Zoo | None, AddReport]:
+    """Add networks to the zoo at a folder, which is made where there is none.
+
+    Args:
+        directory: a zoo, an empty folder, or nothing yet.
+        sources: as for `Zoo.add`.
+        encoder_source: what `ArchitectureEncoder.from_pretrained` finds a new zoo's encoder by.
+        progress: told how many sources are done.
+
+    Returns:
+        The zoo, None where there was none and no source could be read; and what was added.
+
+    Raises:
+        NarfastError: ``directory`` is something else.
+        OSError: the folder cannot be written.
+    """
+    recover(directory)
+    folder.check_replaceable(directory)
+    zoo = Zoo(directory) if _is_zoo(directory) else None
+    networks, errors = _read(sources, _load if zoo is None else zoo.load, progress)
+    if zoo is None and not networks:
+        return None, AddReport((), 0, tuple(errors))
+    with writing(directory):
+        if _is_zoo(directory):
+            zoo = Zoo(directory)
+            return zoo, zoo._put(networks, errors)
+        records = _named(networks, ())
+        contents = ZooContents.from_networks(records)
+        encoder = _open_encoder(encoder_source)
+        write_zoo(directory, contents.embedded(encoder, source=encoder_source))
+        added = tuple(record.id for record, _ in records)
+        zoo = Zoo(directory, encoder=encoder)
+    return zoo, AddReport(added, len(contents.groups), tuple(errors))
+
+
+def _is_zoo(directory: Path) -> bool:
+    return (directory / folder.MANIFEST).exists()
+
+
+def _open_encoder(source: str) -> Encoder:
+    from narfast.encoder import ArchitectureEncoder
+
+    return ArchitectureEncoder.from_pretrained(source)
+
+
+def _load(source: Source) -> ArchGraph:
+    """Return the canonical graph of any source."""
+    return narfast.load(source)
+
+
+def _read(
+    sources: Iterable[Source], load: Callable[[Source], ArchGraph], progress: Progress | None
+) -> tuple[list[_Read], list[tuple[str, str]]]:
+    """Read sources: those that can be, and the reasons of the others."""
+    items = list(sources)
+    networks: list[_Read] = []
+    errors: list[tuple[str, str]] = []
+    for done, source in enumerate(items, 1):
+        try:
+            networks.append((source, load(source)))
+        except NarfastError as error:
+            errors.append((str(source), str(error)))
+        if progress is not None:
+            progress(done, len(items))
+    return networks, errors
+
+
+def _named(
+    networks: Sequence[_Read], records: Iterable[Architecture]
+) -> list[tuple[Architecture, ArchGraph]]:
+    """Describe networks under ids that no other structure of ``records`` has."""
+    known = {record.id: record.structural_hash for record in records}
+    named = []
+    for source, graph in networks:
+        record = Architecture.of(_identifier(source, graph, known), graph)
+        known[record.id] = record.structural_hash
+        named.append((record, graph))
+    return named
 
 
 def _counts(values: Iterable[str | None]) -> dict[str, int]:
@@ -559,9 +650,7 @@ def _counts(values: Iterable[str | None]) -> dict[str, int]:
     return dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _identifier(
-    source: str | os.PathLike[str] | ArchGraph, graph: ArchGraph, known: dict[str, str]
-) -> str:
+def _identifier(source: Source, graph: ArchGraph, known: dict[str, str]) -> str:
     """Name a new network: ``library:name`` as given, else by its kind of source and its name."""
     text = source if isinstance(source, str) else ""
     prefix, separator, rest = text.partition(":")

@@ -1,0 +1,104 @@
+"""Opening and replacing files: only regular ones are opened, and none is ever half written."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import stat
+import tempfile
+from collections.abc import Iterator
+from io import BufferedReader
+from pathlib import Path
+from typing import BinaryIO
+
+from narfast.errors import CorruptFileError, NarfastError
+
+__all__ = ["open_regular", "remove_leftovers", "replacing", "umask"]
+
+
+def open_regular(
+    path: str | os.PathLike[str], *, error: type[NarfastError] = CorruptFileError
+) -> BufferedReader:
+    """Open a file for reading that must be a regular one.
+
+    Raises:
+        CorruptFileError: a pipe, device, socket or folder: reading it could wait for ever; or
+            ``error`` instead.
+        OSError: it is missing or may not be read.
+    """
+    # For a pipe that no one writes to, opening would wait too.
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ValueError:  # a null character, or half of a pair
+        raise error(f"{os.fspath(path)}: not a name that a file can have; check it") from None
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise error(f"{os.fspath(path)}: not a regular file; name another one")
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+@contextlib.contextmanager
+def replacing(path: Path, *, mode: int | None = None) -> Iterator[BinaryIO]:
+    """Write a file beside ``path`` and put it there in one step when the body ends.
+
+    The bytes are on disk before the name is: a crash leaves the old file or the new one. Where the
+    body raises, or closes the file, the old one stays. What killed writers left beside is removed.
+
+    Args:
+        path: the file to make or replace.
+        mode: its permissions; those that a new file gets when None.
+
+    Yields:
+        A file to write to, and to read back.
+
+    Raises:
+        OSError: the disk is full, read-only, ...
+    """
+    remove_leftovers(path)
+    stream, staging = _begin(path)
+    try:
+        with stream:
+            yield stream
+            if not stream.closed:
+                stream.flush()
+                os.fsync(stream.fileno())
+                os.fchmod(stream.fileno(), 0o666 & ~umask() if mode is None else mode)
+                staging.replace(path)
+    finally:
+        staging.unlink(missing_ok=True)
+
+
+def _begin(path: Path) -> tuple[BinaryIO, Path]:
+    """Make a file beside ``path`` and lock it: as long as this process lives it is no leftover."""
+    while True:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.new-", dir=path.parent)
+        stream = os.fdopen(descriptor, "w+b")
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(stream.fileno()), Path(name).stat()):
+                return stream, Path(name)
+        stream.close()  # taken for a leftover by another writer before it was locked
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove files of `replacing` whose writer is gone."""
+    pattern = re.compile(re.escape(f".{path.name}.new-") + "[a-z0-9_]{8}")
+    with contextlib.suppress(OSError), os.scandir(path.parent) as found:
+        names = [entry.name for entry in found if pattern.fullmatch(entry.name)]
+        for name in names:
+            left = path.parent / name
+            with contextlib.suppress(OSError, CorruptFileError), open_regular(left) as stream:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                left.unlink()
+
+
+def umask() -> int:
+    """Return which permissions this process takes from new files."""
+    current = os.umask(0)
+    os.umask(current)
+    return current
