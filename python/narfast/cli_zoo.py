@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,11 +17,16 @@ from narfast.cli_common import (
     ZooDir,
     bar,
     failure,
+    isolated,
     lasting,
     open_encoder,
     print_json,
     status,
 )
+from narfast.errors import NarfastError
+
+if TYPE_CHECKING:
+    from narfast.graph import ArchGraph
 
 __all__ = ["zoo_app"]
 
@@ -105,9 +110,17 @@ def zoo_add(
     from narfast.zoo import Zoo
 
     zoo = Zoo.open(directory)
+    readable: list[str | ArchGraph] = []
+    errors: list[tuple[str, str]] = []
+    for source in sources:
+        try:
+            readable.append(isolated(source))
+        except NarfastError as error:
+            errors.append((source, str(error)))
     with bar("adding", "networks") as progress:
-        report = zoo.add(sources, progress=progress)
-    print_errors(report.errors)
+        report = zoo.add(readable, progress=progress)
+    errors += report.errors
+    print_errors(errors)
     if not report.added:
         raise failure("none of the sources could be read; see the table above")
     if as_json:
@@ -115,7 +128,7 @@ def zoo_add(
             {
                 "added": list(report.added),
                 "new_structures": report.new_structures,
-                "errors": dict(report.errors),
+                "errors": dict(errors),
                 "checksum": zoo.checksum,
             }
         )
