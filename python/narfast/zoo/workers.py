@@ -322,11 +322,12 @@ def read_networks(
                 yield result
 
 
-def read_apart(source: str) -> ArchGraph:
+def read_apart(source: str, *, loader: str = DEFAULT_LOADER) -> ArchGraph:
     """Read one network in a process of its own, which its code may crash, end or fork.
 
     Args:
         source: as for `narfast.load`.
+        loader: ``module:function`` called with it.
 
     Returns:
         The graph as its source spells it.
@@ -334,11 +335,14 @@ def read_apart(source: str) -> ArchGraph:
     Raises:
         NarfastError: it cannot be read, or the process ended without an answer.
     """
-    (result,) = read_networks([source], workers=1, timeout=float("inf"), memory=sys.maxsize)
+    (result,) = read_networks(
+        [source], workers=1, timeout=float("inf"), memory=sys.maxsize, loader=loader
+    )
     if isinstance(result, Failure):
         file = str(Path(source.rpartition(":")[0]))
-        named = result.reason.startswith(file)
-        raise NarfastError(result.reason if named else f"{source}: {result.reason}")
+        if result.reason.startswith(file):
+            raise NarfastError(result.reason)
+        raise NarfastError(f"{source}: {result.reason}; look for what in it ends or crashes Python")
     return unpack_graph(result)[1]
 
 
