@@ -26,7 +26,7 @@ from narfast.zoo.journal import pack_graph
 __all__ = ["Channel", "line_of", "reason_of", "serve"]
 
 _PIECE = 1 << 20
-_LONGEST = 1 << 30  # bytes of a message: about twenty times the largest graph that is read
+_LONGEST = 1 << 28  # bytes of a message: some times the largest graph that is read
 _LOOK = 1.0  # seconds between looks at whether the parent still lives
 _PR_SET_PDEATHSIG = 1
 

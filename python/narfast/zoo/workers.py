@@ -214,7 +214,7 @@ class ReadingPool:
                 return Failure(task.identifier, value) if message["kind"] == "failed" else value
             else:
                 raise _Broken("its process answered something that it was not asked")
-        if dead and not messages:  # its own children hold the channel open
+        if dead and not worker.channel.readable():  # its own children hold the channel open
             raise _Broken(_end_of(worker.process))
         return None
 
@@ -286,7 +286,7 @@ class ReadingPool:
     def _stop(self, worker: _Worker) -> None:
         self._workers.remove(worker)
         worker.channel.close()
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # none left, or a zombie
             os.killpg(worker.process.pid, signal.SIGKILL)
         worker.process.kill()
         worker.process.wait()
