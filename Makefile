@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip install -q -c constraints.txt
+PIP_SHOWN := $(BIN)/pip install -c constraints.txt
 SOURCES := $(shell git ls-files 'cpp/*.h' 'cpp/*.cpp')
 
 export HF_HUB_OFFLINE = 1
@@ -15,11 +16,14 @@ help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 $(VENV)/.installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q 'pip>=25.1'
-	$(PIP) --group build
-	$(PIP) --no-build-isolation -e '.[all,evaluation]' --group demo
-	touch $@
+	@echo '[1/3] making $(VENV) with a current pip'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install -q 'pip>=25.1'
+	@echo '[2/3] installing the build tools'
+	@$(PIP) --group build
+	@echo '[3/3] installing PyTorch and the libraries of models, then compiling narfast: some minutes'
+	@$(PIP_SHOWN) --no-build-isolation -e '.[all,evaluation]' --group demo
+	@touch $@
 
 $(VENV)/.test-installed: $(VENV)/.installed
 	$(PIP) --group test --group lint

@@ -7,6 +7,7 @@ it is exported to. Nothing is taken from the zoo by name, and nothing is downloa
 
 from __future__ import annotations
 
+import sys
 import warnings
 from pathlib import Path
 
@@ -119,6 +120,7 @@ def search(zoo: narfast.Zoo, query: narfast.ArchGraph) -> None:
 
 
 def main() -> None:
+    sys.stdout.reconfigure(line_buffering=True)  # what it is at shows in a pipe too
     OUTPUT.mkdir(exist_ok=True)
     zoo = narfast.Zoo.open("default")
     image = torch.zeros(1, 3, 112, 112)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +24,15 @@ import zoo_fakes
 from narfast import cli
 from narfast.bulk import LocalEngine, engines
 from narfast.calibration import Relation
+from narfast.cli_common import Terminated
 from narfast.cli_tables import print_hits
 from narfast.encoder import ArchitectureEncoder
 from narfast.explain import operator_label, shared_motifs, summarize
 from narfast.operators import by_name, pack_attributes
 from narfast.pretrain_config import DataConfig
-from narfast.zoo import Architecture, Zoo
+from narfast.zoo import Architecture, Zoo, workers
 from narfast.zoo.store import ZooContents, write_zoo
+from narfast.zoo.workers import read_apart
 from zoo_fakes import NAMES, FakeEncoder, load
 
 PYTHON_ROOT = Path(narfast.__file__).parents[1]
@@ -539,15 +544,37 @@ def test_a_bug_is_not_hidden(run, monkeypatch):
     assert isinstance(run("inspect", "anything").exception, ZeroDivisionError)
 
 
-def test_ctrl_c(run, monkeypatch):
+STOPS = [(KeyboardInterrupt, "interrupted", 130), (Terminated, "terminated", 143)]
+
+
+@pytest.mark.parametrize(("stop", "word", "code"), STOPS)
+def test_ctrl_c_and_sigterm(run, monkeypatch, stop, word, code):
     def interrupt(source):
-        raise KeyboardInterrupt
+        raise stop
 
     monkeypatch.setitem(vars(narfast), "load", interrupt)
     result = run("inspect", "anything")
-    assert result.exit_code == 130
+    assert result.exit_code == code
     assert result.stdout == ""
-    assert "Traceback" not in result.stderr
+    assert result.stderr == f"{word}\n"
+
+
+@pytest.mark.parametrize(("stop", "word", "code"), STOPS)
+def test_a_stopped_run_says_what_is_kept(run, tmp_path, monkeypatch, stop, word, code):
+    @contextlib.contextmanager
+    def bar(verb, unit):
+        def progress(done, total):
+            raise stop
+
+        yield progress
+
+    output = tmp_path / "out.parquet"
+    monkeypatch.setattr(cli, "bar", bar)
+    result = run("encode", "fake:plain_1", "fake:plain_2", "-o", output)
+    assert result.exit_code == code
+    assert result.stderr == f"{word}; 2 sources are kept in {output}.parts; go on with --resume\n"
+    monkeypatch.undo()
+    assert len(pq.read_table(tmp_path / "out.parquet.parts")) == 2
 
 
 # ---- as a process of its own
@@ -595,13 +622,81 @@ def test_a_process_answers_in_ascii_where_it_must(zoo_path):
     assert "16 distinct" in result.stdout
 
 
-def test_a_reader_that_goes_away(zoo_path):
-    script = f"{sys.executable} -m narfast zoo info {zoo_path} | true"
+def shell(script):
     environment = {**os.environ, "PYTHONPATH": str(PYTHON_ROOT)}
-    result = subprocess.run(
+    return subprocess.run(
         ["bash", "-c", script], capture_output=True, text=True, env=environment, timeout=60
     )
-    assert "Traceback" not in result.stderr
+
+
+def test_a_reader_that_goes_away(zoo_path):
+    result = shell(
+        f"{sys.executable} -m narfast zoo info {zoo_path} | true; exit ${{PIPESTATUS[0]}}"
+    )
+    assert result.returncode == 1
+    assert result.stderr == ""
+
+
+@pytest.mark.parametrize("command", ["zoo info ZOO", "zoo info ZOO --json", "--version"])
+def test_a_result_without_a_place_is_an_error(zoo_path, command):
+    result = shell(f"{sys.executable} -m narfast {command.replace('ZOO', str(zoo_path))} >&-")
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: stdout is closed")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_closed_stdout_does_not_matter_where_nothing_goes_there(zoo_path, tmp_path):
+    output = tmp_path / "out.csv"
+    command = f"zoo export {zoo_path} --format csv -o {output}"
+    result = shell(f"{sys.executable} -m narfast {command} >&- 2>&- <&-")
+    assert result.returncode == 0
+    assert len(output.read_text().splitlines()) == len(NAMES) + 1
+
+
+def test_a_missing_file_is_told_before_anything_heavy_is_imported():
+    code = (
+        "import sys\n"
+        "from narfast import cli\n"
+        "sys.argv[1:] = ['search', 'missing.onnx']\n"
+        "try:\n"
+        "    cli.main()\n"
+        "except SystemExit as end:\n"
+        "    print(end.code, [m for m in ('torch', 'numba') if m in sys.modules])\n"
+    )
+    result = shell(f"{sys.executable} -c {shlex.quote(code)}")
+    assert result.stdout == "2 []\n"
+    assert result.stderr == "error: missing.onnx: no such file; check the path\n"
+
+
+def test_a_file_whose_code_forks_and_prints_is_answered_once(tmp_path):
+    path = tmp_path / "odd.py"
+    path.write_text(
+        "import os, torch\n"
+        "os.write(1, b'noise')\n"
+        "def build():\n"
+        "    os.fork()\n"
+        "    os.write(1, b'noise')\n"
+        "    return torch.nn.Linear(2, 2), torch.zeros(1, 2)\n"
+    )
+    result = subprocess_run("inspect", f"{path}:build", "--json")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert json.loads(result.stdout)["nodes"] == 2
+
+
+def test_code_that_ends_its_process_is_an_error(run, monkeypatch, tmp_path, zoo_path):
+    path = tmp_path / "model.py"
+    path.write_text("")
+    monkeypatch.setattr(workers, "read_apart", partial(read_apart, loader="misbehaving:load_file"))
+    for command in (["inspect"], ["search", "--zoo", zoo_path], ["zoo", "add", zoo_path]):
+        result = run(*command, f"{path}:leaves")
+        assert result.exit_code == 2, result.output
+        assert result.stdout == ""
+        assert "its process died (exit code 0)" in " ".join(result.stderr.split())
+    result = run("zoo", "add", zoo_path, f"{path}:leaves", f"{path}:builds", "--json")
+    assert result.exit_code == 0
+    report = json.loads(result.stdout)
+    assert report["added"] == ["fake:file"]
+    assert list(report["errors"]) == [f"{path}:leaves"]
 
 
 def test_an_unwritable_zoo(zoo_path):
@@ -612,7 +707,8 @@ def test_an_unwritable_zoo(zoo_path):
     assert "Traceback" not in result.stderr
 
 
-def test_ctrl_c_of_a_process(tmp_path):
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_and_sigterm_of_a_process(tmp_path, signum, code):
     script = tmp_path / "wait.py"
     script.write_text(
         "import signal, time, narfast\n"
@@ -636,9 +732,9 @@ def test_ctrl_c_of_a_process(tmp_path):
     )
     assert process.stdout.readline() == "ready\n"
     time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signum)
     _, errors = process.communicate(timeout=30)
-    assert process.returncode == 130
+    assert process.returncode == code
     assert "Traceback" not in errors
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import sys
 import threading
 import time
@@ -52,6 +53,24 @@ def test_a_cluster_that_cannot_be_used(monkeypatch, error, address, message):
     with pytest.raises(NarfastError, match=message) as raised:
         distributed.RayEngine("default", 1, ReadingLimits(), address=address)
     assert "\n" not in str(raised.value)
+
+
+def test_ray_does_not_take_sigterm_from_a_program_that_handles_it(monkeypatch):
+    def init(**options):
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(15))
+
+    def handler(*_):
+        pass
+
+    ray = SimpleNamespace(is_initialized=lambda: False, init=init)
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.setattr(distributed.importlib.util, "find_spec", lambda name: ray)
+    before = signal.signal(signal.SIGTERM, handler)
+    try:
+        distributed.RayEngine("default", 1, ReadingLimits())
+        assert signal.getsignal(signal.SIGTERM) is handler
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_an_actor_saves_motifs_and_reads_relative_paths(tmp_path, monkeypatch, zoo_folder):

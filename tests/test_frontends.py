@@ -341,6 +341,93 @@ def test_what_user_code_prints_is_not_on_stdout_and_it_cannot_end_the_program(tm
         load(f"{path}:a_class")
 
 
+def test_whatever_user_code_raises_is_an_error_that_says_where(tmp_path):
+    path = tmp_path / "odd.py"
+    path.write_text(
+        "import torch\n"
+        "class Odd(BaseException): ...\n"
+        "class Net(torch.nn.Module):\n"
+        "    def forward(self, x):\n"
+        "        raise Odd('while it ran')\n"
+        "def build():\n"
+        "    raise Odd('while it was built')\n"
+        "def net():\n"
+        "    return Net(), torch.zeros(1)\n"
+    )
+    for function, when in (("build", "while it was built"), ("net", "while it ran")):
+        with pytest.raises(
+            TraceError, match=rf"odd\.py:{function}: running it failed: Odd: {when}"
+        ):
+            load(f"{path}:{function}")
+
+
+def test_a_forked_child_of_user_code_goes_no_further(tmp_path):
+    path = tmp_path / "forks.py"
+    path.write_text(
+        "import os, pathlib, torch\n"
+        "def build():\n"
+        "    child = os.fork()\n"
+        "    if child:\n"
+        f"        pathlib.Path({str(tmp_path / 'child')!r}).write_text(str(child))\n"
+        "    else:\n"
+        "        raise RuntimeError\n"
+        "    return torch.nn.Linear(2, 2), torch.zeros(1, 2)\n"
+    )
+    own = os.getpid()
+    try:
+        assert load(f"{path}:build").num_nodes == 2
+    finally:
+        if os.getpid() != own:
+            os._exit(9)
+    _, status = os.waitpid(int((tmp_path / "child").read_text()), 0)
+    assert status == 0
+
+
+def test_files_do_not_share_neighbours_of_one_name(tmp_path):
+    for folder, kind in (("first", "ReLU"), ("second", "Tanh")):
+        (tmp_path / folder / "parts").mkdir(parents=True)
+        (tmp_path / folder / "parts" / "__init__.py").write_text("from parts.acts import act\n")
+        (tmp_path / folder / "parts" / "acts.py").write_text(
+            f"import torch\nact = torch.nn.{kind}()\n"
+        )
+        (tmp_path / folder / "model.py").write_text(
+            "import torch\n"
+            "class Net(torch.nn.Module):\n"
+            "    def forward(self, x):\n"
+            "        from parts import act\n"
+            "        return act(x)\n"
+            "def build():\n"
+            "    return Net(), torch.zeros(1, 2)\n"
+        )
+    names = [
+        load(f"{tmp_path / folder}/model.py:build").op_names() for folder in ("first", "second")
+    ]
+    assert names == [["input", "relu"], ["input", "tanh"]]
+    assert not any(name.startswith("parts") for name in sys.modules)
+
+
+def test_user_code_can_import_torchvision_and_only_then_is_it_imported(tmp_path):
+    path = tmp_path / "vision.py"
+    path.write_text(
+        "import torch\n"
+        "def build():\n"
+        "    from torchvision.models import alexnet\n"
+        "    return alexnet(), torch.zeros(1, 3, 224, 224)\n"
+        "def plain():\n"
+        "    return torch.nn.Linear(2, 2), torch.zeros(1, 2)\n"
+    )
+    program = (
+        "import sys, narfast\n"
+        f"narfast.load({f'{path}:plain'!r})\n"
+        "assert 'torchvision' not in sys.modules\n"
+        f"print(narfast.load({f'{path}:build'!r}).meta.params)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout == "61100840\n"
+
+
 def test_names_are_suggested_whatever_their_case():
     with pytest.raises(UnsupportedSourceError, match=r"did you mean .*resnet50"):
         load("timm:RESNET50")

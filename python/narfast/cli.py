@@ -1,12 +1,11 @@
 """The ``narfast`` command. Parses, calls the library, prints; everything heavy is imported late.
 
 stdout holds only results; bars, notes and errors go to stderr. A user's mistake is one line and
-exit code 2, Ctrl-C is 130.
+exit code 2, Ctrl-C is 130, SIGTERM 143.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import sys
@@ -20,18 +19,23 @@ import typer
 import narfast
 from narfast.cli_common import (
     INTERRUPTED,
+    TERMINATED,
     Commands,
     EncoderOption,
     Json,
     Memory,
     Source,
+    Terminated,
     Timeout,
     ZooOption,
     bar,
+    end_on_sigterm,
     failure,
+    isolated,
     lasting,
     open_encoder,
     print_json,
+    repair_standard_streams,
     status,
 )
 from narfast.cli_zoo import zoo_app
@@ -65,13 +69,14 @@ app.add_typer(zoo_app, name="zoo")
 
 def main() -> None:
     """Run the command line; the entry point of the ``narfast`` script."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError):
-            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    repair_standard_streams()
     try:
+        end_on_sigterm()
         app()
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except Terminated:
+        sys.exit(TERMINATED)
 
 
 def _version(wanted: bool) -> None:
@@ -108,16 +113,18 @@ def search(
     widths and exact kernel sizes may differ. How close a hit is stands beside its score, as a word
     and as the share of the zoo's networks that have no nearer neighbour.
     """
-    from narfast.calibration import relations_of
-    from narfast.cli_tables import print_hits
-    from narfast.explain import shared_motifs
     from narfast.zoo import Zoo
 
     opened = Zoo.open(zoo)
     if family is not None:
         _check_family(opened, family)
     with status(f"reading {source}"):
-        query = opened.load(source)
+        query = opened.load(source if opened.find(source) else isolated(source))
+    # Imported now: a source that cannot be read is told at once.
+    from narfast.calibration import relations_of
+    from narfast.cli_tables import print_hits
+    from narfast.explain import shared_motifs
+
     with status("searching"):
         hits = opened.search(query, k, where=_filter(family, max_params))
         graphs = [opened[hit.structural_hash].graph for hit in hits]
@@ -363,7 +370,7 @@ def _load(source: str, zoo: str) -> Any:
         from narfast.zoo import Zoo
 
         return Zoo.open(zoo).load(source)
-    return narfast.load(source)
+    return narfast.load(isolated(source))
 
 
 def _filter(family: str | None, max_params: int | None) -> Callable[[Architecture], bool] | None:

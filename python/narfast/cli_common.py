@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import json
 import os
+import signal
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,29 +22,37 @@ from narfast.errors import NarfastError, printable
 if TYPE_CHECKING:
     from narfast.cli_tables import UpdateBar
     from narfast.encoder import ArchitectureEncoder
+    from narfast.graph import ArchGraph
 
 __all__ = [
     "INTERRUPTED",
+    "TERMINATED",
     "Commands",
     "EncoderOption",
     "IndexThreads",
     "Json",
     "Memory",
     "Source",
+    "Terminated",
     "Timeout",
     "ZooDir",
     "ZooOption",
     "bar",
+    "end_on_sigterm",
     "failure",
+    "isolated",
     "lasting",
     "open_encoder",
     "print_json",
+    "repair_standard_streams",
     "status",
 ]
 
 _BAD_INPUT = 2
 _UsageError: Any = typer.BadParameter.__base__  # not exported under its own name
 INTERRUPTED = 130
+TERMINATED = 143
+_SAME_SIGNAL = 2.0  # seconds: timeout(1) and supervisors send one to us and to our group
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 ZooOption = Annotated[
@@ -74,38 +86,93 @@ IndexThreads = Annotated[
 ]
 
 
+class Terminated(BaseException):
+    """SIGTERM came. What was done is kept, as after Ctrl-C."""
+
+
+def end_on_sigterm() -> None:
+    """Let SIGTERM end this process as Ctrl-C does, unless whoever started it ignores the signal."""
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        return
+    last = float("-inf")
+
+    def stop(*_: object) -> None:
+        nonlocal last
+        before, last = last, time.monotonic()
+        if last - before > _SAME_SIGNAL:
+            raise Terminated
+
+    signal.signal(signal.SIGTERM, stop)
+
+
+class _ClosedStdout(io.TextIOBase):
+    """Takes the place of a stdout that was closed before the program began."""
+
+    def write(self, text: str) -> int:
+        raise NarfastError(
+            "stdout is closed, so there is no place for the result; send it to a file or a pipe"
+        )
+
+
+def repair_standard_streams() -> None:
+    """Make the streams fit for use, whatever they are.
+
+    Where a descriptor up to 2 is closed, the next file that is opened would get its number, and
+    what a library prints would end in that file.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDONLY)) <= 2:
+        pass
+    os.close(descriptor)
+    if sys.stdout is None:
+        sys.stdout = _ClosedStdout()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError):
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+
+
 class Commands(TyperGroup):
     """Turns what a user can cause into one line on stderr and an exit code."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         """Read the options that stand before the command."""
-        try:
+        with _endings():
             return super().make_context(*args, **kwargs)
-        except _UsageError as error:
-            raise _usage(error) from None
 
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command."""
-        try:
+        with _endings():
             return super().invoke(ctx)
-        except _UsageError as error:
-            raise _usage(error) from None
-        except NarfastError as error:
-            raise failure(str(error)) from None
-        except KeyboardInterrupt:
-            typer.echo("interrupted", err=True)
-            raise typer.Exit(INTERRUPTED) from None
-        except BrokenPipeError:
-            # The reader (head, less) has gone: no one is left to be told.
-            with contextlib.suppress(OSError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(1) from None
-        except OSError as error:
-            if error.errno is None:
-                raise
-            raise failure(_system_error(error)) from None
-        except MemoryError:
-            raise failure("out of memory; use fewer or smaller networks at a time") from None
+
+
+@contextlib.contextmanager
+def _endings() -> Iterator[None]:
+    try:
+        yield
+    except _UsageError as error:
+        raise _usage(error) from None
+    except NarfastError as error:
+        raise failure(str(error)) from None
+    except KeyboardInterrupt as stop:
+        raise _stopped("interrupted", stop, INTERRUPTED) from None
+    except Terminated as stop:
+        raise _stopped("terminated", stop, TERMINATED) from None
+    except BrokenPipeError:
+        # The reader (head, less) has gone: no one is left to be told.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(1) from None
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise failure(_system_error(error)) from None
+    except MemoryError:
+        raise failure("out of memory; use fewer or smaller networks at a time") from None
+
+
+def _stopped(how: str, stop: BaseException, code: int) -> typer.Exit:
+    """Say that the command was stopped, and what is kept; raise what this returns."""
+    typer.echo("; ".join([how, *getattr(stop, "__notes__", [])]), err=True)
+    return typer.Exit(code)
 
 
 def open_encoder(source: str) -> ArchitectureEncoder:
@@ -113,6 +180,22 @@ def open_encoder(source: str) -> ArchitectureEncoder:
     from narfast.encoder import ArchitectureEncoder
 
     return ArchitectureEncoder.from_pretrained(source)
+
+
+def isolated(source: str) -> str | ArchGraph:
+    """Read the network of a Python file in a process of its own; other sources stay as they are.
+
+    The file's code may print to any descriptor, end its process, fork or crash: none of that must
+    spoil or replace the answer.
+    """
+    from narfast.frontends import python_file_of
+
+    if python_file_of(source) is None:
+        return source
+    from narfast.graph import canonicalize
+    from narfast.zoo.workers import read_apart
+
+    return canonicalize(read_apart(source))
 
 
 def lasting(encoder: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,11 +17,16 @@ from narfast.cli_common import (
     ZooDir,
     bar,
     failure,
+    isolated,
     lasting,
     open_encoder,
     print_json,
     status,
 )
+from narfast.errors import NarfastError
+
+if TYPE_CHECKING:
+    from narfast.graph import ArchGraph
 
 __all__ = ["zoo_app"]
 
@@ -108,9 +113,17 @@ def zoo_add(
     from narfast.cli_tables import print_errors
     from narfast.zoo.zoo import add_networks
 
+    readable: list[str | ArchGraph] = []
+    errors: list[tuple[str, str]] = []
+    for source in sources:
+        try:
+            readable.append(isolated(source))
+        except NarfastError as error:
+            errors.append((source, str(error)))
     with bar("adding", "networks") as progress:
-        zoo, report = add_networks(directory, sources, progress=progress)
-    print_errors(report.errors)
+        zoo, report = add_networks(directory, readable, progress=progress)
+    errors += report.errors
+    print_errors(errors)
     if zoo is None or not report.added:
         raise failure("none of the sources could be read; see the table above")
     if as_json:
@@ -118,7 +131,7 @@ def zoo_add(
             {
                 "added": list(report.added),
                 "new_structures": report.new_structures,
-                "errors": dict(report.errors),
+                "errors": dict(errors),
                 "checksum": zoo.checksum,
             }
         )

@@ -13,6 +13,8 @@ import importlib.util
 import json
 import logging
 import os
+import signal
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from functools import cached_property
@@ -65,7 +67,8 @@ class RayEngine:
 
         if not ray.is_initialized():
             try:
-                ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
+                with _own_sigterm():
+                    ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
             except (ConnectionError, ValueError, RuntimeError) as error:
                 reason = " ".join(str(error).split()) or type(error).__name__
                 if isinstance(error, RuntimeError):  # such as another version of Ray or Python
@@ -139,6 +142,17 @@ class RayEngine:
                 f"the cluster gave back {expected} of {len(blocks)} blocks in order; run again "
                 "with --resume"
             )
+
+
+@contextlib.contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Keep the handler of SIGTERM that the program has set: Ray would put its own in its place."""
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if callable(handler) and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
 
 
 class _BlockEncoder:

@@ -156,9 +156,11 @@ class Parts:
     def __enter__(self) -> Parts:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, *_: object) -> None:
         with contextlib.suppress(OSError):  # a full disk has ended the run already
             self.flush()
+        if error is not None and not isinstance(error, Exception):  # such as Ctrl-C
+            self._note_on(error)
         if not self._finished and not self._next:
             with contextlib.suppress(OSError):  # such as what is not ours in it
                 self._remove_staged()
@@ -167,6 +169,16 @@ class Parts:
 
     def __len__(self) -> int:
         return self._next
+
+    def _note_on(self, stop: BaseException) -> None:
+        """Say on what ended the run how much of it is kept."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        with contextlib.suppress(pa.ArrowException, OSError):
+            kept = sum(pq.read_metadata(path).num_rows for path in self._paths())
+            if kept:
+                stop.add_note(f"{kept} sources are kept in {self._folder}; go on with --resume")
 
     def _paths(self) -> list[Path]:
         own = (path for path in self._folder.iterdir() if _PART.fullmatch(path.name))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from narfast.frontends._sources import ModelSource
 
-__all__ = ["LIBRARIES", "library", "load", "load_raw", "trace"]
+__all__ = ["LIBRARIES", "library", "load", "load_raw", "python_file_of", "trace"]
 
 LIBRARIES = (
     "timm",
@@ -136,6 +136,26 @@ def _prefix_hint(prefix: str) -> str:
     )
 
 
+def python_file_of(source: str) -> tuple[Path, str] | None:
+    """The file and the function that ``my_model.py:build`` names; None for other sources.
+
+    Raises:
+        UnsupportedSourceError: There is no such file, or the other part is no name of a function.
+    """
+    file, _, function = source.rpartition(":")
+    prefix = source.partition(":")[0]
+    if not file.endswith(".py") or prefix in (*LIBRARIES, *SPACES, "zoo", "hf"):
+        return None
+    path = Path(file)
+    if not path.is_file():
+        raise UnsupportedSourceError(f"{path}: no such file; check the path")
+    if not function.isidentifier():
+        raise UnsupportedSourceError(
+            f"{path}:{function}: name a function of the file, as {path}:build"
+        )
+    return path, function
+
+
 def _from_text(source: str) -> ArchGraph:
     prefix, colon, rest = source.partition(":")
     if colon and prefix in LIBRARIES:
@@ -148,11 +168,11 @@ def _from_text(source: str) -> ArchGraph:
         from narfast.frontends.hf import load_hf
 
         return load_hf(rest)
-    file, _, function = source.rpartition(":")
-    if file.endswith(".py"):
+    python_file = python_file_of(source)
+    if python_file is not None:
         from narfast.frontends.python_file import load_python
 
-        return load_python(Path(file), function)
+        return load_python(*python_file)
     path = Path(source)
     if path.suffix == ".py":
         raise UnsupportedSourceError(

@@ -11,6 +11,9 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,7 +22,7 @@ import torch
 
 from narfast.errors import MissingDependencyError
 
-__all__ = ["import_torchvision"]
+__all__ = ["import_torchvision", "torchvision_importable"]
 
 _ROI_SCHEMA = (
     "Tensor input, Tensor rois, float spatial_scale, SymInt pooled_height, SymInt pooled_width"
@@ -123,14 +126,9 @@ def _register() -> None:
             )
 
 
-def _operators_load() -> bool:
+def _operators_load(folders: Sequence[str]) -> bool:
     """Does torchvision's own compiled library load beside this torch?"""
-    spec = importlib.util.find_spec("torchvision")
-    if spec is None or not spec.submodule_search_locations:
-        raise MissingDependencyError(
-            "this source needs torchvision, which is not installed: pip install torchvision"
-        )
-    for folder in spec.submodule_search_locations:
+    for folder in folders:
         for name in ("_C.so", "_C.pyd", "_C.dylib"):
             path = Path(folder) / name
             if path.exists():
@@ -142,8 +140,58 @@ def _operators_load() -> bool:
     return False
 
 
+class _Finder:
+    """Finds torchvision like everyone else, and declares its operators where it must."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        if name != "torchvision":
+            return None
+        with _left_out(self):
+            spec = importlib.util.find_spec(name)
+        if spec is None or spec.loader is None or not spec.submodule_search_locations:
+            return None
+        if not _operators_load(spec.submodule_search_locations):
+            if not _libraries:
+                _register()
+            execute = spec.loader.exec_module
+
+            def exec_module(module: ModuleType) -> None:
+                execute(module)
+                # Its functions refuse to run unless their own library was loaded; ours answer.
+                for part in ("torchvision.extension", "torchvision.ops.roi_align"):
+                    importlib.import_module(part)._has_ops = lambda: True  # type: ignore[attr-defined]
+                importlib.import_module("torchvision._meta_registrations")
+
+            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+
+@contextmanager
+def _left_out(finder: _Finder) -> Iterator[None]:
+    sys.meta_path.remove(finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.insert(0, finder)
+
+
+@contextmanager
+def torchvision_importable() -> Iterator[None]:
+    """Let code import torchvision, declaring its operators where its own library cannot load.
+
+    Nothing is imported before that code does.
+    """
+    finder = _Finder()
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        with suppress(ValueError):  # that code may have changed the list itself
+            sys.meta_path.remove(finder)
+
+
 def import_torchvision() -> ModuleType:
-    """Import torchvision, declaring its operators first where its own library cannot load.
+    """Import torchvision as code inside `torchvision_importable` does.
 
     Returns:
         The ``torchvision`` package.
@@ -151,16 +199,12 @@ def import_torchvision() -> ModuleType:
     Raises:
         MissingDependencyError: torchvision is not installed.
     """
-    if "torchvision" in sys.modules:
-        return sys.modules["torchvision"]
-    native = _operators_load()
-    if not native and not _libraries:
-        _register()
-    torchvision = importlib.import_module("torchvision")
-    if not native:
-        # Its functions refuse to run unless their own library was loaded; ours answer for it.
-        for name in ("torchvision.extension", "torchvision.ops.roi_align"):
-            module = importlib.import_module(name)
-            module._has_ops = lambda: True  # type: ignore[attr-defined]
-        importlib.import_module("torchvision._meta_registrations")
-    return torchvision
+    with torchvision_importable():
+        try:
+            return importlib.import_module("torchvision")
+        except ModuleNotFoundError as error:
+            if error.name != "torchvision":
+                raise
+            raise MissingDependencyError(
+                "this source needs torchvision, which is not installed: pip install torchvision"
+            ) from None

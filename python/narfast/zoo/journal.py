@@ -172,10 +172,14 @@ class Journal:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if not self._stream.closed:
-            self._stream.flush()
-            os.fsync(self._stream.fileno())
-            self.close()
+        if self._stream.closed:
+            return
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+        self.close()
+        kept = len(self.done) + len(self.failed)
+        if error is not None and not isinstance(error, Exception) and kept:  # such as Ctrl-C
+            error.add_note(f"{kept} networks are kept in {self.path}; a build goes on from there")
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:

@@ -1,31 +1,33 @@
 """Processes that read networks one at a time, each of which may hang, crash or be killed.
 
 Python's own pools wait for ever on a hung task and break as a whole when one worker dies; tracing
-hundreds of foreign networks meets both.
+hundreds of foreign networks meets both. What runs inside a process is in `worker_process`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib
-import multiprocessing
+import json
 import os
-import re
+import secrets
 import signal
+import socket
+import subprocess
 import sys
 import threading
 import time
-import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
+from dataclasses import dataclass, field
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
 from narfast.errors import NarfastError
-from narfast.zoo.journal import pack_graph
+from narfast.graph import ArchGraph
+from narfast.zoo.journal import unpack_graph
 from narfast.zoo.records import Failure
+from narfast.zoo.worker_process import Channel, line_of, reason_of
 
 __all__ = [
     "DEFAULT_LOADER",
@@ -33,6 +35,7 @@ __all__ = [
     "TIMEOUT",
     "ReadingPool",
     "memory_in_use",
+    "read_apart",
     "read_networks",
     "reason_of",
 ]
@@ -51,18 +54,37 @@ _BUSY = 0.1  # share of the processor from which a process counts as kept waitin
 DEFAULT_LOADER = "narfast.frontends:load_raw"
 """``module:function`` that turns a source string into a raw `ArchGraph`."""
 
-_Answer = tuple[str, Any]  # ("started", None), ("done", packed network) or ("failed", reason)
+_BOOT = (
+    "import json, sys; settings = json.loads(sys.argv.pop()); sys.path[:] = settings.pop('path'); "
+    "from narfast.zoo.worker_process import serve; serve(**settings)"
+)
+
+_running: set[int] = set()  # ids of the processes of all pools
+
+
+@dataclass(frozen=True)
+class _Task:
+    number: int
+    identifier: str
+    # Only the process that was given the task can answer it, and only once.
+    nonce: str = field(default_factory=lambda: secrets.token_hex(16))
+
+    @property
+    def stamp(self) -> dict[str, Any]:
+        """What its answer must repeat."""
+        return {"task": self.number, "nonce": self.nonce}
 
 
 @dataclass
 class _Worker:
-    process: Any
-    pipe: Connection
-    task: tuple[int, str] | None = None
+    process: subprocess.Popen[bytes]
+    channel: Channel
+    task: _Task | None = None
     deadline: float = 0.0
     seconds: float = 0.0  # that its network may still take
     clock: float = 0.0  # processor seconds that the process had used when that was so
     started: bool = False
+    read: int = 0  # networks, with or without success
 
     def give(self, seconds: float) -> None:
         """Let its network take so many seconds from now on."""
@@ -70,16 +92,28 @@ class _Worker:
         self.deadline = time.monotonic() + seconds
 
     def give_what_others_took(self) -> bool:
-        """Give the rest of its time to a network that waited for the processor.
+        """Extend the deadline of a process that waited for the processor.
 
         Returns:
-            Whether there was any: a busy machine does not decide what a zoo holds.
+            Whether there was any time left: a busy machine does not decide what a zoo holds.
         """
         used = _processor_seconds(self.process.pid) - self.clock
         if not _BUSY * self.seconds <= used < self.seconds:
             return False
         self.give(self.seconds - used)
         return True
+
+    def fit(self) -> bool:
+        """Whether an idle process can take another network: alive, silent, and not too large."""
+        return (
+            self.process.poll() is None
+            and not self.channel.readable()
+            and _resident_bytes(self.process.pid) <= _GROWN
+        )
+
+
+class _Broken(Exception):
+    """A process has died or its channel is not its own any more; the message says which."""
 
 
 class ReadingPool:
@@ -102,12 +136,11 @@ class ReadingPool:
             memory: bytes that a process may hold before it is killed (looked at where /proc is).
             loader: ``module:function`` called with an identifier.
         """
-        self._context = multiprocessing.get_context("spawn")
         self._limit = max(1, workers)
         self._timeout = timeout
         self._memory = memory
         self._loader = loader
-        self._queue: deque[tuple[int, str]] = deque()
+        self._queue: deque[_Task] = deque()
         self._workers: list[_Worker] = []
         self._submitted = 0
 
@@ -118,7 +151,7 @@ class ReadingPool:
 
     def submit(self, identifier: str) -> int:
         """Hand in a network; return the number that its result will carry."""
-        self._queue.append((self._submitted, identifier))
+        self._queue.append(_Task(self._submitted, identifier))
         self._submitted += 1
         return self._submitted - 1
 
@@ -132,42 +165,67 @@ class ReadingPool:
             Numbers of `submit` with what `read_networks` yields.
         """
         self._feed()
-        waiting = {worker.pipe: worker for worker in self._at_work()}
-        if not waiting:
+        at_work = self._at_work()
+        if not at_work:
             return []
-        pause = max(0.0, min(w.deadline for w in waiting.values()) - time.monotonic())
+        pause = max(0.0, min(worker.deadline for worker, _ in at_work) - time.monotonic())
         finished: list[tuple[int, dict[str, Any] | Failure]] = []
-        for pipe in wait(list(waiting), timeout=min(pause, wait_for)):
-            worker = waiting[pipe]  # type: ignore[index]
-            number, identifier = worker.task or (0, "")
-            try:
-                kind, value = worker.pipe.recv()
-            except (EOFError, OSError):
-                worker.task = None
-                worker.process.join(5)
-                code = worker.process.exitcode
-                self._stop(worker)
-                finished.append(
-                    (number, Failure(identifier, f"its process died (exit code {code})"))
-                )
-            else:
-                if kind == "started":
-                    worker.give(self._timeout)
-                    continue
-                worker.task = None
-                finished.append((number, value if kind == "done" else Failure(identifier, value)))
+        wait([worker.channel.fileno() for worker, _ in at_work], timeout=min(pause, wait_for))
         now = time.monotonic()
-        for worker in self._at_work():
-            reason = ""
-            late = worker.deadline <= now and not worker.pipe.poll()  # else: at the last moment
-            if late and not worker.give_what_others_took():
-                reason = f"took longer than {self._timeout:g} s"
-            elif _resident_bytes(worker.process.pid) > self._memory:
-                reason = f"needed more than {self._memory / 1e9:.3g} GB"
-            if reason and worker.task is not None:
-                finished.append((worker.task[0], Failure(worker.task[1], reason)))
+        for worker, task in at_work:
+            try:
+                result = self._answer_of(worker, task)
+            except _Broken as broken:
                 self._stop(worker)
+                if worker.read:  # an earlier network may have done it: this one gets its own try
+                    self._queue.appendleft(_Task(task.number, task.identifier))
+                    continue
+                result = Failure(task.identifier, str(broken))
+            if result is None:
+                reason = self._excess(worker, now)
+                if not reason:
+                    continue
+                self._stop(worker)
+                result = Failure(task.identifier, reason)
+            worker.task = None
+            worker.read += 1
+            finished.append((task.number, result))
         return finished
+
+    def _answer_of(self, worker: _Worker, task: _Task) -> dict[str, Any] | Failure | None:
+        """Return what a process has made of its task, None while it has not answered.
+
+        Raises:
+            _Broken: it never will.
+        """
+        dead = worker.process.poll() is not None  # before looking: what it sent last still counts
+        try:
+            messages = worker.channel.receive(socket.MSG_DONTWAIT)
+        except EOFError:
+            raise _Broken(_end_of(worker.process)) from None
+        except ValueError:
+            raise _Broken("its process sent something that is no answer") from None
+        for message in messages:
+            if message == {"started": True} and not worker.started:
+                worker.started = True
+                worker.give(self._timeout)
+            elif message.items() >= task.stamp.items():
+                value = message["value"]
+                return Failure(task.identifier, value) if message["kind"] == "failed" else value
+            else:
+                raise _Broken("its process answered something that it was not asked")
+        if dead and not worker.channel.readable():  # its own children hold the channel open
+            raise _Broken(_end_of(worker.process))
+        return None
+
+    def _excess(self, worker: _Worker, now: float) -> str:
+        """Say what a process takes too much of, if anything."""
+        late = worker.deadline <= now and not worker.channel.readable()  # else: at the last moment
+        if late and not worker.give_what_others_took():
+            return f"took longer than {self._timeout:g} s"
+        if _resident_bytes(worker.process.pid) > self._memory:
+            return f"needed more than {self._memory / 1e9:.3g} GB"
+        return ""
 
     def close(self) -> None:
         """Kill the processes; what they were reading is lost."""
@@ -180,38 +238,59 @@ class ReadingPool:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _at_work(self) -> list[_Worker]:
-        return [worker for worker in self._workers if worker.task is not None]
+    def _at_work(self) -> list[tuple[_Worker, _Task]]:
+        return [(worker, worker.task) for worker in self._workers if worker.task is not None]
 
     def _feed(self) -> None:
-        wanted = min(self._limit, self.pending)
-        while len(self._workers) < wanted:
-            self._workers.append(self._start())
         for worker in [w for w in self._workers if w.task is None]:
-            if _resident_bytes(worker.process.pid) > _GROWN:
+            if not worker.fit():
                 self._stop(worker)
-                self._workers.append(self._start())
-        for worker in self._workers:
-            if worker.task is None and self._queue:
-                worker.task = self._queue.popleft()
-                start = 0.0 if worker.started else _START
-                worker.started = True
-                worker.give(self._timeout + start)
-                worker.pipe.send(worker.task[1])
+        while self._queue:
+            idle = next((w for w in self._workers if w.task is None), None)
+            if idle is None and len(self._workers) >= self._limit:
+                return
+            worker = idle or self._start()
+            task = worker.task = self._queue.popleft()
+            worker.give(self._timeout + (0.0 if worker.started else _START))
+            with contextlib.suppress(OSError):  # it has just died: seen where answers are read
+                worker.channel.send(line_of({**task.stamp, "source": task.identifier}))
 
     def _start(self) -> _Worker:
-        ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_serve, args=(theirs, self._loader), daemon=True)
-        with _interrupts_ignored():
-            process.start()
-        theirs.close()
-        return _Worker(process, ours)
+        ours, theirs = socket.socketpair()
+        settings = {
+            "path": list(map(str, sys.path)),
+            "descriptor": theirs.fileno(),
+            "loader": self._loader,
+            "parent": os.getpid(),
+            # Linux tells a process of the end of the *thread* that started it.
+            "tied": threading.current_thread() is threading.main_thread(),
+        }
+        threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        with theirs:
+            # A group of its own: Ctrl-C in a terminal is for us alone, and whatever a network's
+            # code starts ends with the process.
+            process = subprocess.Popen(
+                [sys.executable, "-c", _BOOT, json.dumps(settings)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env={**threads, **os.environ},
+                pass_fds=[theirs.fileno()],
+                process_group=0,
+            )
+        worker = _Worker(process, Channel(ours))
+        self._workers.append(worker)
+        _running.add(process.pid)
+        return worker
 
     def _stop(self, worker: _Worker) -> None:
         self._workers.remove(worker)
-        worker.pipe.close()
+        worker.channel.close()
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # none left, or a zombie
+            os.killpg(worker.process.pid, signal.SIGKILL)
         worker.process.kill()
-        worker.process.join()
+        worker.process.wait()
+        _running.discard(worker.process.pid)
 
 
 def read_networks(
@@ -243,10 +322,33 @@ def read_networks(
                 yield result
 
 
+def read_apart(source: str, *, loader: str = DEFAULT_LOADER) -> ArchGraph:
+    """Read one network in a process of its own, which its code may crash, end or fork.
+
+    Args:
+        source: as for `narfast.load`.
+        loader: ``module:function`` called with it.
+
+    Returns:
+        The graph as its source spells it.
+
+    Raises:
+        NarfastError: it cannot be read, or the process ended without an answer.
+    """
+    (result,) = read_networks(
+        [source], workers=1, timeout=float("inf"), memory=sys.maxsize, loader=loader
+    )
+    if isinstance(result, Failure):
+        file = str(Path(source.rpartition(":")[0]))
+        if result.reason.startswith(file):
+            raise NarfastError(result.reason)
+        raise NarfastError(f"{source}: {result.reason}; look for what in it ends or crashes Python")
+    return unpack_graph(result)[1]
+
+
 def memory_in_use() -> tuple[int, int]:
-    """Return the bytes that this process holds, and the largest of its child processes."""
-    children = [process.pid for process in multiprocessing.active_children()]
-    return _resident_bytes(None), max(map(_resident_bytes, children), default=0)
+    """Return the bytes that this process holds, and the largest of those that read networks."""
+    return _resident_bytes(None), max(map(_resident_bytes, set(_running)), default=0)
 
 
 def _resident_bytes(process: int | None) -> int:
@@ -267,60 +369,9 @@ def _processor_seconds(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-@contextlib.contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Let processes started inside ignore Ctrl-C, which a terminal sends to the whole group."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may change this
-        return
-    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _end_of(process: subprocess.Popen[bytes]) -> str:
+    """Say how a process ended that has closed its channel."""
     try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
-
-
-def _serve(pipe: Connection, loader: str) -> None:
-    """Answer identifiers until the other end closes."""
-    # What libraries print belongs to no one here; a crash is reported by the exit code.
-    sink = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(sink, sys.__stdout__.fileno() if sys.__stdout__ else 1)
-    os.dup2(sink, sys.__stderr__.fileno() if sys.__stderr__ else 2)
-    warnings.simplefilter("ignore")
-    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(variable, "1")
-    module, _, name = loader.partition(":")
-    unusable = ""
-    try:
-        load = getattr(importlib.import_module(module), name)
-    except Exception as error:
-        unusable = reason_of(error)
-    pipe.send(("started", None))
-    first = True
-    while True:
-        try:
-            identifier = pipe.recv()
-        except (EOFError, OSError, KeyboardInterrupt):
-            return
-        try:
-            if unusable:
-                raise NarfastError(unusable)
-            start = time.process_time()
-            packed = pack_graph(identifier, load(identifier))
-            packed["seconds"] = 0.0 if first else round(time.process_time() - start, 3)
-            answer: _Answer = ("done", packed)
-        # Foreign code may raise anything, and the build goes on.
-        except (Exception, SystemExit, KeyboardInterrupt) as error:
-            answer = ("failed", reason_of(error))
-        first = False
-        try:
-            pipe.send(answer)
-        except (BrokenPipeError, OSError):
-            return
-
-
-def reason_of(error: BaseException, limit: int = 300) -> str:
-    """Say why a network could not be read, the same in every run: no addresses of objects."""
-    text = str(error) if isinstance(error, NarfastError) else f"{type(error).__name__}: {error}"
-    line = re.sub(r"\b0x[0-9a-f]{6,}\b", "0x…", " ".join(text.split()))
-    return line if len(line) <= limit else line[: limit - 1] + "…"
+        return f"its process died (exit code {process.wait(5)})"
+    except subprocess.TimeoutExpired:
+        return "its process closed all its descriptors"
