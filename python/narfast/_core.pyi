@@ -21,7 +21,7 @@ class Encoder:
     """
     Inference; narfast.ArchitectureEncoder wraps it.
     """
-    def __init__(self, settings: dict, tensors: dict, features: LabelIdf) -> None:
+    def __init__(self, settings: dict, tensors: dict, features: LabelIdf | None) -> None:
         ...
     def clear_motifs(self) -> None:
         """
