@@ -384,20 +384,27 @@ Graph canonicalize(const GraphView& graph, PassMask passes) {
   // the loop ends; the bound is for graphs made to drag it out.
   Rewriter rewriter(graph);
   bool cleared = false;
+  // A pass that found nothing to do is not run again before something else has changed.
+  int changes = 1;
+  std::array<int, kPasses.size()> settled_after{};
   for (int round = 0; round < kMaxRounds; ++round) {
-    bool changed = false;
+    const int before = changes;
     for (std::size_t i = 0; i < kPasses.size(); ++i) {
-      if ((passes >> i & 1) == 0) continue;
+      if ((passes >> i & 1) == 0 || settled_after[i] == changes) continue;
       kPasses[i].apply(rewriter);
-      changed |= rewriter.changed();
+      if (rewriter.changed())
+        ++changes;
+      else
+        settled_after[i] = changes;
       rewriter.compact();
     }
-    if (changed) continue;
+    if (changes != before) continue;
     if (cleared) break;
     for (NodeId node = 0; node < rewriter.size(); ++node)
       rewriter.set_attr(node, compared(rewriter.op(node), rewriter.attr(node)));
     cleared = true;
     if (!rewriter.changed()) break;
+    ++changes;
     rewriter.compact();
   }
   return rewriter.finish();

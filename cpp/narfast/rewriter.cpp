@@ -40,6 +40,7 @@ void Rewriter::become(NodeId node, OpId op, Attr attr, std::vector<NodeId> input
 }
 
 void Rewriter::refresh(NodeId node) {
+  if (!changed_) return;
   for (NodeId& source : inputs_[index(node)]) source = resolve(source);
 }
 
