@@ -14,6 +14,8 @@ import numpy as np
 
 from narfast.bulk.sources import Block, open_zoo
 from narfast.bulk.tables import Row, row_table
+from narfast.errors import NarfastError
+from narfast.frontends.onnx import load_onnx_files
 from narfast.graph import ArchGraph, GraphBatch, canonicalize, hash_texts, structural_hash
 from narfast.nas import SPACES, nasbench101, nasbench201
 from narfast.zoo.journal import unpack_graph
@@ -124,13 +126,41 @@ class LocalEngine:
                 while jobs and jobs[0].table is not None and jobs[0].table.done():
                     yield jobs.popleft().table.result()  # type: ignore[union-attr]
 
+    def _read(self, job: _Job) -> list[ArchGraph | Failure]:
+        """Canonical graphs of named sources; what no process has read is read here."""
+        found: dict[int, ArchGraph | Failure] = {
+            place: read for place, read in enumerate(job.read) if read is not None
+        }
+        rest = [place for place, read in enumerate(job.read) if read is None]
+        files = [place for place in rest if self._is_onnx(job.sources[place])]
+        results = load_onnx_files([job.sources[place] for place in files])
+        for place, result in zip(files, results, strict=True):
+            if isinstance(result, NarfastError):
+                found[place] = Failure(job.sources[place], reason_of(result))
+            else:
+                found[place] = result
+        for place in rest:
+            if place not in found:
+                source = job.sources[place]
+                found[place] = _read_one(self.limits.loader, job.block.zoo, source)
+        raw = {
+            place: graph
+            for place, graph in found.items()
+            if isinstance(graph, ArchGraph) and not job.sources[place].startswith("zoo:")
+        }
+        canonical = _canonical([job.sources[place] for place in raw], list(raw.values()))
+        found.update(zip(raw, canonical, strict=True))
+        return [found[place] for place in range(len(job.sources))]
+
+    def _is_onnx(self, source: str) -> bool:
+        """Whether a source is nothing but the path of an ONNX file, which the core reads."""
+        plain = ":" not in source and "\0" not in source and source.lower().endswith(".onnx")
+        return plain and self.limits.loader == DEFAULT_LOADER
+
     def _table(self, job: _Job) -> Any:
         """Read what is left to be read of a block, and encode it."""
         if job.block.kind == "named":
-            found = [
-                _canonical(self.limits.loader, job.block.zoo, source, read)
-                for source, read in zip(job.sources, job.read, strict=True)
-            ]
+            found = self._read(job)
             graphs = GraphBatch.from_graphs([g for g in found if isinstance(g, ArchGraph)])
             errors = [g.reason if isinstance(g, Failure) else None for g in found]
         else:
@@ -171,23 +201,26 @@ def _in_threads(source: str) -> bool:
     return bool(colon and prefix in (*SPACES, "zoo")) or source.lower().endswith(".onnx")
 
 
-def _canonical(
-    loader: str, zoo: str, source: str, read: ArchGraph | Failure | None
-) -> ArchGraph | Failure:
-    """The canonical graph of a source of its own, read here if no process has."""
-    if isinstance(read, Failure):
-        return read
+def _read_one(loader: str, zoo: str, source: str) -> ArchGraph | Failure:
+    """The raw graph of a source, or the stored one of a zoo."""
     try:
-        if read is None and source.startswith("zoo:"):
+        if source.startswith("zoo:"):
             return open_zoo(zoo).load(source)
-        if read is None:
-            module, _, name = loader.partition(":")
-            raw: ArchGraph = getattr(importlib.import_module(module), name)(source)
-        else:
-            raw = read
-        return canonicalize(raw)
+        module, _, name = loader.partition(":")
+        raw: ArchGraph = getattr(importlib.import_module(module), name)(source)
+        return raw
     except Exception as error:  # as in a process: one bad source must not end the run
         return Failure(source, reason_of(error))
+
+
+def _canonical(sources: list[str], raw: list[ArchGraph]) -> list[ArchGraph | Failure]:
+    """Canonical graphs, all in one call unless one of them is refused."""
+    try:
+        return list(canonicalize(GraphBatch.from_graphs(raw)))
+    except Exception as error:
+        if len(raw) == 1:
+            return [Failure(sources[0], reason_of(error))]
+        return [_canonical([s], [g])[0] for s, g in zip(sources, raw, strict=True)]
 
 
 def _stored(block: Block) -> GraphBatch:
