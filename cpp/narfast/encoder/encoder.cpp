@@ -16,7 +16,7 @@ namespace {
 
 // Operators of networks that are encoded together: enough to share products, few enough to stay in
 // the processor's cache.
-constexpr Offset kPartNodes = 4096;
+constexpr Offset kPartNodes = 2048;
 constexpr std::size_t kPartGraphs = 64;
 constexpr float kSmallest = 1e-12f;  // lengths below count as this: zero vectors stay zero
 
