@@ -75,7 +75,7 @@ TEST_CASE("a file that shrinks is an error, and what was read stays") {
   CHECK_THROWS_WITH_AS((void)source.byte(999'999),
                        doctest::Contains("byte 999999: the file became shorter"), CorruptFile);
   CHECK_THROWS_AS((void)source.view(10, 900'000), CorruptFile);
-  CHECK(right(source.view(10, 20), 10));
+  CHECK(right(head, 0));
 }
 
 TEST_CASE("only regular files are read, and nothing is waited for") {

@@ -26,6 +26,7 @@ __all__ = ["read_program"]
 _LARGEST = 2**31 - 1  # of a size that is a design; larger ones and unknown ones read as this
 _LARGEST_COUNT = 2**62  # of parameters or operations
 _DEEPEST = 50  # subgraphs inside each other
+_MOST_SIDES = 64  # of a tensor
 # Of torch.export's numbers for types: floating point and complex.
 _FLOATING = frozenset({6, 7, 8, 9, 10, 11, 13, 29, 30, 31, 32, 33})
 _SHAPE_ONLY = frozenset(
@@ -177,7 +178,10 @@ class _Reader:
     # What names stand for.
 
     def _shape(self, scope: _Scope, name: str) -> Shape:
-        return tuple(_size(size) for size in scope.tensors[name]["sizes"])
+        sizes = scope.tensors[name]["sizes"]
+        if len(sizes) > _MOST_SIDES:
+            raise InvalidGraphError(f"a tensor of {len(sizes):,} dimensions")
+        return tuple(_size(size) for size in sizes)
 
     def constant(self, scope: _Scope, name: str, parameter: str | None) -> None:
         """Declares a parameter, a buffer or a constant."""
@@ -213,7 +217,7 @@ class _Reader:
         value = scope.values.get(name)
         if value is None:
             where = "cyclic" if name in scope.tensors else "dangling"
-            raise InvalidGraphError(f"{where}: {name!r} is used before anything computes it")
+            raise InvalidGraphError(f"{where}: {name[:80]!r} is used before anything computes it")
         return value
 
     def _call(self, node: dict[str, Any], scope: _Scope, depth: int) -> None:
@@ -424,6 +428,8 @@ def read_program(program: Any, path: Path, shared: Mapping[str, str]) -> ArchGra
         params = sum(parameters.values())
     except InvalidGraphError as error:
         raise InvalidGraphError(f"{path}: {error}") from None
+    except RecursionError:
+        raise CorruptFileError(f"{path}: its program is nested too deep; export it again") from None
     except (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError) as error:
         reason = f"{type(error).__name__}: {error}".partition("\n")[0][:120]
         raise CorruptFileError(

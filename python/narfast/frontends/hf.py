@@ -5,13 +5,14 @@ Only the configuration is read, never weights, and no code that comes with it is
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from narfast._files import read_source
 from narfast.errors import CorruptFileError, NarfastError, TraceError, UnsupportedSourceError
 from narfast.families import classify
+from narfast.frontends._json import parse_limited
 from narfast.frontends._quiet import quiet
 from narfast.frontends._sources import import_library
 from narfast.graph import ArchGraph
@@ -87,15 +88,11 @@ def read_config(where: str) -> tuple[dict[str, Any], str]:
             raise UnsupportedSourceError(f"{where}: this folder holds no config.json")
     elif not path.is_file():
         path = _from_hub(where)
+    data = read_source(path, limit=_LARGEST_FILE, what="a config.json")
     try:
-        size = path.stat().st_size
-        if size > _LARGEST_FILE:
-            raise CorruptFileError(f"{path}: {size:,} bytes are too many for a config.json")
-        fields = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
+        fields = parse_limited(data)
+    except ValueError as error:
         raise CorruptFileError(f"{path}: not a JSON file ({error})") from None
-    except OSError as error:
-        raise UnsupportedSourceError(f"{path}: cannot be read ({error.strerror})") from None
     if not isinstance(fields, dict):
         raise CorruptFileError(f"{path}: a config.json is one JSON object; this is another value")
     for place, value in _numbers(fields):
