@@ -166,6 +166,7 @@ def test_helper_model(tmp_path: Path) -> None:
     # Running statistics are not learnt parameters.
     assert graph.meta.params == 8 * 27 + 2 * 8 + 80
     assert graph.meta.input_shape == (-1, 3, 32, 32)
+    assert graph.meta.input_shapes == ((-1, 3, 32, 32),)
 
 
 @pytest.mark.parametrize("opset", [7, 9, 11, 12, 13, 15, 18, 21])

@@ -91,12 +91,14 @@ class NetworkSummary:
     motifs: tuple[MotifCount, ...]
     macro_nodes: int
     macro_edges: int
+    input_shapes: tuple[tuple[int, ...], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
         value = asdict(self)
         value["motifs"] = [asdict(motif) for motif in self.motifs]
         value["input_shape"] = None if self.input_shape is None else list(self.input_shape)
+        value["input_shapes"] = list(map(list, self.input_shapes))
         return value
 
 
@@ -223,6 +225,7 @@ def summarize(graph: ArchGraph) -> NetworkSummary:
         motifs=tuple(sorted(motifs, key=_weight)),
         macro_nodes=int(macro.instance_ptr[-1]),
         macro_edges=len(macro.in_src),
+        input_shapes=meta.input_shapes or (() if meta.input_shape is None else (meta.input_shape,)),
     )
 
 
@@ -288,7 +291,8 @@ class _Own:
 
     def matches(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether the query has each motif, if need be with other attributes."""
-        return self._known[numbers] | self._alike[self._bare[numbers]]
+        found: NDArray[np.bool_] = self._known[numbers] | self._alike[self._bare[numbers]]
+        return found
 
     def shared(self, motifs: Sequence[tuple[int, int]]) -> list[SharedMotif]:
         """Describe what is shared with a hit, of which all matching motifs are given with counts.

@@ -372,27 +372,24 @@ class _Reader:
 
 def _declare_inputs(
     reader: _Reader, scope: _Scope, specs: list[dict[str, Any]], shared: Mapping[str, str]
-) -> tuple[dict[str, int], Shape | None]:
-    """Declares what the program is called with; gives parameters' sizes and the first input."""
+) -> tuple[dict[str, int], tuple[Shape, ...]]:
+    """Declares what the program is called with; gives parameters' sizes and inputs' shapes."""
     parameters: dict[str, int] = {}
-    first: Shape | None = None
+    shapes: list[Shape] = []
     for spec in specs:
         tag, value = _only(spec)
         if tag == "user_input":
             for name in _tensor_names(value["arg"]):
                 reader.input(scope, name)
-                if first is None:
-                    sizes = [_size(size) for size in scope.tensors[name]["sizes"]]
-                    symbolic = ["as_int" not in size for size in scope.tensors[name]["sizes"]]
-                    pairs = zip(sizes, symbolic, strict=True)
-                    first = tuple(-1 if unknown else size for size, unknown in pairs)
+                sizes = scope.tensors[name]["sizes"]
+                shapes.append(tuple(_size(size) if "as_int" in size else -1 for size in sizes))
         elif tag == "parameter":
             own = shared.get(value["parameter_name"], value["parameter_name"])
             reader.constant(scope, value["arg"]["name"], own)
             parameters[own] = math.prod(scope.values[value["arg"]["name"]].shape)
         elif tag in ("buffer", "tensor_constant"):
             reader.constant(scope, value["arg"]["name"], None)
-    return parameters, first
+    return parameters, tuple(shapes)
 
 
 def read_program(program: Any, path: Path, shared: Mapping[str, str]) -> ArchGraph:
@@ -413,7 +410,7 @@ def read_program(program: Any, path: Path, shared: Mapping[str, str]) -> ArchGra
         graph = module["graph"]
         scope = _Scope(graph["tensor_values"], graph.get("sym_int_values") or {})
         specs = module["signature"]["input_specs"]
-        parameters, shape = _declare_inputs(reader, scope, specs, shared)
+        parameters, shapes = _declare_inputs(reader, scope, specs, shared)
         reader.graph(graph, scope)
         returned = [
             name
@@ -445,7 +442,8 @@ def read_program(program: Any, path: Path, shared: Mapping[str, str]) -> ArchGra
         trace_kind="pt2",
         params=params,
         flops=nodes.flops if 0 < nodes.flops < _LARGEST_COUNT else None,
-        input_shape=shape,
+        input_shape=shapes[0] if shapes else None,
+        input_shapes=shapes,
         unknown_ops=dict(sorted(nodes.unknown.items())),
         untraced=len(parameters.keys() - reader.used),
     )
