@@ -195,19 +195,20 @@ def test_inspect_json(run):
     assert max(m["count"] for m in summary["motifs"]) >= 3
 
 
-def test_inspect_shows_every_input(run, tmp_path):
+def test_inspect_shows_every_input(run, tmp_path, monkeypatch):
     sides = {"image": [1, 3, 32, 32], "mask": ["batch", 1, 32, 32]}
     infos = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in sides.items()]
     result = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
     node = helper.make_node("Mul", list(sides), ["y"])
     path = tmp_path / "two.onnx"
     onnx.save(helper.make_model(helper.make_graph([node], "net", infos, [result])), path)
+    stored = json.loads(run("inspect", "fake:smooth_4", "--json").stdout)
+    assert stored["input_shapes"] == [stored["input_shape"]] == [[1, 3, 8, 8]]
+    monkeypatch.setitem(vars(narfast), "load", narfast.frontends.load)
     assert "1 × 3 × 32 × 32, -1 × 1 × 32 × 32" in run("inspect", str(path)).stdout
     summary = json.loads(run("inspect", str(path), "--json").stdout)
     assert summary["input_shape"] == [1, 3, 32, 32]
     assert summary["input_shapes"] == [[1, 3, 32, 32], [-1, 1, 32, 32]]
-    stored = json.loads(run("inspect", "fake:smooth_4", "--json").stdout)
-    assert stored["input_shapes"] == [stored["input_shape"]] == [[1, 3, 8, 8]]
 
 
 def test_inspect_table(run):
