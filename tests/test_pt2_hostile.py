@@ -67,6 +67,7 @@ def one_line(path: Path, kinds: type[Exception] | tuple[type[Exception], ...]) -
     message = str(caught.value)
     assert str(path) in message
     assert "\n" not in message
+    assert len(message) < 1000
     return message
 
 
@@ -241,6 +242,23 @@ def test_composites_that_do_not_fit(
     node = call(target, [*named, tensor("x")], last)
     with pytest.raises(InvalidGraphError):
         read_program(changed(program, ("graph.nodes.-1", node)), tmp_path / "net.pt2", {})
+
+
+def test_messages_and_reports_stay_short(program: Any, tmp_path: Path) -> None:
+    """What a file calls things may have any length."""
+    path, long = tmp_path / "net.pt2", "x" * 1_000_000
+    last = program["graph_module"]["graph"]["nodes"][-1]["outputs"][0]["as_tensor"]["name"]
+    odd = call(f"torch.ops.aten.{long}.default", [tensor("x")], last)
+    graph = read_program(changed(program, ("graph.nodes.-1", odd)), path, {})
+    assert max(map(len, graph.meta.unknown_ops)) <= 80
+    layers = [{"name": "num_layers", "arg": {"as_string": long}}, tensor("x")]
+    for node in (
+        call("torch.ops.aten.lstm.input", layers, last),
+        call("torch.ops.aten.relu.default", [tensor(long)], last),
+    ):
+        with pytest.raises(InvalidGraphError) as caught:
+            read_program(changed(program, ("graph.nodes.-1", node)), path, {})
+        assert len(str(caught.value)) < 1000
 
 
 def test_subgraphs_inside_each_other(program: Any, tmp_path: Path) -> None:

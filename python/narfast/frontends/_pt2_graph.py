@@ -228,7 +228,7 @@ class _Reader:
         operands = [self._known(scope, name) for name in names]
         graphs = [value for tag, value in map(_only, arguments.values()) if tag == "as_graph"]
         if graphs:
-            self._subgraph(target[-1], graphs, names, results, scope, depth)
+            self._subgraph(target[-1][:80], graphs, names, results, scope, depth)
             return
         if not results:
             return  # arithmetic on sizes, and assertions
@@ -331,7 +331,7 @@ class _Reader:
         """One node per layer, as the tracer writes it."""
         layers = fields.value("num_layers")
         if not isinstance(layers, int) or not 1 <= layers <= 10_000:
-            raise InvalidGraphError(f"a recurrent operator of {layers} layers")
+            raise InvalidGraphError(f"a recurrent operator of {str(layers)[:40]} layers")
         initial = [v.node for v in operands[1:] if v.node is not None]
         node, op = operands[0].node, operators.by_name(_RECURRENT[spelling]).id
         for _ in range(layers):

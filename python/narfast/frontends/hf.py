@@ -23,6 +23,8 @@ _LARGEST_FILE = 16 << 20  # bytes; configurations have a few thousand
 _LARGEST = 1 << 22  # no field that says how much of something there is says more
 _MOST_LAYERS = 1_000
 _LONGEST = 1_000_000  # items of a list
+_LONGEST_TYPE = 100  # characters of a model type
+_LONGEST_NAME = 300
 _COUNTED = ("layers", "layer", "depth", "depths", "blocks", "stages", "heads")
 
 
@@ -69,7 +71,7 @@ def load_hf(where: str) -> ArchGraph:
 def _name(where: str, fields: dict[str, Any]) -> str:
     told = fields.get("_name_or_path")
     if isinstance(told, str) and told:
-        return told
+        return told[:_LONGEST_NAME]
     path = Path(where)
     return path.parent.name or path.stem if path.suffix == ".json" else path.name
 
@@ -141,7 +143,7 @@ def _numbers(value: Any) -> Iterator[tuple[str, Any]]:
 def _check_number(path: Path, place: str, value: Any) -> None:
     if isinstance(value, list):
         if len(value) > _LONGEST:
-            raise CorruptFileError(f"{path}: {place} has {len(value):,} items")
+            raise CorruptFileError(f"{path}: {place[:80]} has {len(value):,} items")
         return
     if not isinstance(value, int) or place.endswith(("_id", "_ids", "_token", "_index")):
         return
@@ -149,7 +151,11 @@ def _check_number(path: Path, place: str, value: Any) -> None:
     limit = _MOST_LAYERS if counted else _LARGEST
     absurd = abs(value) > limit or (counted and value < 0)
     if absurd and not place.startswith(("rope", "max_", "model_max", "original_max")):
-        raise CorruptFileError(f"{path}: {place} = {value} is no size of a network")
+        raise CorruptFileError(f"{path}: {place[:80]} = {_short(value)} is no size of a network")
+
+
+def _short(value: int) -> str:
+    return str(value) if value.bit_length() < 200 else f"a number of {value.bit_length():,} bits"
 
 
 def _class_of(fields: dict[str, Any], file: str) -> tuple[str, str, str]:
@@ -161,6 +167,7 @@ def _class_of(fields: dict[str, Any], file: str) -> tuple[str, str, str]:
         raise CorruptFileError(
             f"{file}: has no model_type, which says what kind of network it describes"
         )
+    model_type = model_type[:_LONGEST_TYPE]
     if model_type not in model_types():
         if "auto_map" in fields:
             raise UnsupportedSourceError(

@@ -29,6 +29,7 @@ _MOST_JOINED = 500_000  # edges by joining around skipped nodes, beyond two for 
 _LONGEST_FOLDED = 50_000_000  # characters of the names that are folded into others
 _LARGEST_FILE = 256 << 20  # bytes; a network of two million nodes has about half of it
 _NAME_LIMIT = 500  # characters; longer ones are no operator, and slow to match
+_LONGEST_NAME = 300  # characters of a network's name
 _LARGEST_SIDE = 2**31 - 1
 _AUTOGRAD = re.compile(r"^(?:.*::)?(?P<op>\w+?)Backward\d*(?:-\d+)?$")
 _WEIGHT = re.compile(r"\((?P<shape>\d+(?:, ?\d+)*),?\)")
@@ -191,7 +192,7 @@ def _describe(name: str, unknown: Counter[str]) -> tuple[int, int]:
     if autograd is not None:
         info = operators.lookup("autograd", autograd["op"])
         if info is None:
-            unknown[autograd["op"]] += 1
+            unknown[autograd["op"][:80]] += 1
             return operators.unknown().id, 0
         if info.name == "conv":
             return info.id, _convolution(_weight_shape(parameters, 3))
@@ -305,7 +306,7 @@ def load_record(path: str | os.PathLike[str]) -> ArchGraph:
     if not isinstance(record, dict):
         raise CorruptFileError(f"{path}: expected one JSON object, got {type(record).__name__}")
     name = record.get("name")
-    meta = GraphMeta(name=name if isinstance(name, str) else path.stem)
+    meta = GraphMeta(name=name[:_LONGEST_NAME] if isinstance(name, str) else path.stem)
     try:
         for key in ("raw_edges", "graph_edges"):
             if isinstance(record.get(key), list):
