@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import narfast
+from narfast._files import open_regular, replacing
 from narfast.cli_common import (
     INTERRUPTED,
     TERMINATED,
@@ -340,7 +341,8 @@ def evaluate(
                 output.mkdir(parents=True, exist_ok=True)
                 path = output / f"{name.replace('-', '_')}.json"
                 value = _kept_and_new(path, report) if only else report.to_json()
-                path.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+                with replacing(path) as stream:
+                    stream.write((json.dumps(value, indent=1) + "\n").encode())
             if not as_json:
                 print_report(report)
                 sys.stdout.flush()
@@ -358,8 +360,10 @@ def _kept_and_new(path: Path, report: Report) -> dict[str, Any]:
 
     if not path.exists():
         return report.to_json()
+    with open_regular(path) as stream:
+        data = stream.read()
     try:
-        return merged(json.loads(path.read_bytes()), report)
+        return merged(json.loads(data), report)
     except (ValueError, RecursionError, NarfastError) as error:
         reason = str(error) if isinstance(error, NarfastError) else "not a JSON file"
         raise NarfastError(
