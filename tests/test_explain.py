@@ -35,6 +35,6 @@ def test_shared_motifs_equal_the_slow_oracle() -> None:
 def test_shared_motifs_of_many_hits_take_a_moment() -> None:
     """A graph and a motif at a time it was four milliseconds for each hit."""
     query, hits = load("fake:plain_4"), [load(f"fake:mixer_{2 + i % 5}") for i in range(2000)]
-    start = time.perf_counter()
+    start = time.process_time()
     assert len(shared_motifs(query, hits)) == 2000
-    assert time.perf_counter() - start < 1.5
+    assert time.process_time() - start < 0.4

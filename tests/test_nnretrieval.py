@@ -74,10 +74,10 @@ def test_cleaning_refuses_absurdly_many_joined_edges() -> None:
         return [(f"a{i}", hub) for i in range(count)] + [(hub, f"b{i}") for i in range(count)]
 
     for count in (800, 5_000):
-        start = time.perf_counter()
+        start = time.process_time()
         with pytest.raises(InvalidGraphError, match="not a network"):
             clean_edges(joined(count))
-        assert time.perf_counter() - start < 1
+        assert time.process_time() - start < 1
     nodes, edges = clean_edges([("x", "a0"), *joined(100)])
     assert (len(nodes), len(edges)) == (101, 100)
 

@@ -332,9 +332,9 @@ def test_long_texts_and_names_are_not_read(tmp_path: Path) -> None:
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])],
     )
     path = save(tmp_path, helper.make_model(graph))
-    start = time.perf_counter()
+    start = time.process_time()
     assert load_onnx(path).num_nodes == 2
-    assert time.perf_counter() - start < 0.2
+    assert time.process_time() - start < 0.02
     path.write_bytes(field(7, field(1, field(4, b"R" * (2 << 20)))))
     with pytest.raises(CorruptFileError, match="a name has 2097152 bytes"):
         load_onnx(path)
