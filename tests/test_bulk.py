@@ -7,6 +7,7 @@ import io
 import multiprocessing
 import os
 import random
+import resource
 import shutil
 import sys
 import threading
@@ -148,6 +149,8 @@ def test_lists(tmp_path, monkeypatch):
         ("bad.csv", b"name,path\na,b\n", NarfastError, "no column 'source', only name, path"),
         ("empty.csv", b"", NarfastError, "only nothing"),
         ("huge.csv", b"source\n" + b"x" * 200_000, CorruptFileError, "not a CSV table"),
+        ("long.csv", b"source\n" + b"x" * 2_000_000, CorruptFileError, "line 2 has more than 1,"),
+        ("long.txt", b"a\nb\n" + b"x" * 2_000_000, CorruptFileError, "line 3 has more than 1,"),
     ],
 )
 def test_bad_lists(tmp_path, name, content, error, message):
@@ -155,6 +158,14 @@ def test_bad_lists(tmp_path, name, content, error, message):
         (tmp_path / name).write_bytes(content)
     with pytest.raises(error, match=message):
         list(read_list(str(tmp_path / name)))
+
+
+def test_a_list_that_never_ends_is_refused_at_once():
+    """Without a limit to a line it took all memory."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(CorruptFileError, match=r"/dev/zero: line 1 has more than 1,048,576"):
+        list(read_list("/dev/zero"))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
 
 
 def test_a_list_of_bytes_is_a_list_of_bad_sources(tmp_path):

@@ -15,13 +15,16 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pyarrow.parquet as pq
 import pytest
+from onnx import TensorProto, helper
+from rich.markup import escape
 from typer.testing import CliRunner
 
 import narfast
 import zoo_fakes
-from narfast import cli
+from narfast import cli, cli_tables
 from narfast.bulk import LocalEngine, engines
 from narfast.calibration import Relation
 from narfast.cli_common import Terminated
@@ -142,6 +145,26 @@ def test_help_says_at_what_level_structures_are_equal(run, command):
     assert "exact kernel sizes" in shown
 
 
+def test_long_tables_are_plain_text(capsys):
+    """Laid out by rich, a table of all networks took half a minute."""
+
+    def table(rows):
+        made = cli_tables._table("all [bold]of[/bold] them")
+        made.add_column("#", justify="right")
+        made.add_column("name", overflow="fold")
+        for place in range(rows):
+            made.add_row(str(place), escape(f"[red]x{place}") + " [dim]+1 more[/dim]")
+        cli_tables._print(cli_tables._console(), made)
+        return [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+
+    short, start = table(200), time.process_time()
+    long = table(5000)
+    assert time.process_time() - start < 2
+    assert long[0] == short[0] == "all of them"
+    assert [line.split() for line in long[:201]] == [line.split() for line in short[:201]]
+    assert long[-1] == "4999  [red]x4999 +1 more"
+
+
 def test_search_filters(run, zoo_path):
     arguments = ["search", "fake:plain_3", "--zoo", zoo_path, "--json"]
     hits = json.loads(run(*arguments, "--family", "mixer", "--max-params", 2000).stdout)
@@ -170,6 +193,22 @@ def test_inspect_json(run):
     weights = [m["size"] * m["count"] for m in summary["motifs"]]
     assert weights == sorted(weights, reverse=True)
     assert max(m["count"] for m in summary["motifs"]) >= 3
+
+
+def test_inspect_shows_every_input(run, tmp_path, monkeypatch):
+    sides = {"image": [1, 3, 32, 32], "mask": ["batch", 1, 32, 32]}
+    infos = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in sides.items()]
+    result = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    node = helper.make_node("Mul", list(sides), ["y"])
+    path = tmp_path / "two.onnx"
+    onnx.save(helper.make_model(helper.make_graph([node], "net", infos, [result])), path)
+    stored = json.loads(run("inspect", "fake:smooth_4", "--json").stdout)
+    assert stored["input_shapes"] == [stored["input_shape"]] == [[1, 3, 8, 8]]
+    monkeypatch.setitem(vars(narfast), "load", narfast.frontends.load)
+    assert "1 × 3 × 32 × 32, -1 × 1 × 32 × 32" in run("inspect", str(path)).stdout
+    summary = json.loads(run("inspect", str(path), "--json").stdout)
+    assert summary["input_shape"] == [1, 3, 32, 32]
+    assert summary["input_shapes"] == [[1, 3, 32, 32], [-1, 1, 32, 32]]
 
 
 def test_inspect_table(run):
@@ -449,6 +488,27 @@ def test_evaluate(run, zoo_path, tmp_path, monkeypatch):
     nameless = run("evaluate", "all", "--zoo", zoo_path, "--encoder", "default")
     assert nameless.exit_code == 2
     assert "say NAME=DIR" in nameless.stderr
+
+
+def test_evaluate_of_all_that_is_stopped_keeps_what_is_done(run, zoo_path, tmp_path, monkeypatch):
+    from narfast.evaluation import PROTOCOLS, protocols
+
+    def everything(zoo):
+        return [protocols.same_family(zoo, range(len(zoo)), name="all", description="everything")]
+
+    def stopped(zoo):
+        raise KeyboardInterrupt
+
+    for name in PROTOCOLS.copy():
+        monkeypatch.delitem(PROTOCOLS, name)
+    monkeypatch.setitem(PROTOCOLS, "first", everything)
+    monkeypatch.setitem(PROTOCOLS, "second", stopped)
+    result = run("evaluate", "all", "--zoo", zoo_path, "-o", tmp_path / "out", "--json")
+    assert result.exit_code == 130
+    (report,) = json.loads(result.stdout)
+    assert report["protocol"] == "first"
+    assert json.loads((tmp_path / "out" / "first.json").read_text()) == report
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["first.json"]
 
 
 def test_pretrain_hands_over_graphs_and_families(run, zoo_path, tmp_path, monkeypatch):

@@ -401,6 +401,34 @@ def test_perfect_and_constant_methods(zoo):
         assert metric["mean"] < 0.75
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: np.where(np.arange(s.size).reshape(s.shape) == 7, np.nan, s), "1 similarities"),
+        (lambda s: s[:-1], "similarities must be"),
+        (lambda s: s[:, :-1], "similarities must be"),
+        (lambda s: s.astype(str), "similarities must be"),
+        (lambda s: None, "similarities must be"),
+    ],
+)
+def test_similarities_are_checked(zoo, change, message):
+    methods = {"odd": lambda corpus, setting: change(constant(corpus, setting))}
+    with pytest.raises(NarfastError, match=f"method 'odd' in setting 'timm': {message}"):
+        evaluate("paper-real", zoo, methods=methods)
+
+
+@pytest.mark.parametrize("change", [lambda v: v[:-1], lambda v: v * np.nan])
+def test_vectors_of_an_encoder_are_checked(zoo, change):
+    class Odd(FakeEncoder):
+        fingerprint = "odd"
+
+        def encode(self, sources):
+            return change(super().encode(sources))
+
+    with pytest.raises(NarfastError, match="must give one vector"):
+        evaluate("paper-real", zoo, methods={"odd": by_encoder(Odd())})
+
+
 def test_report_has_what_programs_read(zoo):
     report = evaluate("paper-real", zoo).to_json()
     assert report["protocol"] == "paper-real"

@@ -65,6 +65,12 @@ def test_a_batch_keeps_metadata_and_takes_negative_indices() -> None:
             batch[index]
 
 
+def test_a_batch_is_shown_in_one_line() -> None:
+    batch = batch_of(residual(), residual())
+    assert repr(batch) == "GraphBatch(graphs=2, nodes=8, edges=8)"
+    assert repr(GraphBatch.from_graphs([])) == "GraphBatch(graphs=0, nodes=0, edges=0)"
+
+
 def test_graphs_of_a_batch_share_its_memory() -> None:
     batch = batch_of(network("vgg", 2), network("vit", 3))
     graph = batch[1]

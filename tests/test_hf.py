@@ -66,6 +66,9 @@ def test_a_known_model_type_with_code_of_its_own_is_built_without_it(tmp_path: P
         ({**BERT, "num_attention_heads": 5}, NarfastError, "BertForMaskedLM"),
         ({**BERT, "hidden_size": "wide"}, NarfastError, "BertForMaskedLM"),
         ({**BERT, "num_hidden_layers": -1}, CorruptFileError, "num_hidden_layers = -1"),
+        ({**BERT, "hidden_size": 10**4000}, CorruptFileError, "a number of 13,288 bits"),
+        ({**BERT, "n" * 100_000: 10**12}, CorruptFileError, "nnnn = 1000000000000 is no"),
+        ({"model_type": "y" * 100_000}, UnsupportedSourceError, "no model type 'yyy"),
     ],
 )
 def test_bad_configurations(
@@ -74,6 +77,7 @@ def test_bad_configurations(
     with pytest.raises(error, match=words) as caught:
         narfast.load(write(tmp_path, fields))
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 1000
 
 
 def test_random_bytes(tmp_path: Path) -> None:

@@ -193,6 +193,16 @@ def test_a_graph_is_mined_alike_alone_and_in_a_batch() -> None:
         assert np.array_equal(alone.motif_id, ids)
 
 
+def test_one_graph_is_a_batch_of_its_own() -> None:
+    graph = network("vit", 3)
+    motifs, same = mine(graph), mine(batch_of(graph))
+    assert np.array_equal(motifs.node_instance, same.node_instance)
+    assert np.array_equal(motifs.motif_id, same.motif_id)
+    macro, again = coarsen(graph, motifs), coarsen(batch_of(graph), motifs)
+    assert len(macro) == 1
+    assert np.array_equal(macro.in_src, again.in_src)
+
+
 def test_random_cuts_follow_the_seed() -> None:
     batch = batch_of(chain(200))
     first, again, other = (mine(batch, method="random", seed=s).node_instance for s in (1, 1, 2))

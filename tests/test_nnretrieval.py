@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import pickle
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -68,9 +69,32 @@ def test_cleaning_a_long_chain_is_linear() -> None:
 
 def test_cleaning_refuses_absurdly_many_joined_edges() -> None:
     hub = "torch::autograd::AccumulateGrad-0"
-    edges = [(f"a{i}", hub) for i in range(5_000)] + [(hub, f"b{i}") for i in range(5_000)]
-    with pytest.raises(InvalidGraphError, match="not a network"):
+
+    def joined(count: int) -> list[tuple[str, str]]:
+        return [(f"a{i}", hub) for i in range(count)] + [(hub, f"b{i}") for i in range(count)]
+
+    for count in (800, 5_000):
+        start = time.process_time()
+        with pytest.raises(InvalidGraphError, match="not a network"):
+            clean_edges(joined(count))
+        assert time.process_time() - start < 1
+    nodes, edges = clean_edges([("x", "a0"), *joined(100)])
+    assert (len(nodes), len(edges)) == (101, 100)
+
+
+def test_long_names_cannot_be_folded_a_thousand_times() -> None:
+    """A weight of a thousand consumers is written into each of their names."""
+    name = "w" * 1_000_000
+    edges = [(name, f"{i}") for i in range(100)] + [(f"{i}", f"{i + 1}") for i in range(99)]
+    with pytest.raises(InvalidGraphError, match="100,000,000 characters are folded"):
         clean_edges(edges)
+
+
+def test_records_of_absurdly_many_values(tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    path.write_bytes(b"[" + b"[]," * 6_000_000 + b"1]")
+    with pytest.raises(CorruptFileError, match="more than 10,000,000 values"):
+        load_record(path)
 
 
 def test_weights_give_attributes_and_the_input_is_added() -> None:
@@ -113,7 +137,7 @@ def test_a_long_chain_becomes_a_graph() -> None:
 def test_a_folder_is_no_record(tmp_path: Path) -> None:
     folder = tmp_path / "folder.json"
     folder.mkdir()
-    with pytest.raises(UnsupportedSourceError, match=r"folder\.json: cannot be read"):
+    with pytest.raises(UnsupportedSourceError, match=r"folder\.json: not a regular file"):
         load_raw(folder)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import os
 import struct
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -164,6 +166,7 @@ def test_helper_model(tmp_path: Path) -> None:
     # Running statistics are not learnt parameters.
     assert graph.meta.params == 8 * 27 + 2 * 8 + 80
     assert graph.meta.input_shape == (-1, 3, 32, 32)
+    assert graph.meta.input_shapes == ((-1, 3, 32, 32),)
 
 
 @pytest.mark.parametrize("opset", [7, 9, 11, 12, 13, 15, 18, 21])
@@ -287,6 +290,54 @@ def test_five_gigabytes_of_weights_cost_nothing(tmp_path: Path) -> None:
     assert huge.same_structure(load_onnx(save(tmp_path, small)))
     assert huge.meta.params == 8 * 27 + 2 * 8 + 80 + size // 4
     assert elapsed < 0.5
+
+
+_SHRINK = """
+import os, shutil, sys, threading
+from narfast import _core
+whole, path = sys.argv[1:]
+kinds = set()
+for i in range(20):
+    shutil.copy(whole, path)
+    threading.Timer(0.004 * i, os.truncate, (path, 4096)).start()
+    (result,) = _core.read_onnx([path.encode()])
+    kinds.add(result[0] if len(result) == 2 else "graph")
+    if len(result) == 2:
+        assert path in result[1], result
+print(*sorted(kinds))
+"""
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_damaged(tmp_path: Path) -> None:
+    """Under a memory map this was a bus error, the end of the process."""
+    whole = tmp_path / "whole.onnx"
+    whole.write_bytes(_chain(100_000))
+    child = subprocess.run(
+        [sys.executable, "-c", _SHRINK, whole, tmp_path / "shrinks.onnx"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert child.returncode == 0, child.stderr
+    assert "CorruptFileError" in child.stdout.split()
+
+
+def test_long_texts_and_names_are_not_read(tmp_path: Path) -> None:
+    """An attribute may hold a compiled engine: it says nothing of the structure."""
+    graph = helper.make_graph(
+        [helper.make_node("Engine", ["x"], ["y"], domain="mine", blob=b"e" * (64 << 20))],
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])],
+    )
+    path = save(tmp_path, helper.make_model(graph))
+    start = time.process_time()
+    assert load_onnx(path).num_nodes == 2
+    assert time.process_time() - start < 0.02
+    path.write_bytes(field(7, field(1, field(4, b"R" * (2 << 20)))))
+    with pytest.raises(CorruptFileError, match="a name has 2097152 bytes"):
+        load_onnx(path)
 
 
 def test_external_data_is_not_opened(tmp_path: Path) -> None:

@@ -119,6 +119,7 @@ def test_file_and_trace_have_one_structure(name: str, tmp_path: Path) -> None:
     assert graph.meta.params == traced.meta.params
     assert graph.meta.untraced == traced.meta.untraced
     assert graph.meta.input_shape == traced.meta.input_shape
+    assert graph.meta.input_shapes == traced.meta.input_shapes
     assert (graph.meta.name, graph.meta.source, graph.meta.trace_kind) == (name, "pt2", "pt2")
 
 

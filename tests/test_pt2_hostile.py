@@ -67,6 +67,7 @@ def one_line(path: Path, kinds: type[Exception] | tuple[type[Exception], ...]) -
     message = str(caught.value)
     assert str(path) in message
     assert "\n" not in message
+    assert len(message) < 1000
     return message
 
 
@@ -136,6 +137,16 @@ def test_headers_that_promise_the_absurd(tmp_path: Path) -> None:
     assert time.perf_counter() - start < QUICKLY
 
 
+def test_texts_of_absurdly_many_values(tmp_path: Path) -> None:
+    """Three bytes of text can take sixty of memory: values are counted before they are made."""
+    path = tmp_path / "net.pt2"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as writer:
+        writer.writestr("net/models/model.json", b"[" + b"[]," * 6_000_000 + b"1]")
+    start = time.perf_counter()
+    assert "more than 10,000,000 values" in one_line(path, CorruptFileError)
+    assert time.perf_counter() - start < QUICKLY
+
+
 def test_names_that_lead_elsewhere(tmp_path: Path, program: Any) -> None:
     """Nothing is extracted, so that a path in the archive is only a name."""
     path = archive(tmp_path / "net.pt2", json.dumps(program), name="../../../tmp/models/model.json")
@@ -189,6 +200,25 @@ def test_absurd_sizes(program: Any, tmp_path: Path) -> None:
         read_program(changed(program, ("graph.tensor_values.p_head_weight.sizes", long)), path, {})
 
 
+def test_more_dimensions_than_any_tensor_has(program: Any, tmp_path: Path) -> None:
+    """Their product alone would take minutes."""
+    many = [{"as_int": 2**31 - 1}] * 300_000
+    huge = changed(program, ("graph.tensor_values.p_head_weight.sizes", many))
+    start = time.perf_counter()
+    with pytest.raises(InvalidGraphError, match="300,000 dimensions"):
+        read_program(huge, tmp_path / "net.pt2", {})
+    assert time.perf_counter() - start < QUICKLY
+
+
+def test_arguments_inside_each_other(program: Any, tmp_path: Path) -> None:
+    argument: dict[str, Any] = {"as_tensor": {"name": "x"}}
+    for _ in range(2_000):
+        argument = {"as_optional_tensor": argument}
+    named = {"name": "x", "arg": argument}
+    with pytest.raises(CorruptFileError, match="nested too deep"):
+        read_program(changed(program, ("graph.nodes.0.inputs.0", named)), tmp_path / "n.pt2", {})
+
+
 def call(target: str, inputs: list[Any], result: str) -> dict[str, Any]:
     outputs = [{"as_tensor": {"name": result}}]
     return {"target": target, "inputs": inputs, "outputs": outputs, "metadata": {}}
@@ -212,6 +242,23 @@ def test_composites_that_do_not_fit(
     node = call(target, [*named, tensor("x")], last)
     with pytest.raises(InvalidGraphError):
         read_program(changed(program, ("graph.nodes.-1", node)), tmp_path / "net.pt2", {})
+
+
+def test_messages_and_reports_stay_short(program: Any, tmp_path: Path) -> None:
+    """What a file calls things may have any length."""
+    path, long = tmp_path / "net.pt2", "x" * 1_000_000
+    last = program["graph_module"]["graph"]["nodes"][-1]["outputs"][0]["as_tensor"]["name"]
+    odd = call(f"torch.ops.aten.{long}.default", [tensor("x")], last)
+    graph = read_program(changed(program, ("graph.nodes.-1", odd)), path, {})
+    assert max(map(len, graph.meta.unknown_ops)) <= 80
+    layers = [{"name": "num_layers", "arg": {"as_string": long}}, tensor("x")]
+    for node in (
+        call("torch.ops.aten.lstm.input", layers, last),
+        call("torch.ops.aten.relu.default", [tensor(long)], last),
+    ):
+        with pytest.raises(InvalidGraphError) as caught:
+            read_program(changed(program, ("graph.nodes.-1", node)), path, {})
+        assert len(str(caught.value)) < 1000
 
 
 def test_subgraphs_inside_each_other(program: Any, tmp_path: Path) -> None:

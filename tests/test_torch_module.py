@@ -429,6 +429,10 @@ def test_metadata() -> None:
     assert (graph.meta.family, graph.meta.task, graph.meta.source) == ("f", "t", "torch")
     assert graph.meta.params == 8 * 4 + 4 + 4 * 2 + 2
     assert graph.meta.input_shape == (1, 8)
+    assert graph.meta.input_shapes == ((1, 8),)
+    two = trace(nn.Bilinear(8, 4, 2), (torch.zeros(1, 8), torch.zeros(1, 4)))
+    assert two.meta.input_shape == (1, 8)
+    assert two.meta.input_shapes == ((1, 8), (1, 4))
     assert graph.meta.unknown_ops == {}
 
 

@@ -1,7 +1,7 @@
 // Turns the exceptions of the core into those of narfast.errors, and Ctrl-C into KeyboardInterrupt.
 #include "bindings.h"
+#include "narfast/byte_source.h"
 #include "narfast/errors.h"
-#include "narfast/mapped_file.h"
 #include "narfast/onnx_reader.h"
 #include "narfast/parallel.h"
 

@@ -45,8 +45,11 @@ py::tuple wrap(onnx::RawGraph raw) {
   py::dict facts;
   facts["params"] = raw.params;
   facts["opset"] = raw.opset;
-  facts["input_shape"] =
-      raw.has_input_shape ? py::object(py::tuple(py::cast(raw.input_shape))) : py::none();
+  py::tuple shapes(raw.input_shapes.size());
+  for (std::size_t i = 0; i < raw.input_shapes.size(); ++i) {
+    shapes[i] = py::tuple(py::cast(raw.input_shapes[i]));
+  }
+  facts["input_shapes"] = shapes;
   py::dict unknown;
   for (const auto& [spelling, count] : raw.unknown) unknown[py::str(spelling)] = count;
   facts["unknown_ops"] = unknown;

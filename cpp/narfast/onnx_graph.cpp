@@ -17,6 +17,8 @@
 namespace narfast::onnx {
 namespace {
 
+constexpr std::size_t kMaxInputShapes = 1000;
+
 /// kAuxiliary: depends on inputs through integers only, so no gradient would flow through it.
 enum class Kind : std::uint8_t { kConstant, kAuxiliary, kData };
 
@@ -549,10 +551,8 @@ RawGraph Builder::run() {
   count_parameters(raw);
   for (const ValueId id : flat_.inputs) {
     const ValueInfo* declared = flat_.values[static_cast<std::size_t>(id)].declared;
-    if (!declared->has_shape) continue;
-    raw.has_input_shape = true;
-    raw.input_shape = declared->dims;
-    break;
+    if (declared->has_shape) raw.input_shapes.push_back(declared->dims);
+    if (raw.input_shapes.size() == kMaxInputShapes) break;
   }
   raw.unknown.assign(unknown_.begin(), unknown_.end());
   return raw;

@@ -18,8 +18,8 @@ struct RawGraph {
   narfast::Graph graph;
   std::int64_t params = 0;  ///< elements of float initializers, batch-norm statistics excepted
   std::int64_t opset = 0;
-  bool has_input_shape = false;
-  std::vector<std::int64_t> input_shape;  ///< of the first input; -1 where symbolic
+  /// Of the first thousand inputs that declare one, in order; -1 where symbolic.
+  std::vector<std::vector<std::int64_t>> input_shapes;
   /// Spellings that the operator table lacks ("domain.Type"), sorted, with their counts.
   std::vector<std::pair<std::string, std::int64_t>> unknown;
 };

@@ -64,7 +64,7 @@ TEST_CASE("a convolution takes its attributes from its weight") {
                                               .out_channels = 16,
                                               .spatial_rank = 2}));
   CHECK(raw.params == 16 * 9 + 16);
-  CHECK(raw.input_shape == std::vector<std::int64_t>{1, 8, 4, 4});
+  CHECK(raw.input_shapes == std::vector<std::vector<std::int64_t>>{{1, 8, 4, 4}});
 }
 
 TEST_CASE("shape arithmetic dies, constants become attributes") {

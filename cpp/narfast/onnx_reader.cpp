@@ -15,6 +15,7 @@ using wire::Type;
 constexpr std::size_t kMaxFileNodes = 4'000'000;
 constexpr int kMaxNesting = 32;
 constexpr std::size_t kMaxAttributes = 1000;  // they are searched one after the other
+constexpr std::size_t kLongestText = 4096;    // bytes of a text that says something of structure
 
 std::int64_t parse_dimension(const Field& message) {
   std::int64_t dim = kUnknownDim;
@@ -78,7 +79,7 @@ ValueInfo parse_value(const Field& message) {
 /// The parse of one file: what must be counted over all graphs and nesting levels.
 class Parser {
  public:
-  Model model(wire::Bytes bytes);
+  Model model(ByteSource& source);
 
  private:
   void graph(const Field& message, Graph& graph, int depth);
@@ -127,9 +128,9 @@ Attribute Parser::attribute(const Field& message, int depth) {
         attribute.integer = integer_of(field);
         break;
       case 4:
-        // Bytes of any kind (a string attribute may carry serialized data), so no UTF-8 check.
+        // Bytes of any kind, so no UTF-8 check. Long ones are serialized data, even whole engines.
         expect(field, Type::kLength);
-        attribute.text = {reinterpret_cast<const char*>(field.bytes.data()), field.bytes.size()};
+        if (field.size <= kLongestText) attribute.text = field.text();
         break;
       case 5:
       case 10:  // 9 is a list of texts, of which none says anything of structure
@@ -308,9 +309,9 @@ void Parser::opset(const Field& message, Model& model) {
 }
 
 /// What the first bytes look like, or empty when they are no format known here.
-std::string other_format(wire::Bytes bytes) {
-  const std::string_view head{reinterpret_cast<const char*>(bytes.data()),
-                              std::min<std::size_t>(bytes.size(), 64)};
+std::string other_format(ByteSource& source) {
+  const auto bytes = source.view(0, std::min<std::size_t>(source.size(), 64));
+  const std::string_view head{reinterpret_cast<const char*>(bytes.data()), bytes.size()};
   const auto starts = [&](std::string_view magic) { return head.substr(0, magic.size()) == magic; };
   if (starts("PK\x03\x04")) return "a zip archive (torch.save, .pt2, .npz or .keras)";
   if (starts("\x89PNG")) return "a PNG image";
@@ -340,14 +341,14 @@ std::string other_format(wire::Bytes bytes) {
   throw NotOnnx("not an ONNX file: " + why + "; give a file written by an ONNX exporter");
 }
 
-Model Parser::model(wire::Bytes bytes) {
-  if (bytes.empty()) not_onnx("it is empty");
-  const std::string format = other_format(bytes);
+Model Parser::model(ByteSource& source) {
+  if (source.size() == 0) not_onnx("it is empty");
+  const std::string format = other_format(source);
   if (!format.empty() && format != "text") not_onnx("it looks like " + format);
   Model model;
   bool known = false;
   bool has_graph = false;
-  Cursor cursor(bytes);
+  Cursor cursor(source);
   while (!cursor.done()) {
     Field field;
     try {
@@ -362,11 +363,6 @@ Model Parser::model(wire::Bytes bytes) {
         if (field.type != Type::kVarint) not_onnx("it starts with another protobuf message");
         model.ir_version = integer_of(field);
         known = true;
-        break;
-      case 2:
-        // Not a name_of: another protobuf format may keep a message here.
-        expect(field, Type::kLength);
-        model.producer = {reinterpret_cast<const char*>(field.bytes.data()), field.bytes.size()};
         break;
       case 7:
         expect(field, Type::kLength);
@@ -413,12 +409,15 @@ std::string printable(std::string_view text) {
   return result;
 }
 
-Model parse_model(std::span<const std::uint8_t> bytes) { return Parser().model(bytes); }
+Model parse_model(std::span<const std::uint8_t> bytes) {
+  ByteSource source(bytes);
+  return Parser().model(source);
+}
 
 Model read_model(const std::string& path) {
-  auto file = std::make_shared<const MappedFile>(path);
+  auto file = std::make_shared<ByteSource>(path);
   try {
-    Model model = parse_model(file->bytes());
+    Model model = Parser().model(*file);
     model.file = std::move(file);
     return model;
   } catch (const NotOnnx& error) {

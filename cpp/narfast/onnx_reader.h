@@ -11,8 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "narfast/byte_source.h"
 #include "narfast/errors.h"
-#include "narfast/mapped_file.h"
 
 namespace narfast::onnx {
 
@@ -70,7 +70,7 @@ struct Attribute {
   bool has_real = false;
   std::int64_t integer = 0;
   float real = 0;
-  std::string_view text;
+  std::string_view text;  ///< empty where it has more than 4096 bytes
   std::vector<std::int64_t> integers;
   std::vector<float> reals;
   std::vector<Tensor> tensors;  ///< `t`, `tensors`, and the values of a sparse tensor
@@ -125,10 +125,9 @@ struct Function {
 struct Model {
   std::int64_t ir_version = 0;
   std::int64_t opset = 0;  ///< of the default domain; 0 when the file imports none
-  std::string_view producer;
   Graph graph;
   std::vector<Function> functions;
-  std::shared_ptr<const MappedFile> file;  ///< keeps the viewed bytes alive; null after parse_model
+  std::shared_ptr<const ByteSource> file;  ///< keeps the viewed bytes alive; null after parse_model
 };
 
 /// Reads the structure out of `bytes`, which must outlive the result.
@@ -141,8 +140,12 @@ struct Model {
 /// @throws InvalidGraph when there are more than 4,000,000 nodes.
 [[nodiscard]] Model parse_model(std::span<const std::uint8_t> bytes);
 
-/// Maps the file at `path` and parses it; every message begins with the path.
-/// @throws FileNotReadable, and as parse_model.
+/// Reads the structure of the file at `path`; every message begins with the path. The file may
+/// change meanwhile: the result or the error is then one of the bytes that were read.
+///
+/// Cost: as parse_model, plus one system call for each weight that is hopped over and for each
+/// 256 KiB of structure; memory for the structure.
+/// @throws FileNotReadable, CorruptFile when the file becomes shorter, and as parse_model.
 [[nodiscard]] Model read_model(const std::string& path);
 
 /// `text` cut to a printable length with non-printable bytes escaped, for messages.

@@ -15,6 +15,7 @@ using wire::Field;
 using wire::Type;
 
 constexpr std::int64_t kMaxElements = std::int64_t{1} << 48;
+constexpr std::size_t kLongestName = std::size_t{1} << 20;
 
 bool valid_utf8(std::string_view text) {
   const auto* p = reinterpret_cast<const unsigned char*>(text.data());
@@ -123,10 +124,10 @@ void decode_raw(Tensor& tensor, const Field& raw) {
   const unsigned width = raw_width(tensor.type);
   if (width == 0) return;
   const auto needed = static_cast<std::uint64_t>(tensor.elements) * width;
-  if (raw.bytes.size() != needed) {
+  if (raw.size != needed) {
     Cursor::fail(raw.offset, "tensor \"" + printable(tensor.name) + "\" has " +
-                                 std::to_string(raw.bytes.size()) +
-                                 " bytes of data, its shape needs " + std::to_string(needed));
+                                 std::to_string(raw.size) + " bytes of data, its shape needs " +
+                                 std::to_string(needed));
   }
   if (tensor.elements > kMaxDecoded) return;
   Cursor cursor(raw);
@@ -208,8 +209,10 @@ void expect(const Field& field, Type type) {
 
 std::string_view name_of(const Field& field) {
   expect(field, Type::kLength);
-  const std::string_view text{reinterpret_cast<const char*>(field.bytes.data()),
-                              field.bytes.size()};
+  if (field.size > kLongestName) {
+    Cursor::fail(field.offset, "a name has " + std::to_string(field.size) + " bytes");
+  }
+  const std::string_view text = field.text();
   if (!valid_utf8(text)) {
     Cursor::fail(field.offset, "the name \"" + printable(text) + "\" is not UTF-8");
   }
@@ -267,7 +270,7 @@ Tensor parse_tensor(const Field& message) {
   }
   count_elements(tensor, message.offset);
   // No data at all is accepted: that is what a model stripped of its weights looks like.
-  if (!tensor.external && has_raw && !(raw.bytes.empty() && !typed.empty())) {
+  if (!tensor.external && has_raw && !(raw.size == 0 && !typed.empty())) {
     decode_raw(tensor, raw);
   } else if (!tensor.external && !typed.empty()) {
     decode_typed(tensor, typed);

@@ -1,44 +1,52 @@
 // The protobuf wire format: a bounds-checked cursor over the fields of one message. It knows
-// nothing of any schema; a length-delimited field is handed out as a span and never looked into.
+// nothing of any schema; of a length-delimited field it says where it lies, and never reads it.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 
+#include "narfast/byte_source.h"
 #include "narfast/errors.h"
 
 namespace narfast::wire {
 
-using Bytes = std::span<const std::uint8_t>;
-
 enum class Type : std::uint8_t { kVarint = 0, kFixed64 = 1, kLength = 2, kFixed32 = 5 };
 
-/// One field of a message. `value` holds varint, fixed64 and fixed32 payloads; `bytes` the
-/// payload of a length-delimited field.
+/// One field of a message. `value` holds varint, fixed64 and fixed32 payloads; of a
+/// length-delimited field, `payload` and `size` say where its bytes lie in `source`.
 struct Field {
   std::uint32_t number = 0;
   Type type = Type::kVarint;
   std::uint64_t value = 0;
-  Bytes bytes;
-  std::size_t offset = 0;   ///< of the tag, from the start of the file
-  std::size_t payload = 0;  ///< of `bytes`, from the start of the file
+  std::size_t offset = 0;   ///< of the tag
+  std::size_t payload = 0;  ///< of the first byte after tag and length
+  std::size_t size = 0;     ///< bytes of the payload
+  ByteSource* source = nullptr;
+
+  /// The payload as text, read now; valid as long as the source lives.
+  [[nodiscard]] std::string_view text() const {
+    const std::span<const std::uint8_t> bytes = source->view(payload, size);
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  }
 };
 
-/// Walks the fields of one message; offsets in errors count from the start of the file.
+/// Walks the fields of one message; offsets count from the start of the source.
 class Cursor {
  public:
-  /// `origin` is the offset of `message` in the file.
-  explicit Cursor(Bytes message, std::size_t origin = 0) : message_(message), origin_(origin) {}
+  /// Walks all of `source`, which must outlive the cursor and its fields.
+  explicit Cursor(ByteSource& source) : source_(&source), end_(source.size()) {}
 
   /// Walks the message inside a length-delimited field.
-  explicit Cursor(const Field& field) : Cursor(field.bytes, field.payload) {}
+  explicit Cursor(const Field& field)
+      : source_(field.source), position_(field.payload), end_(field.payload + field.size) {}
 
-  [[nodiscard]] bool done() const { return position_ == message_.size(); }
+  [[nodiscard]] bool done() const { return position_ == end_; }
 
-  /// File offset of the next unread byte.
-  [[nodiscard]] std::size_t offset() const { return origin_ + position_; }
+  /// Offset of the next unread byte.
+  [[nodiscard]] std::size_t offset() const { return position_; }
 
   /// Reads the next field, skipping over its payload.
   /// @throws CorruptFile on a length past the end, an over-long varint, or an unknown wire type.
@@ -62,14 +70,15 @@ class Cursor {
       case 2: {
         field.type = Type::kLength;
         const std::uint64_t length = varint();
-        if (length > message_.size() - position_) {
+        if (length > end_ - position_) {
           fail(field.offset, "field " + std::to_string(field.number) + " claims " +
                                  std::to_string(length) + " bytes where " +
-                                 std::to_string(message_.size() - position_) + " are left");
+                                 std::to_string(end_ - position_) + " are left");
         }
-        field.payload = offset();
-        field.bytes = message_.subspan(position_, static_cast<std::size_t>(length));
-        position_ += static_cast<std::size_t>(length);
+        field.payload = position_;
+        field.size = static_cast<std::size_t>(length);
+        field.source = source_;
+        position_ += field.size;
         break;
       }
       case 5:
@@ -88,7 +97,7 @@ class Cursor {
     std::uint64_t value = 0;
     for (unsigned shift = 0; shift < 70; shift += 7) {
       if (done()) fail(start, "the message ends inside a number");
-      const std::uint8_t byte = message_[position_++];
+      const std::uint8_t byte = source_->byte(position_++);
       if (shift == 63 && byte > 1) fail(start, "a number has more than 64 bits");
       value |= static_cast<std::uint64_t>(byte & 0x7F) << shift;
       if ((byte & 0x80) == 0) return value;
@@ -98,10 +107,10 @@ class Cursor {
 
   /// Reads `width` little-endian bytes (1 to 8).
   std::uint64_t fixed(unsigned width) {
-    if (message_.size() - position_ < width) fail(offset(), "the message ends inside a number");
+    if (end_ - position_ < width) fail(offset(), "the message ends inside a number");
     std::uint64_t value = 0;
     for (unsigned i = 0; i < width; ++i) {
-      value |= static_cast<std::uint64_t>(message_[position_++]) << (8 * i);
+      value |= static_cast<std::uint64_t>(source_->byte(position_++)) << (8 * i);
     }
     return value;
   }
@@ -112,9 +121,9 @@ class Cursor {
   }
 
  private:
-  Bytes message_;
-  std::size_t origin_ = 0;
+  ByteSource* source_;
   std::size_t position_ = 0;
+  std::size_t end_ = 0;
 };
 
 }  // namespace narfast::wire

@@ -13,9 +13,16 @@ from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
-from narfast.errors import CorruptFileError, NarfastError
+from narfast.errors import CorruptFileError, NarfastError, UnsupportedSourceError
 
-__all__ = ["open_regular", "remove_leftovers", "replacing", "umask"]
+__all__ = [
+    "open_regular",
+    "open_source",
+    "read_source",
+    "remove_leftovers",
+    "replacing",
+    "umask",
+]
 
 
 def open_regular(
@@ -40,6 +47,48 @@ def open_regular(
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def open_source(path: str | os.PathLike[str]) -> BufferedReader:
+    """Open a file that a user names as a source.
+
+    Raises:
+        UnsupportedSourceError: it is missing, may not be read, or is no regular file.
+    """
+    try:
+        return open_regular(path, error=UnsupportedSourceError)
+    except OSError as error:
+        raise UnsupportedSourceError(
+            f"{os.fspath(path)}: cannot be read ({error.strerror or error}); check the path"
+        ) from None
+
+
+def read_source(path: str | os.PathLike[str], *, limit: int, what: str) -> bytes:
+    """Read a file that a user names as a source, in one piece.
+
+    Args:
+        path: a regular file.
+        limit: bytes that it may have.
+        what: kind of file, as ``a config.json``, for errors.
+
+    Raises:
+        UnsupportedSourceError: as `open_source`.
+        CorruptFileError: it has more bytes.
+    """
+    with open_source(path) as stream:
+        try:
+            data: bytes | None = stream.read(min(os.fstat(stream.fileno()).st_size, limit) + 1)
+        except OSError as error:
+            raise UnsupportedSourceError(
+                f"{os.fspath(path)}: cannot be read ({error.strerror or error}); check the path"
+            ) from None
+    if data is None:  # a file of the kernel, which has nothing to say yet
+        raise UnsupportedSourceError(f"{os.fspath(path)}: not a regular file; name another one")
+    if len(data) > limit:
+        raise CorruptFileError(
+            f"{os.fspath(path)}: more than {limit:,} bytes are too many for {what}"
+        )
+    return data
 
 
 @contextlib.contextmanager

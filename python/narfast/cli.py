@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import narfast
+from narfast._files import open_regular, replacing
 from narfast.cli_common import (
     INTERRUPTED,
     TERMINATED,
@@ -325,28 +326,32 @@ def evaluate(
     if only:
         methods = {name: methods[name] for name in methods if name in {*only, SHIPPED}}
     reports = []
-    for name in sorted(PROTOCOLS) if protocol == "all" else [protocol]:
-        try:
-            with bar(f"evaluating {name}", "runs") as progress:
-                report = run(name, opened, methods=methods, seed=seed, progress=progress)
-        except NarfastError as error:
-            if protocol != "all":
-                raise
-            typer.echo(f"{name} is left out: {error}", err=True)
-            continue
-        reports.append(report)
-        if output is not None:
-            output.mkdir(parents=True, exist_ok=True)
-            path = output / f"{name.replace('-', '_')}.json"
-            value = _kept_and_new(path, report) if only else report.to_json()
-            path.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-        if not as_json:
-            print_report(reports[-1])
+    try:
+        for name in sorted(PROTOCOLS) if protocol == "all" else [protocol]:
+            try:
+                with bar(f"evaluating {name}", "runs") as progress:
+                    report = run(name, opened, methods=methods, seed=seed, progress=progress)
+            except NarfastError as error:
+                if protocol != "all":
+                    raise
+                typer.echo(f"{name} is left out: {error}", err=True)
+                continue
+            reports.append(report)
+            if output is not None:
+                output.mkdir(parents=True, exist_ok=True)
+                path = output / f"{name.replace('-', '_')}.json"
+                value = _kept_and_new(path, report) if only else report.to_json()
+                with replacing(path) as stream:
+                    stream.write((json.dumps(value, indent=1) + "\n").encode())
+            if not as_json:
+                print_report(report)
+                sys.stdout.flush()
+    finally:  # a run that is stopped, too, has an answer: the protocols that are done
+        if as_json and reports:
+            values = [report.to_json() for report in reports]
+            print_json(values if protocol == "all" else values[0])
     if not reports:
         raise failure("no protocol can be run on this zoo; see the reasons above")
-    if as_json:
-        values = [report.to_json() for report in reports]
-        print_json(values if protocol == "all" else values[0])
 
 
 def _kept_and_new(path: Path, report: Report) -> dict[str, Any]:
@@ -355,8 +360,10 @@ def _kept_and_new(path: Path, report: Report) -> dict[str, Any]:
 
     if not path.exists():
         return report.to_json()
+    with open_regular(path) as stream:
+        data = stream.read()
     try:
-        return merged(json.loads(path.read_bytes()), report)
+        return merged(json.loads(data), report)
     except (ValueError, RecursionError, NarfastError) as error:
         reason = str(error) if isinstance(error, NarfastError) else "not a JSON file"
         raise NarfastError(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from rich.cells import cell_len
 from rich.console import Console
-from rich.markup import escape
+from rich.markup import escape, render
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -40,9 +42,12 @@ class UpdateBar(Protocol):
 
 
 _MOTIF_ROWS = 20
+_INPUTS = 12  # whose shapes are shown
 _SHARED_ROWS = 8
 _SHARED_HITS = 5
 _LEVEL = "operators and connections are equal, widths and exact kernel sizes may differ"
+_LAID_OUT = 200  # rows of a table that rich lays out
+_MARKUP = re.compile(r"[\[\\\n]")
 _REPORT_EVERY = 10.0  # seconds between progress lines where no bar can be drawn
 
 
@@ -99,7 +104,7 @@ def print_hits(
         "shares blocks: the score is low, yet blocks in common make up a tenth of one or the "
         "other": "shares blocks" in words,
     }
-    console.print(table)
+    _print(console, table)
     for note, applies in notes.items():
         if applies:
             console.print(note, style="dim italic")
@@ -151,14 +156,15 @@ def print_summary(summary: NetworkSummary) -> None:
     """Show one network: facts, operators, motifs, macro graph."""
     console = _console()
     facts = Table.grid(padding=(0, 2))
-    shape = "–" if summary.input_shape is None else " × ".join(map(str, summary.input_shape))
+    shapes = [" × ".join(map(str, shape)) or "scalar" for shape in summary.input_shapes]
+    more = f", … ({len(shapes) - _INPUTS} more)" if len(shapes) > _INPUTS else ""
     unknown = sum(summary.unknown_ops.values())
     rows = {
         "network": escape(summary.name or "–"),
         "source": escape(summary.source or "–") + f" (trace: {escape(summary.trace_kind or '–')})",
         "family, task": escape(f"{summary.family or '–'}, {summary.task or '–'}"),
         "parameters": short_count(summary.params),
-        "input": shape,
+        "inputs" if len(shapes) > 1 else "input": (", ".join(shapes[:_INPUTS]) or "–") + more,
         "graph": f"{summary.nodes} operators, {summary.edges} edges",
         "macro graph": f"{summary.macro_nodes} motif instances, {summary.macro_edges} edges",
         "structural hash": f"{summary.structural_hash} (widths and exact kernels do not count)",
@@ -298,7 +304,7 @@ def print_errors(
     table.add_column("reason", overflow="fold")
     for source, reason in errors:
         table.add_row(escape(source), escape(reason))
-    console.print(table)
+    _print(console, table)
 
 
 @contextlib.contextmanager
@@ -369,6 +375,29 @@ def _console() -> Console:
     if not console.is_terminal and console.width < 120:
         console = Console(highlight=False, width=120)  # a file or pipe has no edge to wrap at
     return console
+
+
+def _print(console: Console, table: Table) -> None:
+    """Print a table; a long one, whose layout by rich takes a millisecond a row, as plain text."""
+    if table.row_count <= _LAID_OUT:
+        console.print(table)
+        return
+    columns = []
+    for column in table.columns:
+        cells = [_plain_text(str(cell)) for cell in (column.header, *column.cells)]
+        lengths = list(map(cell_len, cells))
+        width = max(lengths)
+        pads = [" " * (width - length) for length in lengths]
+        right = column.justify == "right"
+        columns.append([p + c if right else c + p for c, p in zip(cells, pads, strict=True)])
+    lines = ["  ".join(row).rstrip() for row in zip(*columns, strict=True)]
+    console.file.write("\n".join((_plain_text(str(table.title)), *lines)) + "\n")
+
+
+def _plain_text(markup: str) -> str:
+    if not _MARKUP.search(markup):
+        return markup
+    return " ".join(render(markup, emoji=False).plain.split("\n"))
 
 
 def _table(title: str) -> Table:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -11,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narfast import operators
-from narfast.graph import ArchGraph, GraphBatch, hash_texts
+from narfast.graph import ArchGraph, GraphBatch, hash_texts, structural_hash
 from narfast.motifs import MacroBatch, coarsen, mine
 
 __all__ = [
@@ -89,12 +91,14 @@ class NetworkSummary:
     motifs: tuple[MotifCount, ...]
     macro_nodes: int
     macro_edges: int
+    input_shapes: tuple[tuple[int, ...], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
         value = asdict(self)
         value["motifs"] = [asdict(motif) for motif in self.motifs]
         value["input_shape"] = None if self.input_shape is None else list(self.input_shape)
+        value["input_shapes"] = list(map(list, self.input_shapes))
         return value
 
 
@@ -136,45 +140,71 @@ def _weight(motif: MotifCount | SharedMotif) -> tuple[int, int, str]:
     return -motif.size * count, -motif.size, motif.motif_id
 
 
-def _motifs_in(batch: GraphBatch, macro: MacroBatch) -> list[list[tuple[MotifCount, ArchGraph]]]:
-    """Return, for every graph, its motifs with the subgraph of one occurrence of each."""
-    identifiers = hash_texts(macro.motif_id)
-    sizes = macro.sizes
-    result = []
-    for number, graph in enumerate(batch):
-        begin, end = int(macro.instance_ptr[number]), int(macro.instance_ptr[number + 1])
-        counts: Counter[str] = Counter()
-        first: dict[str, int] = {}
-        for place in range(begin, end):
-            counts[identifiers[place]] += 1
-            first.setdefault(identifiers[place], place)
-        found = []
-        for identifier, count in counts.items():
-            place = first[identifier]
-            block = _induced(graph, macro.member[macro.member_ptr[place] :][: sizes[place]])
-            labels = map(operator_label, block.op.tolist(), block.attr.tolist())
-            found.append(
-                (MotifCount(identifier, block.num_nodes, count, _chain(list(labels))), block)
-            )
-        result.append(found)
-    return result
+def _distinct(hashes: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Number hashes uint64[n, 2]: the number of each, and where each number is first."""
+    order = np.lexsort((hashes[:, 1], hashes[:, 0]))  # stable: equal ones stay in order
+    ranked = hashes[order]
+    begins = np.ones(len(hashes), dtype=bool)
+    begins[1:] = (ranked[1:] != ranked[:-1]).any(axis=1)
+    number = np.empty(len(hashes), dtype=np.int64)
+    number[order] = np.cumsum(begins) - 1
+    return number, order[begins]
 
 
-def _induced(graph: ArchGraph, members: NDArray[np.int32]) -> ArchGraph:
-    """Return the subgraph of some nodes, ascending, with the edges among them."""
-    local = {node: place for place, node in enumerate(members.tolist())}
-    inputs = [[local[s] for s in graph.inputs(node).tolist() if s in local] for node in local]
-    in_ptr = np.zeros(len(members) + 1, dtype=np.int64)
-    np.cumsum([len(sources) for sources in inputs], out=in_ptr[1:])
-    in_src = np.array([source for sources in inputs for source in sources], dtype=np.int32)
-    return ArchGraph(graph.op[members], graph.attr[members], in_ptr, in_src)
+def _offsets(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
+
+
+def _ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """``start, start + 1, ...`` for each pair of start and length, one after the other."""
+    ends = np.cumsum(lengths)
+    total = int(ends[-1]) if len(ends) else 0
+    return np.arange(total) + np.repeat(starts - ends + lengths, lengths)
+
+
+def _blocks(batch: GraphBatch, macro: MacroBatch, instances: NDArray[np.int64]) -> GraphBatch:
+    """Return the induced subgraphs of some motif instances, nodes in the order of their graph."""
+    sizes = macro.sizes[instances]
+    graph = np.searchsorted(macro.instance_ptr, instances, side="right") - 1
+    members = macro.member[_ranges(macro.member_ptr[instances], sizes)]
+    nodes = members + np.repeat(batch.node_ptr[graph], sizes)  # numbered within the batch
+    place = np.zeros(len(batch.op), dtype=np.int32)  # of a node within its block
+    place[nodes] = _ranges(np.zeros_like(sizes), sizes)
+    degrees = batch.in_ptr[nodes + 1] - batch.in_ptr[nodes]
+    target = np.repeat(np.arange(len(nodes)), degrees)
+    shift = np.repeat(batch.node_ptr[graph], sizes)[target]
+    source = batch.in_src[_ranges(batch.in_ptr[nodes], degrees)] + shift
+    within = macro.node_instance[source] == macro.node_instance[nodes[target]]
+    return GraphBatch(
+        op=batch.op[nodes],
+        attr=batch.attr[nodes],
+        node_ptr=_offsets(sizes),
+        in_ptr=_offsets(np.bincount(target[within], minlength=len(nodes))),
+        in_src=place[source[within]],
+    )
+
+
+def _labels(block: ArchGraph) -> list[str]:
+    return list(map(operator_label, block.op.tolist(), block.attr.tolist()))
+
+
+def _motifs_of(graph: ArchGraph) -> tuple[list[MotifCount], MacroBatch]:
+    """Return the motifs of one graph, and its macro graph."""
+    batch = GraphBatch.from_graphs([graph])
+    macro = coarsen(batch, mine(batch))
+    number, first = _distinct(macro.motif_id)
+    counts = np.bincount(number, minlength=len(first)).tolist()
+    identifiers = hash_texts(macro.motif_id[first])
+    blocks = _blocks(batch, macro, first)
+    return [
+        MotifCount(identifier, block.num_nodes, count, _chain(_labels(block)))
+        for identifier, count, block in zip(identifiers, counts, blocks, strict=True)
+    ], macro
 
 
 def summarize(graph: ArchGraph) -> NetworkSummary:
     """Describe one canonical graph: its operators, its motifs, the size of its macro graph."""
-    batch = GraphBatch.from_graphs([graph])
-    macro = coarsen(batch, mine(batch))
-    motifs = [motif for motif, _ in _motifs_in(batch, macro)[0]]
+    motifs, macro = _motifs_of(graph)
     names = Counter(graph.op_names())
     meta = graph.meta
     return NetworkSummary(
@@ -195,6 +225,7 @@ def summarize(graph: ArchGraph) -> NetworkSummary:
         motifs=tuple(sorted(motifs, key=_weight)),
         macro_nodes=int(macro.instance_ptr[-1]),
         macro_edges=len(macro.in_src),
+        input_shapes=meta.input_shapes or (() if meta.input_shape is None else (meta.input_shape,)),
     )
 
 
@@ -202,53 +233,92 @@ def shared_motifs(query: ArchGraph, hits: Sequence[ArchGraph]) -> list[list[Shar
     """Return, for each hit, the motifs that it has in common with the query.
 
     Exact ones come first, then those that differ in attributes only; within each kind the
-    weightiest first.
+    weightiest first. Blocks of a few operators say too little without their attributes. Cost: that
+    of mining all graphs, on every processor there is.
     """
+    threads = len(os.sched_getaffinity(0))
     batch = GraphBatch.from_graphs([query, *hits])
-    own, *others = _motifs_in(batch, coarsen(batch, mine(batch)))
-    own_ids = {motif.motif_id: motif for motif, _ in own}
-    result = []
-    for other in others:
-        other_ids = {motif.motif_id for motif, _ in other}
-        exact = [
-            SharedMotif(
-                motif.motif_id,
-                motif.size,
-                motif.count,
-                own_ids[motif.motif_id].count,
-                motif.operators,
-            )
-            for motif, _ in other
-            if motif.motif_id in own_ids
+    macro = coarsen(batch, mine(batch, num_threads=threads), num_threads=threads)
+    # A motif is a number from here on; `first` is an instance of it, in the query if it is there.
+    number, first = _distinct(macro.motif_id)
+    graph = np.repeat(np.arange(len(batch)), np.diff(macro.instance_ptr))
+    pairs, counts = np.unique(graph * len(first) + number, return_counts=True)
+    graph, number = np.divmod(pairs, max(len(first), 1))
+    own = _Own(batch, macro, first, number[graph == 0], counts[graph == 0])
+    chosen = own.matches(number)
+    bounds = np.searchsorted(graph[chosen], np.arange(1, len(batch) + 1)).tolist()
+    found = list(zip(number[chosen].tolist(), counts[chosen].tolist(), strict=True))
+    return [own.shared(found[begin:end]) for begin, end in itertools.pairwise(bounds)]
+
+
+class _Own:
+    """The motifs of a query, by number, to find those of hits among them."""
+
+    def __init__(
+        self,
+        batch: GraphBatch,
+        macro: MacroBatch,
+        first: NDArray[np.int64],
+        numbers: NDArray[np.int64],
+        counts: NDArray[np.int64],
+    ) -> None:
+        sizes = macro.sizes[first]
+        large = numbers[sizes[numbers] >= _SIMILAR_SIZE]
+        # Equal without attributes: an equal hash with all attributes zero. Sizes are told first.
+        candidates = np.flatnonzero(np.isin(sizes, sizes[large]))
+        blocks = _blocks(batch, macro, first[candidates])
+        bare = replace(blocks, attr=np.zeros_like(blocks.attr))
+        hashes = structural_hash(bare)
+        self._bare = np.full(len(first), -1)
+        self._bare[candidates], example = _distinct(hashes)
+        self._known = np.zeros(len(first), dtype=bool)
+        self._known[numbers] = True
+        self._alike = np.zeros(len(example) + 1, dtype=bool)  # the last one is of no bare block
+        self._alike[self._bare[large]] = True
+        self._large = large.tolist()
+        self._count = dict(zip(numbers.tolist(), counts.tolist(), strict=True))
+        identifiers = hash_texts(macro.motif_id[first[numbers]])
+        texts = [_chain(_labels(block)) for block in _blocks(batch, macro, first[numbers])]
+        own_sizes = sizes[numbers].tolist()
+        self._motif = dict(
+            zip(self._count, zip(identifiers, own_sizes, texts, strict=True), strict=True)
+        )
+        self._example = {
+            key: (hash_texts(hashes[i : i + 1])[0], bare[i].num_nodes, _chain(bare[i].op_names()))
+            for key, i in enumerate(example.tolist())
+            if self._alike[key]
+        }
+
+    def matches(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether the query has each motif, if need be with other attributes."""
+        found: NDArray[np.bool_] = self._known[numbers] | self._alike[self._bare[numbers]]
+        return found
+
+    def shared(self, motifs: Sequence[tuple[int, int]]) -> list[SharedMotif]:
+        """Describe what is shared with a hit, of which all matching motifs are given with counts.
+
+        Of motifs that are alike without attributes only those count that the other has not.
+        """
+        exact = {number: count for number, count in motifs if number in self._count}
+        theirs, ours = Counter[int](), Counter[int]()
+        for number, count in motifs:
+            if number not in exact:
+                theirs[int(self._bare[number])] += count
+        for number in self._large if theirs else ():
+            if number not in exact:
+                ours[int(self._bare[number])] += self._count[number]
+        same = [
+            SharedMotif(identifier, size, count, self._count[number], text)
+            for number, count in exact.items()
+            for identifier, size, text in [self._motif[number]]
         ]
-        similar = _similar(
-            [pair for pair in own if pair[0].motif_id not in other_ids],
-            [pair for pair in other if pair[0].motif_id not in own_ids],
-        )
-        result.append(sorted(exact, key=_weight) + sorted(similar, key=_weight))
-    return result
-
-
-def _similar(
-    own: Sequence[tuple[MotifCount, ArchGraph]], other: Sequence[tuple[MotifCount, ArchGraph]]
-) -> list[SharedMotif]:
-    """Match motifs with their attributes left out; blocks of a few operators say too little."""
-    groups: list[dict[str, tuple[int, ArchGraph]]] = []
-    for pairs in (own, other):
-        large = [(motif, block) for motif, block in pairs if motif.size >= _SIMILAR_SIZE]
-        bare = [replace(block, attr=np.zeros_like(block.attr)) for _, block in large]
-        counts: dict[str, tuple[int, ArchGraph]] = {}
-        for (motif, _), block in zip(large, bare, strict=True):
-            key = block.structural_hash
-            counts[key] = (counts.get(key, (0, block))[0] + motif.count, block)
-        groups.append(counts)
-    return [
-        SharedMotif(
-            key, block.num_nodes, count, groups[0][key][0], _chain(block.op_names()), exact=False
-        )
-        for key, (count, block) in groups[1].items()
-        if key in groups[0]
-    ]
+        alike = [
+            SharedMotif(identifier, size, count, ours[key], text, exact=False)
+            for key, count in theirs.items()
+            if key in ours
+            for identifier, size, text in [self._example[key]]
+        ]
+        return sorted(same, key=_weight) + sorted(alike, key=_weight)
 
 
 def _chain(labels: Sequence[str]) -> str:

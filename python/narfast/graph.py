@@ -40,7 +40,10 @@ class GraphMeta:
         params: Number of learnt parameters, or None.
         flops: Floating-point operations of one forward pass, or None.
         unknown_ops: Spellings that the operator table lacks, with how often each occurred.
+        input_shape: Shape of the first input, -1 where symbolic, or None.
         untraced: Number of parameter tensors that no traced operator used.
+        input_shapes: Shapes of all inputs that have one, the first among them; empty where they are
+            not known, as for networks of a zoo, which keeps the first alone.
     """
 
     name: str = ""
@@ -54,6 +57,7 @@ class GraphMeta:
     unknown_ops: dict[str, int] = field(default_factory=dict)
     untraced: int = 0
     group: str | None = None
+    input_shapes: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,6 +213,9 @@ class GraphBatch:
 
     def __iter__(self) -> Iterator[ArchGraph]:
         return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"GraphBatch(graphs={len(self)}, nodes={len(self.op)}, edges={len(self.in_src)})"
 
 
 def build_graph(

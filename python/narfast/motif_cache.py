@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 import narfast
 from narfast import _core
-from narfast.errors import NarfastError
+from narfast._files import open_regular
+from narfast.errors import CorruptFileError, NarfastError
 
 __all__ = ["MotifCache", "MotifFolder"]
 
@@ -207,11 +208,12 @@ class MotifFolder:
 
     def _read(self, path: Path, dim: int) -> tuple[UInt64, NDArray[np.float32]] | None:
         try:
-            data = path.read_bytes()
+            with open_regular(path) as stream:
+                data = stream.read()
         except FileNotFoundError:
             return None  # another process has put it into a larger one
-        except IsADirectoryError:
-            _log.warning("%s: a folder, not a file of motifs; they are encoded anew", path)
+        except (CorruptFileError, IsADirectoryError):
+            _log.warning("%s: not a file of motifs; they are encoded anew", path)
             _put_aside(path)
             return None
         if hashlib.sha256(data).hexdigest() != path.stem:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narfast import _core
-from narfast.graph import GraphBatch
+from narfast.graph import ArchGraph, GraphBatch
 
 __all__ = ["MacroBatch", "MiningMethod", "Motifs", "coarsen", "mine"]
 
@@ -64,8 +64,12 @@ class MacroBatch:
         return np.diff(self.member_ptr)
 
 
+def _as_batch(graphs: GraphBatch | ArchGraph) -> GraphBatch:
+    return GraphBatch.from_graphs([graphs]) if isinstance(graphs, ArchGraph) else graphs
+
+
 def mine(
-    batch: GraphBatch,
+    batch: GraphBatch | ArchGraph,
     *,
     method: MiningMethod = "repeats",
     num_threads: int = 1,
@@ -78,7 +82,8 @@ def mine(
     """Divides every graph of a batch into motif instances.
 
     Args:
-        batch: The graphs. Only `repeats` needs them canonicalized to find what people would name.
+        batch: The graphs, or one of them, which counts as a batch of its own. Only `repeats` needs
+            them canonicalized to find what people would name.
         method: `repeats` finds repeated connected blocks by operators, attributes and edges;
             `neighbor_sequence` is the released method of Neural Architecture Retrieval (ICLR 2024),
             reproduced exactly; the others cut the node sequence: into pieces of `size` nodes, into
@@ -91,7 +96,7 @@ def mine(
     """
     return Motifs(
         *_core.mine(
-            *batch.arrays,
+            *_as_batch(batch).arrays,
             method=method,
             size=size,
             count=count,
@@ -103,14 +108,19 @@ def mine(
     )
 
 
-def coarsen(batch: GraphBatch, motifs: Motifs, *, num_threads: int = 1) -> MacroBatch:
+def coarsen(batch: GraphBatch | ArchGraph, motifs: Motifs, *, num_threads: int = 1) -> MacroBatch:
     """Rebuilds every graph with its motif instances as nodes; returns both maps.
+
+    Args:
+        batch: The graphs, or the one graph, that `mine` was given.
+        motifs: What it returned.
+        num_threads: Threads across graphs; the result does not depend on it.
 
     Raises:
         InvalidGraphError: If the motifs do not belong to the batch.
     """
     in_ptr, in_src, in_count, member_ptr, member = _core.coarsen(
-        *batch.arrays, motifs.node_instance, motifs.instance_ptr, num_threads=num_threads
+        *_as_batch(batch).arrays, motifs.node_instance, motifs.instance_ptr, num_threads=num_threads
     )
     return MacroBatch(
         instance_ptr=motifs.instance_ptr,

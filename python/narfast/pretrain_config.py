@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from narfast._files import open_regular
 from narfast.augment import AugmentConfig
 from narfast.encoder_config import EncoderConfig
 from narfast.errors import CorruptFileError
@@ -150,10 +151,9 @@ class PretrainConfig:
                 fit; the message names file and setting.
         """
         path = Path(path)
-        if path.exists() and not path.is_file():  # a pipe would be waited for
-            raise CorruptFileError(f"{path}: not a regular file; see configs/default.toml")
         try:
-            document = tomllib.loads(path.read_text(encoding="utf-8"))
+            with open_regular(path) as stream:
+                document = tomllib.loads(stream.read().decode("utf-8"))
             return cls.from_dict(document)
         except OSError as error:
             raise CorruptFileError(f"{path}: cannot be read ({error.strerror})") from error

@@ -18,6 +18,7 @@ from safetensors.torch import load as safetensors_load
 from safetensors.torch import save as safetensors_save
 from torch import Tensor, nn
 
+from narfast._files import open_regular
 from narfast.encoder_files import write_atomically
 from narfast.errors import CorruptFileError
 
@@ -78,8 +79,10 @@ def load_checkpoint(folder: Path) -> tuple[Progress, dict[str, Tensor]] | None:
         return None
     remedy = f"delete {folder} to start again"
     try:
-        state: dict[str, Any] = json.loads(path.read_bytes())
-        data = (folder / state.pop("file")).read_bytes()
+        with open_regular(path) as stream:
+            state: dict[str, Any] = json.loads(stream.read())
+        with open_regular(folder / state.pop("file")) as stream:
+            data = stream.read()
         if hashlib.sha256(data).hexdigest() != state.pop("sha256"):
             raise ValueError("the checksum of the tensors differs")
         progress = Progress(**{**state, "losses": tuple(map(float, state["losses"]))})

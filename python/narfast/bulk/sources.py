@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TextIO
 
+from narfast._files import open_regular
 from narfast.errors import CorruptFileError, NarfastError
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ _NAMED = 32  # sources of a block that are read one by one
 _STORED = 1024  # rows of a block that are read or generated together
 _TABLES = (".parquet", ".csv")
 _COLUMN = "source"
+_LONGEST_LINE = 1 << 20  # characters; the longest paths have 4,096
 
 
 @dataclass(frozen=True)
@@ -162,12 +164,12 @@ def read_list(path: str) -> Iterator[str]:
 
     Raises:
         NarfastError: there is no such file, or a table has no column ``source``.
-        CorruptFileError: it is not what its name says.
+        CorruptFileError: it is not what its name says, or a line has more than 1 MiB.
     """
     if path == "-":
         with contextlib.suppress(AttributeError, io.UnsupportedOperation):  # no file, or begun
             sys.stdin.reconfigure(encoding="utf-8-sig", errors="replace")  # type: ignore[union-attr]
-        yield from _lines(sys.stdin)
+        yield from _lines(path, sys.stdin)
         return
     suffix = Path(path).suffix.lower()
     try:
@@ -176,7 +178,7 @@ def read_list(path: str) -> Iterator[str]:
             return
         # What is no UTF-8 cannot be a source either, and is reported as a bad one.
         with Path(path).open(encoding="utf-8-sig", errors="replace", newline="") as stream:
-            yield from _csv_column(path, stream) if suffix == ".csv" else _lines(stream)
+            yield from _csv_column(path, stream) if suffix == ".csv" else _lines(path, stream)
     except FileNotFoundError:
         raise NarfastError(f"{path}: no such list of sources; check the path") from None
     except csv.Error as error:
@@ -205,14 +207,27 @@ def _cut(kind: Kind, rows: int, zoo: str) -> list[Block]:
     return [Block(kind, start=i, stop=min(i + _STORED, rows), zoo=zoo) for i in starts]
 
 
-def _lines(stream: TextIO) -> Iterator[str]:
-    for line in stream:
+def _lines(path: str, stream: TextIO) -> Iterator[str]:
+    for line in _bounded(path, stream):
         if source := line.strip():
             yield source
 
 
+def _bounded(path: str, stream: TextIO) -> Iterator[str]:
+    """Yield the lines of a text; one that no source can be is an error before it fills memory."""
+    number = 0
+    while line := stream.readline(_LONGEST_LINE + 1):
+        number += 1
+        if len(line) > _LONGEST_LINE:
+            raise CorruptFileError(
+                f"{'standard input' if path == '-' else path}: line {number} has more than "
+                f"{_LONGEST_LINE:,} characters; a list of sources has one on each line"
+            )
+        yield line
+
+
 def _csv_column(path: str, stream: TextIO) -> Iterator[str]:
-    reader = csv.DictReader(stream)
+    reader = csv.DictReader(_bounded(path, stream))
     _check_column(path, reader.fieldnames or [])
     for row in reader:
         yield row[_COLUMN] or ""
@@ -223,7 +238,7 @@ def _parquet_column(path: str) -> Iterator[str]:
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as file:
+        with open_regular(path) as stream, pq.ParquetFile(stream) as file:
             _check_column(path, file.schema_arrow.names)
             for batch in file.iter_batches(columns=[_COLUMN], batch_size=_STORED):
                 for source in batch.column(0).cast(pa.string()).to_pylist():

@@ -7,6 +7,7 @@ from functools import cache, cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from narfast.errors import NarfastError
 from narfast.evaluation.baselines import SparseRows, operator_histogram, operator_ngrams, wl_counts
 from narfast.graph import GraphBatch
 from narfast.index import normalize
@@ -57,6 +58,9 @@ class Corpus:
         Args:
             encoder: makes them; None for the stored ones, by the encoder of the zoo.
             known: vectors of zoos by checksum, which several corpora of one encoder share.
+
+        Raises:
+            NarfastError: the encoder gives something else than a finite vector for each network.
         """
         key = "" if encoder is None else encoder.fingerprint
         if key not in self._unit:
@@ -69,6 +73,17 @@ class Corpus:
                 vectors = known[self.zoo.checksum]
             if self._extra is not None:
                 own = encode_graphs(encoder or self.zoo.encoder, list(self._extra))
+                if own.shape[1:] != vectors.shape[1:]:
+                    raise NarfastError(
+                        f"the encoder gives vectors of {own.shape[1:]} numbers, those of the zoo "
+                        f"have {vectors.shape[1:]}; run 'narfast zoo embed' with it"
+                    )
                 vectors = np.concatenate([vectors, own])
+            rows = len(self.zoo) + (0 if self._extra is None else len(self._extra))
+            if vectors.ndim != 2 or len(vectors) != rows or not np.isfinite(vectors).all():
+                raise NarfastError(
+                    f"an encoder must give one vector of finite numbers for each of {rows} "
+                    f"networks, got an array of shape {vectors.shape}"
+                )
             self._unit[key] = normalize(vectors)
         return self._unit[key]

@@ -164,7 +164,8 @@ def evaluate(
         progress: told how many (setting, method) pairs are done.
 
     Raises:
-        NarfastError: no such protocol, or the zoo holds no queries for it.
+        NarfastError: no such protocol, the zoo holds no queries for it, or a method does not give a
+            similarity for every pair.
         MissingDependencyError: ir-measures is not installed.
     """
     if protocol not in PROTOCOLS:
@@ -186,7 +187,13 @@ def evaluate(
             corpus, corpus_of = Corpus(zoo, setting.extra), setting.extra
         scores: dict[str, Scores] = {}
         for name, method in methods.items():
-            rankings = rankings_of(setting, method(corpus, setting), seed=seed)
+            similarities = method(corpus, setting)
+            try:
+                rankings = rankings_of(setting, similarities, seed=seed)
+            except NarfastError as error:
+                raise NarfastError(
+                    f"method {name!r} in setting {setting.name!r}: {error}"
+                ) from None
             scores[name] = per_query_scores(rankings, setting.relevant)
             done += 1
             if progress is not None:
@@ -216,7 +223,25 @@ def evaluate(
 def rankings_of(
     setting: Setting, similarities: NDArray[np.float32], *, seed: int
 ) -> list[NDArray[np.int64]]:
-    """Turn similarities [queries, database] into zoo rows per query, the query itself removed."""
+    """Turn similarities [queries, database] into zoo rows per query, the query itself removed.
+
+    Raises:
+        NarfastError: the similarities have another shape, or one of them is no number.
+    """
+    similarities = np.asarray(similarities)
+    shape = len(setting.queries), len(setting.database)
+    if similarities.shape != shape or similarities.dtype.kind not in "fiu":
+        raise NarfastError(
+            f"similarities must be numbers of shape {shape}, one row for each query, got "
+            f"{similarities.dtype} of shape {similarities.shape}"
+        )
+    missing = np.isnan(similarities)
+    if missing.any():
+        query, column = np.argwhere(missing)[0].tolist()
+        raise NarfastError(
+            f"{int(missing.sum())} similarities are NaN, the first of query {query} and row "
+            f"{column} of the database; a method must give a number for every pair"
+        )
     generator = np.random.default_rng(seed)
     # One random order per query: a shared one would rank the same tied rows first for all of them.
     return [

@@ -18,6 +18,7 @@ from narfast import operators
 from narfast.frontends._attributes import BINARY, Fields, Operand, Shape, describe
 from narfast.frontends._flops import flops
 
+_LONGEST_SPELLING = 80  # characters of an unknown operator that are kept
 __all__ = ["NodeList", "operator_of", "walk"]
 
 _WITH_PRODUCT = {"Addcmul": "mul", "Addcdiv": "div"}
@@ -75,7 +76,7 @@ def operator_of(frontend: operators.Frontend, spelling: str, unknown: Counter[st
     info = operators.lookup(frontend, spelling)
     if info is not None:
         return info.name
-    unknown[spelling] += 1
+    unknown[spelling[:_LONGEST_SPELLING]] += 1
     return operators.unknown().name
 
 

@@ -38,7 +38,7 @@ def einsum(
     if steps is None:
         raise InvalidGraphError(
             f"einsum {equation[:100]!r} does not fit operands of ranks "
-            f"{[len(shape) for _, _, shape in operands]}"
+            f"{[len(shape) for _, _, shape in operands[:20]]}"
         )
     values = [(node, kind) for node, kind, _ in operands]
     for op, left, right, axes in steps:
@@ -55,5 +55,5 @@ def einsum(
         values.append((number, Operand.DATA))
     number_of_last = values[-1][0]
     if number_of_last is None:
-        raise InvalidGraphError(f"einsum {equation!r} of constants only")
+        raise InvalidGraphError(f"einsum {equation[:100]!r} of constants only")
     return number_of_last

@@ -26,6 +26,7 @@ __all__ = ["read_program"]
 _LARGEST = 2**31 - 1  # of a size that is a design; larger ones and unknown ones read as this
 _LARGEST_COUNT = 2**62  # of parameters or operations
 _DEEPEST = 50  # subgraphs inside each other
+_MOST_SIDES = 64  # of a tensor
 # Of torch.export's numbers for types: floating point and complex.
 _FLOATING = frozenset({6, 7, 8, 9, 10, 11, 13, 29, 30, 31, 32, 33})
 _SHAPE_ONLY = frozenset(
@@ -177,7 +178,10 @@ class _Reader:
     # What names stand for.
 
     def _shape(self, scope: _Scope, name: str) -> Shape:
-        return tuple(_size(size) for size in scope.tensors[name]["sizes"])
+        sizes = scope.tensors[name]["sizes"]
+        if len(sizes) > _MOST_SIDES:
+            raise InvalidGraphError(f"a tensor of {len(sizes):,} dimensions")
+        return tuple(_size(size) for size in sizes)
 
     def constant(self, scope: _Scope, name: str, parameter: str | None) -> None:
         """Declares a parameter, a buffer or a constant."""
@@ -213,7 +217,7 @@ class _Reader:
         value = scope.values.get(name)
         if value is None:
             where = "cyclic" if name in scope.tensors else "dangling"
-            raise InvalidGraphError(f"{where}: {name!r} is used before anything computes it")
+            raise InvalidGraphError(f"{where}: {name[:80]!r} is used before anything computes it")
         return value
 
     def _call(self, node: dict[str, Any], scope: _Scope, depth: int) -> None:
@@ -224,7 +228,7 @@ class _Reader:
         operands = [self._known(scope, name) for name in names]
         graphs = [value for tag, value in map(_only, arguments.values()) if tag == "as_graph"]
         if graphs:
-            self._subgraph(target[-1], graphs, names, results, scope, depth)
+            self._subgraph(target[-1][:80], graphs, names, results, scope, depth)
             return
         if not results:
             return  # arithmetic on sizes, and assertions
@@ -327,7 +331,7 @@ class _Reader:
         """One node per layer, as the tracer writes it."""
         layers = fields.value("num_layers")
         if not isinstance(layers, int) or not 1 <= layers <= 10_000:
-            raise InvalidGraphError(f"a recurrent operator of {layers} layers")
+            raise InvalidGraphError(f"a recurrent operator of {str(layers)[:40]} layers")
         initial = [v.node for v in operands[1:] if v.node is not None]
         node, op = operands[0].node, operators.by_name(_RECURRENT[spelling]).id
         for _ in range(layers):
@@ -368,27 +372,24 @@ class _Reader:
 
 def _declare_inputs(
     reader: _Reader, scope: _Scope, specs: list[dict[str, Any]], shared: Mapping[str, str]
-) -> tuple[dict[str, int], Shape | None]:
-    """Declares what the program is called with; gives parameters' sizes and the first input."""
+) -> tuple[dict[str, int], tuple[Shape, ...]]:
+    """Declares what the program is called with; gives parameters' sizes and inputs' shapes."""
     parameters: dict[str, int] = {}
-    first: Shape | None = None
+    shapes: list[Shape] = []
     for spec in specs:
         tag, value = _only(spec)
         if tag == "user_input":
             for name in _tensor_names(value["arg"]):
                 reader.input(scope, name)
-                if first is None:
-                    sizes = [_size(size) for size in scope.tensors[name]["sizes"]]
-                    symbolic = ["as_int" not in size for size in scope.tensors[name]["sizes"]]
-                    pairs = zip(sizes, symbolic, strict=True)
-                    first = tuple(-1 if unknown else size for size, unknown in pairs)
+                sizes = scope.tensors[name]["sizes"]
+                shapes.append(tuple(_size(size) if "as_int" in size else -1 for size in sizes))
         elif tag == "parameter":
             own = shared.get(value["parameter_name"], value["parameter_name"])
             reader.constant(scope, value["arg"]["name"], own)
             parameters[own] = math.prod(scope.values[value["arg"]["name"]].shape)
         elif tag in ("buffer", "tensor_constant"):
             reader.constant(scope, value["arg"]["name"], None)
-    return parameters, first
+    return parameters, tuple(shapes)
 
 
 def read_program(program: Any, path: Path, shared: Mapping[str, str]) -> ArchGraph:
@@ -409,7 +410,7 @@ def read_program(program: Any, path: Path, shared: Mapping[str, str]) -> ArchGra
         graph = module["graph"]
         scope = _Scope(graph["tensor_values"], graph.get("sym_int_values") or {})
         specs = module["signature"]["input_specs"]
-        parameters, shape = _declare_inputs(reader, scope, specs, shared)
+        parameters, shapes = _declare_inputs(reader, scope, specs, shared)
         reader.graph(graph, scope)
         returned = [
             name
@@ -424,6 +425,8 @@ def read_program(program: Any, path: Path, shared: Mapping[str, str]) -> ArchGra
         params = sum(parameters.values())
     except InvalidGraphError as error:
         raise InvalidGraphError(f"{path}: {error}") from None
+    except RecursionError:
+        raise CorruptFileError(f"{path}: its program is nested too deep; export it again") from None
     except (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError) as error:
         reason = f"{type(error).__name__}: {error}".partition("\n")[0][:120]
         raise CorruptFileError(
@@ -439,7 +442,8 @@ def read_program(program: Any, path: Path, shared: Mapping[str, str]) -> ArchGra
         trace_kind="pt2",
         params=params,
         flops=nodes.flops if 0 < nodes.flops < _LARGEST_COUNT else None,
-        input_shape=shape,
+        input_shape=shapes[0] if shapes else None,
+        input_shapes=shapes,
         unknown_ops=dict(sorted(nodes.unknown.items())),
         untraced=len(parameters.keys() - reader.used),
     )

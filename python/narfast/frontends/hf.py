@@ -5,13 +5,14 @@ Only the configuration is read, never weights, and no code that comes with it is
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from narfast._files import read_source
 from narfast.errors import CorruptFileError, NarfastError, TraceError, UnsupportedSourceError
 from narfast.families import classify
+from narfast.frontends._json import parse_limited
 from narfast.frontends._quiet import quiet
 from narfast.frontends._sources import import_library
 from narfast.graph import ArchGraph
@@ -22,6 +23,8 @@ _LARGEST_FILE = 16 << 20  # bytes; configurations have a few thousand
 _LARGEST = 1 << 22  # no field that says how much of something there is says more
 _MOST_LAYERS = 1_000
 _LONGEST = 1_000_000  # items of a list
+_LONGEST_TYPE = 100  # characters of a model type
+_LONGEST_NAME = 300
 _COUNTED = ("layers", "layer", "depth", "depths", "blocks", "stages", "heads")
 
 
@@ -68,7 +71,7 @@ def load_hf(where: str) -> ArchGraph:
 def _name(where: str, fields: dict[str, Any]) -> str:
     told = fields.get("_name_or_path")
     if isinstance(told, str) and told:
-        return told
+        return told[:_LONGEST_NAME]
     path = Path(where)
     return path.parent.name or path.stem if path.suffix == ".json" else path.name
 
@@ -87,15 +90,11 @@ def read_config(where: str) -> tuple[dict[str, Any], str]:
             raise UnsupportedSourceError(f"{where}: this folder holds no config.json")
     elif not path.is_file():
         path = _from_hub(where)
+    data = read_source(path, limit=_LARGEST_FILE, what="a config.json")
     try:
-        size = path.stat().st_size
-        if size > _LARGEST_FILE:
-            raise CorruptFileError(f"{path}: {size:,} bytes are too many for a config.json")
-        fields = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
+        fields = parse_limited(data)
+    except ValueError as error:
         raise CorruptFileError(f"{path}: not a JSON file ({error})") from None
-    except OSError as error:
-        raise UnsupportedSourceError(f"{path}: cannot be read ({error.strerror})") from None
     if not isinstance(fields, dict):
         raise CorruptFileError(f"{path}: a config.json is one JSON object; this is another value")
     for place, value in _numbers(fields):
@@ -144,7 +143,7 @@ def _numbers(value: Any) -> Iterator[tuple[str, Any]]:
 def _check_number(path: Path, place: str, value: Any) -> None:
     if isinstance(value, list):
         if len(value) > _LONGEST:
-            raise CorruptFileError(f"{path}: {place} has {len(value):,} items")
+            raise CorruptFileError(f"{path}: {place[:80]} has {len(value):,} items")
         return
     if not isinstance(value, int) or place.endswith(("_id", "_ids", "_token", "_index")):
         return
@@ -152,7 +151,11 @@ def _check_number(path: Path, place: str, value: Any) -> None:
     limit = _MOST_LAYERS if counted else _LARGEST
     absurd = abs(value) > limit or (counted and value < 0)
     if absurd and not place.startswith(("rope", "max_", "model_max", "original_max")):
-        raise CorruptFileError(f"{path}: {place} = {value} is no size of a network")
+        raise CorruptFileError(f"{path}: {place[:80]} = {_short(value)} is no size of a network")
+
+
+def _short(value: int) -> str:
+    return str(value) if value.bit_length() < 200 else f"a number of {value.bit_length():,} bits"
 
 
 def _class_of(fields: dict[str, Any], file: str) -> tuple[str, str, str]:
@@ -164,6 +167,7 @@ def _class_of(fields: dict[str, Any], file: str) -> tuple[str, str, str]:
         raise CorruptFileError(
             f"{file}: has no model_type, which says what kind of network it describes"
         )
+    model_type = model_type[:_LONGEST_TYPE]
     if model_type not in model_types():
         if "auto_map" in fields:
             raise UnsupportedSourceError(

@@ -6,7 +6,6 @@ the same nodes and edges in the same order, in linear instead of quadratic time.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections import Counter
@@ -16,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from narfast import operators
+from narfast._files import read_source
 from narfast.errors import CorruptFileError, InvalidGraphError, UnsupportedSourceError
+from narfast.frontends._json import parse_limited
 from narfast.graph import ArchGraph, GraphMeta, build_graph
 
 __all__ = ["clean_edges", "from_nodes", "load_record"]
@@ -24,8 +25,11 @@ __all__ = ["clean_edges", "from_nodes", "load_record"]
 Edge = tuple[str, str]
 
 _SKIPPED = ("AccumulateGrad", "TBackward")
-_EDGE_LIMIT = 20_000_000  # joining the inputs and outputs of a skipped node can multiply edges
+_MOST_JOINED = 500_000  # edges by joining around skipped nodes, beyond two for each given edge
+_LONGEST_FOLDED = 50_000_000  # characters of the names that are folded into others
+_LARGEST_FILE = 256 << 20  # bytes; a network of two million nodes has about half of it
 _NAME_LIMIT = 500  # characters; longer ones are no operator, and slow to match
+_LONGEST_NAME = 300  # characters of a network's name
 _LARGEST_SIDE = 2**31 - 1
 _AUTOGRAD = re.compile(r"^(?:.*::)?(?P<op>\w+?)Backward\d*(?:-\d+)?$")
 _WEIGHT = re.compile(r"\((?P<shape>\d+(?:, ?\d+)*),?\)")
@@ -58,6 +62,8 @@ class _EdgeList:
         self._out_of: dict[str, list[int]] = {}
         for edge in edges:
             self.append(edge)
+        # Real networks have one input or one consumer there: as many edges as before.
+        self._limit = 3 * len(self.edges) + _MOST_JOINED
 
     def append(self, edge: Edge) -> None:
         number = len(self.edges)
@@ -77,9 +83,9 @@ class _EdgeList:
         out_of = self._out_of.pop(node, [])
         before = [edge for i in into if (edge := self.edges[i]) is not None]
         after = [edge for i in out_of if (edge := self.edges[i]) is not None]
-        if len(self.edges) + len(before) * len(after) > _EDGE_LIMIT:
+        if len(self.edges) + len(before) * len(after) > self._limit:
             raise InvalidGraphError(
-                f"more than {_EDGE_LIMIT:,} edges after joining around skipped nodes: "
+                f"more than {self._limit:,} edges after joining around skipped nodes: "
                 "this is not a network"
             )
         for i in (*into, *out_of):
@@ -113,9 +119,15 @@ def clean_edges(raw_edges: Sequence[Sequence[str]]) -> tuple[list[str], list[tup
     alive = edges.alive()
     consumers = {target for _, target in alive}
     folded: dict[str, list[str]] = {}
+    length = 0
     for source, target in alive:
         if source not in consumers:
             folded.setdefault(target, []).append(source)
+            length += len(source)
+    if length > _LONGEST_FOLDED:
+        raise InvalidGraphError(
+            f"names of {length:,} characters are folded into their consumers: this is not a network"
+        )
     names = {
         node: f"{node}+{'&'.join(folded[node])}" if node in folded else node for node in consumers
     }
@@ -180,7 +192,7 @@ def _describe(name: str, unknown: Counter[str]) -> tuple[int, int]:
     if autograd is not None:
         info = operators.lookup("autograd", autograd["op"])
         if info is None:
-            unknown[autograd["op"]] += 1
+            unknown[autograd["op"][:80]] += 1
             return operators.unknown().id, 0
         if info.name == "conv":
             return info.id, _convolution(_weight_shape(parameters, 3))
@@ -281,25 +293,20 @@ def load_record(path: str | os.PathLike[str]) -> ArchGraph:
         UnsupportedSourceError: A pickle; the message says how to convert it.
     """
     path = Path(path)
-    if path.exists() and not path.is_file():  # a pipe would be waited for, a device never ends
-        raise UnsupportedSourceError(f"{path}: cannot be read: not a regular file")
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UnsupportedSourceError(f"{path}: cannot be read: {error.strerror}") from error
+    data = read_source(path, limit=_LARGEST_FILE, what="an NNRetrieval record")
     if data[:1] == b"\x80":
         raise UnsupportedSourceError(
             f"{path}: NNRetrieval's pickles can run code and are never loaded; in a sandbox that "
             "you trust, write json.dump({'unique_nodes': nodes, 'edge_index': edges}) instead"
         )
     try:
-        record = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        record = parse_limited(data)
+    except ValueError as error:
         raise CorruptFileError(f"{path}: not a JSON file ({error}); expected one record") from None
     if not isinstance(record, dict):
         raise CorruptFileError(f"{path}: expected one JSON object, got {type(record).__name__}")
     name = record.get("name")
-    meta = GraphMeta(name=name if isinstance(name, str) else path.stem)
+    meta = GraphMeta(name=name[:_LONGEST_NAME] if isinstance(name, str) else path.stem)
     try:
         for key in ("raw_edges", "graph_edges"):
             if isinstance(record.get(key), list):

@@ -64,7 +64,8 @@ def load_onnx_files(
             source="onnx",
             trace_kind="onnx",
             params=facts["params"],
-            input_shape=facts["input_shape"],
+            input_shape=next(iter(facts["input_shapes"]), None),
+            input_shapes=facts["input_shapes"],
             unknown_ops=facts["unknown_ops"],
         )
         results.append(ArchGraph(op, attr, in_ptr, in_src, meta))

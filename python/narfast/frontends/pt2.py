@@ -7,22 +7,23 @@ nothing is unpickled and nothing is extracted. Both the layout that PyTorch writ
 
 from __future__ import annotations
 
-import json
 import os
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from narfast._files import open_source
 from narfast.errors import CorruptFileError, NarfastError, UnsupportedSourceError
+from narfast.frontends._json import parse_limited
 from narfast.frontends._pt2_graph import read_program
 from narfast.graph import ArchGraph
 
 __all__ = ["load_pt2"]
 
 _OLD_PROGRAM = "serialized_exported_program.json"
-_LARGEST_PROGRAM = 1 << 30  # bytes of JSON; a network of a million operators has about this much
-_LARGEST_RATIO = 200  # PyTorch stores its programs as they are; text compresses 10 to 40 times
+_LARGEST_PROGRAM = 256 << 20  # bytes of JSON; an operator has about 2,000, and 100 values
+_LARGEST_RATIO = 100  # PyTorch stores its programs as they are; text compresses 10 to 40 times
 _UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -84,21 +85,21 @@ def _shared_weights(weights: Any) -> dict[str, str]:
     return {name: place for name, place in places.items() if isinstance(place, str)}
 
 
-def _read(path: Path) -> tuple[Any, dict[str, str]]:
+def _read(path: Path, file: BinaryIO) -> tuple[Any, dict[str, str]]:
     """The program, and which of its parameters are one."""
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(file) as archive:
         if min((e.header_offset for e in archive.infolist()), default=0) > 0:
             # The end of the file is cut off, and what looks like one belongs to an entry inside.
             raise zipfile.BadZipFile("its end is missing")
         entry = _member(path, archive)
-        program = json.loads(_text(path, archive, entry))
+        program = parse_limited(_text(path, archive, entry))
         folder, _, name = entry.filename.rpartition("models/")
         stem = name.removesuffix(".json")
         try:
             config = archive.getinfo(f"{folder}data/weights/{stem}_weights_config.json")
         except KeyError:  # older layouts have none
             return program, {}
-        return program, _shared_weights(json.loads(_text(path, archive, config)))
+        return program, _shared_weights(parse_limited(_text(path, archive, config)))
 
 
 def load_pt2(path: str | os.PathLike[str]) -> ArchGraph:
@@ -118,25 +119,19 @@ def load_pt2(path: str | os.PathLike[str]) -> ArchGraph:
         InvalidGraphError: The graph is cyclic, dangling, too large, or reaches no output.
     """
     path = Path(path)
-    try:
-        with path.open("rb") as file:
-            magic = file.read(4)
-    except OSError as error:
-        raise UnsupportedSourceError(f"{path}: {error.strerror or error}; check the path") from None
-    if magic[:2] != b"PK":
-        raise UnsupportedSourceError(
-            f"{path}: not a torch.export file (those are zip files); write it with "
-            "torch.export.save(torch.export.export(model, inputs), path)"
-        )
-    try:
-        program, shared = _read(path)
-    except NarfastError:
-        raise
-    except RecursionError:
-        raise CorruptFileError(f"{path}: its program is nested too deep; export it again") from None
-    except _UNREADABLE as error:
-        reason = str(error).partition("\n")[0][:200] or type(error).__name__
-        raise CorruptFileError(
-            f"{path}: damaged or truncated ({reason}); export it again"
-        ) from None
+    with open_source(path) as file:
+        try:
+            if file.read(2) != b"PK":
+                raise UnsupportedSourceError(
+                    f"{path}: not a torch.export file (those are zip files); write it with "
+                    "torch.export.save(torch.export.export(model, inputs), path)"
+                )
+            program, shared = _read(path, file)
+        except NarfastError:
+            raise
+        except _UNREADABLE as error:
+            reason = str(error).partition("\n")[0][:200] or type(error).__name__
+            raise CorruptFileError(
+                f"{path}: damaged or truncated ({reason}); export it again"
+            ) from None
     return read_program(program, path, shared)

@@ -140,9 +140,8 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {line}" if not isinstance(error, _NoGraphError) else line
 
 
-def _input_shape(call: tuple[Any, Any]) -> tuple[int, ...] | None:
-    first = next(iter(output_tensors(call)), None)
-    return None if first is None else tuple(first.shape)
+def _input_shapes(call: tuple[Any, Any]) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(tensor.shape) for tensor in output_tensors(call))
 
 
 def trace(
@@ -208,6 +207,7 @@ def trace(
                     again, owned = way(module, call, copy)
                     if len(again.reached) > len(nodes.reached):
                         nodes, own = again, owned
+            shapes = _input_shapes(call)
             meta = GraphMeta(
                 name=name,
                 source=source,
@@ -216,7 +216,8 @@ def trace(
                 task=task,
                 params=sum(p.numel() for p in parameters),
                 flops=nodes.flops or None,
-                input_shape=_input_shape(call),
+                input_shape=shapes[0] if shapes else None,
+                input_shapes=shapes,
                 unknown_ops=dict(sorted(nodes.unknown.items())),
                 untraced=len(own.keys() - nodes.reached),
             )

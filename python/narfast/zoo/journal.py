@@ -44,6 +44,7 @@ def unpack_graph(value: Mapping[str, Any]) -> tuple[str, ArchGraph]:
     meta = dict(value["meta"])
     if meta["input_shape"] is not None:
         meta["input_shape"] = tuple(meta["input_shape"])
+    meta["input_shapes"] = tuple(map(tuple, meta.get("input_shapes", ())))
     op, attr, in_ptr, in_src = (
         np.frombuffer(zlib.decompress(base64.b64decode(value["arrays"][name])), dtype=dtype).astype(
             dtype[1:]
