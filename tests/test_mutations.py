@@ -52,7 +52,7 @@ def failing(text):
     [
         ("pass", "read"),
         ("from narfast.errors import CorruptFileError\nraise CorruptFileError('x')", "refused"),
-        ("from narfast.errors import NarfastError\nraise NarfastError('x\\ny')", "exception"),
+        ("from narfast.errors import NarfastError\nraise NarfastError('x\\ny')", "refused"),
         ("{}['key']", "exception"),
         ("raise MemoryError", "over memory"),
     ],
