@@ -106,12 +106,10 @@ def test_it_is_what_the_frontends_read_today(zoo, name):
     assert (record.params, record.family) == (graph.meta.params, graph.meta.family)
 
 
-def test_its_vectors_are_by_the_shipped_encoder(zoo):
+def test_its_vectors_are_by_the_shipped_encoder_to_the_last_bit(zoo):
     encoder = narfast.ArchitectureEncoder.from_pretrained("default")
     assert zoo.manifest.encoder["fingerprint"] == encoder.fingerprint, "run 'narfast zoo embed'"
-    rows = list(range(0, len(zoo), 97))
-    vectors = encoder.encode([zoo[row].graph for row in rows])
-    np.testing.assert_allclose(vectors, zoo.embeddings[rows], atol=1e-4)
+    np.testing.assert_array_equal(encoder.encode(zoo.graphs), zoo.embeddings)
 
 
 def test_a_search_in_a_process_of_its_own():
