@@ -1,6 +1,12 @@
-"""A query in a warm process, whole and by stages: an ONNX ResNet-50 against the shipped zoo."""
+"""A query by an ONNX ResNet-50 against the shipped zoo: warm, by stages, and as a whole process."""
 
 from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -11,6 +17,8 @@ from narfast.frontends._modules import as_call, map_tensors, real_module, real_w
 from narfast.frontends.onnx import load_onnx
 from narfast.graph import canonicalize
 from narfast.zoo import Zoo
+
+PROCESS = pytest.mark.benchmark(group="narfast search resnet50.onnx, whole process")
 
 pytestmark = [
     pytest.mark.benchmark(group="query, ONNX ResNet-50, shipped zoo"),
@@ -73,3 +81,36 @@ def test_encode(benchmark, path):
 def test_search(benchmark, path, zoo):
     vector = zoo.encoder.encode([canonicalize(load_onnx(path))])[0]
     assert len(benchmark(zoo.search, vector, k=10)) == 10
+
+
+def run(command):
+    """What a command writes, and the most memory that it held, in MB."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    written = process.stdout.read()
+    process.stdout.close()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, command
+    return written, usage.ru_maxrss / 1024
+
+
+def install():
+    """How narfast is installed; an editable one looks for changed sources at every import."""
+    text = importlib.metadata.distribution("narfast").read_text("direct_url.json")
+    editable = text and json.loads(text).get("dir_info", {}).get("editable")
+    return "editable install" if editable else "installed package"
+
+
+@PROCESS
+def test_narfast(benchmark, path):
+    command = [sys.executable, "-m", "narfast", "search", str(path), "-k", "3", "--json"]
+    written, memory = benchmark.pedantic(run, (command,), rounds=7, warmup_rounds=1)
+    assert "resnet50" in json.loads(written)[0]["name"]
+    benchmark.extra_info.update(peak_mb=round(memory), install=install())
+
+
+@PROCESS
+def test_import_torch(benchmark):
+    command = [sys.executable, "-c", "import torch"]
+    _, memory = benchmark.pedantic(run, (command,), rounds=7, warmup_rounds=1)
+    benchmark.extra_info.update(peak_mb=round(memory))
