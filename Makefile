@@ -33,7 +33,7 @@ demo: $(VENV)/.installed  ## install, build, and search the shipped zoo with a n
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/.test-installed doctest  ## install what tests need; C++ tests under sanitizers, then Python tests
-	PATH=$(CURDIR)/$(BIN):$$PATH sh -c 'cmake --preset dev && cmake --build --preset dev && ctest --preset dev'
+	PATH=$(CURDIR)/$(BIN):$$PATH sh -c 'for preset in dev tsan; do cmake --preset $$preset && cmake --build --preset $$preset && ctest --preset $$preset || exit 1; done'
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.test-installed  ## formatting, style, types, and whether the generated stubs are fresh

@@ -1,0 +1,173 @@
+"""Whether the core computes what the torch model computes, for every shipped configuration.
+
+    python benchmarks/oracle.py [--device cuda] [--limit N] [--only CONFIGURATION ...]
+
+Over the stored graphs of the zoo, the stored exports, and 10,000 networks of NAS spaces: the
+largest difference of a number and the largest 1 - cosine of a vector, of unit vectors. Weights are
+the shipped ones for `default`, made up from a fixed seed for the other files of `configs/`. Writes
+`benchmarks/results/oracle.json`; exits with an error where a difference is not below the tolerance.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from narfast import operators
+from narfast.encoder import ArchitectureEncoder
+from narfast.evaluation.protocols import EXPORTS
+from narfast.graph import GraphBatch, canonicalize
+from narfast.nas import darts, nasbench101, nasbench201
+from narfast.nn.inference import TorchInference
+from narfast.nn.inputs import store_idf
+from narfast.nn.model import ArchitectureModel
+from narfast.pretrain import PretrainConfig
+from narfast.structural_features import LabelIdf
+from narfast.zoo import Zoo
+from narfast.zoo.store import library_versions
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results" / "oracle.json"
+CONFIGURATIONS = sorted(path.stem for path in (ROOT / "configs").glob("*.toml"))
+NAS_NETWORKS = 10_000
+SEED = 0
+FITTED = 500  # networks that made-up structural features are fitted to
+MOST_NODES = {"cpu": 1 << 14}  # of a batch of the torch model: rows of 512 floats take 32 MB
+MOST_NODES_ELSEWHERE = 1 << 17
+
+
+def nas_networks() -> GraphBatch:
+    """A third each of DARTS, NAS-Bench-101 and NAS-Bench-201, drawn at random, canonical."""
+    third = NAS_NETWORKS // 3
+    rng = np.random.default_rng(SEED)
+    cells = rng.choice(nasbench101.cells(), third, replace=False)
+    spellings = rng.choice(nasbench201.NUM_CELLS, third, replace=False)
+    drawn = list(darts.random_genotypes(NAS_NETWORKS - 2 * third, seed=SEED))
+    parts = [
+        nasbench101.networks(cells, num_threads=0),
+        nasbench201.networks(spellings, num_threads=0),
+        darts.networks(drawn, num_threads=0),
+    ]
+    graphs = [graph for part in parts for graph in canonicalize(part, num_threads=0)]
+    order = rng.permutation(len(graphs))  # so that the first few are of all three
+    return GraphBatch.from_graphs([graphs[i] for i in order])
+
+
+def stored(zoo: Zoo) -> GraphBatch:
+    return zoo.graph_rows(0, len(zoo))
+
+
+def encoder_of(name: str, graphs: GraphBatch) -> ArchitectureEncoder:
+    """The shipped encoder, or made-up weights in the shape of a configuration."""
+    if name == "default":
+        return ArchitectureEncoder.from_pretrained("default")
+    config = PretrainConfig.from_toml(ROOT / "configs" / f"{name}.toml").encoder
+    config = replace(config, operators=tuple(info.name for info in operators.table()))
+    idf = None
+    if config.wide_dim:
+        idf = LabelIdf.fit(
+            graphs, hops=config.wide_hops, size=config.wide_size, ngrams=config.wide_grams
+        )
+        config = replace(config, wide_size=len(idf.label))
+    torch.manual_seed(SEED)
+    model = ArchitectureModel(config)
+    if idf is not None:
+        axes = np.random.default_rng(SEED).normal(size=(len(idf.label), config.wide_axes))
+        store_idf(model, idf, axes.astype(np.float32))
+    return ArchitectureEncoder.from_model(model)
+
+
+def batches(graphs: GraphBatch, most: int) -> Iterator[GraphBatch]:
+    """Consecutive graphs of at most so many nodes together, or one that has more."""
+    start = 0
+    for stop in range(1, len(graphs) + 1):
+        nodes = graphs.node_ptr[min(stop + 1, len(graphs))] - graphs.node_ptr[start]
+        if stop == len(graphs) or nodes > most:
+            yield graphs.part(start, stop)
+            start = stop
+
+
+def compare(
+    encoder: ArchitectureEncoder, model: TorchInference, graphs: GraphBatch, threads: int
+) -> dict[str, Any]:
+    """Largest differences between both, over some networks."""
+    begin = time.perf_counter()
+    difference = distance = 0.0
+    most = MOST_NODES.get(model.device.type, MOST_NODES_ELSEWHERE)
+    for batch in batches(graphs, most):
+        ours = encoder.encode(batch, num_threads=threads).astype(np.float64)
+        theirs = model.encode(batch, num_threads=threads).astype(np.float64)
+        difference = max(difference, _largest(np.abs(ours - theirs)))
+        units = [v / np.linalg.norm(v, axis=1, keepdims=True) for v in (ours, theirs)]
+        # |a - b|^2 / 2 is 1 - cosine, without the digits that 1 - x loses.
+        distance = max(distance, _largest(((units[0] - units[1]) ** 2).sum(axis=1) / 2))
+    return {
+        "networks": len(graphs),
+        "nodes": len(graphs.op),
+        "largest_difference": difference,
+        "largest_cosine_distance": distance,
+        "seconds": round(time.perf_counter() - begin, 1),
+    }
+
+
+def _largest(values: np.ndarray) -> float:
+    """The maximum; infinity where there is a nan, which no comparison with a bound would find."""
+    return float(np.nan_to_num(values, nan=np.inf).max())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--device", default="cpu", help="of the torch model")
+    parser.add_argument("--threads", type=int, default=0, help="of the core; 0 for all cores")
+    parser.add_argument("--tolerance", type=float, default=1e-5)
+    parser.add_argument("--limit", type=int, help="networks of each set, for a quick look")
+    parser.add_argument("--only", nargs="*", choices=CONFIGURATIONS, default=CONFIGURATIONS)
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    sets = {
+        "zoo": stored(Zoo.open("default")),
+        "exports": stored(Zoo.open(EXPORTS)),
+        "nas": nas_networks(),
+    }
+    cuda = torch.device(options.device).type == "cuda"
+    report: dict[str, Any] = {
+        "device": torch.cuda.get_device_name(options.device) if cuda else options.device,
+        "tolerance": options.tolerance,
+        "cores": os.cpu_count(),
+        "versions": library_versions(),
+        "torch": torch.__version__,
+        "limit": options.limit,
+        "configurations": {},
+    }
+    misses = []
+    for name in options.only:
+        encoder = encoder_of(name, sets["zoo"].part(0, FITTED))
+        model = TorchInference(encoder._weights, options.device)
+        made: dict[str, Any] = {
+            "weights": "shipped" if name == "default" else f"made up, seed {SEED}",
+            "sets": {},
+        }
+        report["configurations"][name] = made
+        for title, graphs in sets.items():
+            part = graphs.part(0, min(len(graphs), options.limit or len(graphs)))
+            found = made["sets"][title] = compare(encoder, model, part, options.threads)
+            print(name, title, json.dumps(found), flush=True)
+            for key in ("largest_difference", "largest_cosine_distance"):
+                if not found[key] < options.tolerance:
+                    misses.append(f"{name}, {title}: {key} {found[key]}")
+            options.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    if misses:
+        raise SystemExit("\n".join(["not below the tolerance:", *misses]))
+
+
+if __name__ == "__main__":
+    main()
