@@ -160,7 +160,7 @@ class ArchitectureEncoder:
         self,
         sources: Any,
         *,
-        batch_size: int = 1024,
+        batch_size: int = 4096,
         show_progress_bar: bool = False,
         device: str | torch.device | None = None,
         num_threads: int = 0,
