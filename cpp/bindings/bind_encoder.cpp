@@ -103,7 +103,7 @@ py::tuple features_of(const LabelIdf& idf, const GraphBatchView& batch, std::siz
   std::vector<float> weight;
   {
     const py::gil_scoped_release unlocked;
-    validate_loose(batch);
+    validate_loose(batch, num_threads);
     const Kernels& k = kernels();
     parallel_for(batch.size(), num_threads, [&](std::size_t g) {
       std::vector<std::uint64_t> labels;
@@ -205,7 +205,7 @@ void bind_encoder(py::module_& m) {
             std::vector<float> vectors(batch.size() * self.dim());
             {
               const py::gil_scoped_release unlocked;
-              validate_loose(batch);
+              validate_loose(batch, num_threads);
               self.encode(batch, vectors, normalize, num_threads);
             }
             return own<float>(std::move(vectors), {static_cast<py::ssize_t>(batch.size()),

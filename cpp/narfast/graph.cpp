@@ -4,6 +4,7 @@
 #include <string>
 
 #include "narfast/operators.h"
+#include "narfast/parallel.h"
 
 namespace narfast {
 namespace {
@@ -24,7 +25,7 @@ void check_size(Offset nodes, Offset edges, const std::string& where) {
                                   std::to_string(kMaxEdges) + " are accepted");
 }
 
-void check_batch(const GraphBatchView& batch, bool topological) {
+void check_batch(const GraphBatchView& batch, bool topological, int num_threads) {
   require(!batch.node_ptr.empty() && !batch.in_ptr.empty(),
           "node_ptr and in_ptr need at least one entry (a leading 0)");
   auto num_nodes = static_cast<Offset>(batch.op.size());
@@ -43,13 +44,15 @@ void check_batch(const GraphBatchView& batch, bool topological) {
   for (std::size_t g = 0; g + 1 < batch.node_ptr.size(); ++g)
     if (batch.node_ptr[g] > batch.node_ptr[g + 1])
       throw InvalidGraph("node_ptr falls at graph " + std::to_string(g));
-  for (std::size_t i = 0; i + 1 < batch.in_ptr.size(); ++i)
-    if (batch.in_ptr[i] > batch.in_ptr[i + 1])
-      throw InvalidGraph("in_ptr falls at node " + std::to_string(i));
 
   const auto operators = static_cast<OpId>(operator_table().size());
-  for (std::size_t g = 0; g < batch.size(); ++g) {
+  parallel_for(batch.size(), num_threads, [&](std::size_t g) {
     const GraphView graph = batch[g];
+    for (std::size_t i = 0; i < graph.op.size(); ++i)
+      if (graph.in_ptr[i] < 0 || graph.in_ptr[i] > graph.in_ptr[i + 1] ||
+          graph.in_ptr[i + 1] > num_edges)
+        throw InvalidGraph("in_ptr falls at node " +
+                           std::to_string(batch.node_ptr[g] + static_cast<Offset>(i)));
     check_size(graph.num_nodes(), graph.num_edges(), "graph " + std::to_string(g));
     for (NodeId node = 0; node < graph.num_nodes(); ++node) {
       const OpId op = graph.op[static_cast<std::size_t>(node)];
@@ -65,14 +68,18 @@ void check_batch(const GraphBatchView& batch, bool topological) {
                                             "topological order (build_graph puts them there)"
                                           : " is not a node of the graph"));
     }
-  }
+  });
 }
 
 }  // namespace
 
-void validate(const GraphBatchView& batch) { check_batch(batch, /*topological=*/true); }
+void validate(const GraphBatchView& batch, int num_threads) {
+  check_batch(batch, /*topological=*/true, num_threads);
+}
 
-void validate_loose(const GraphBatchView& batch) { check_batch(batch, /*topological=*/false); }
+void validate_loose(const GraphBatchView& batch, int num_threads) {
+  check_batch(batch, /*topological=*/false, num_threads);
+}
 
 OrderedGraph order_nodes(const LooseGraph& loose) {
   const auto count = static_cast<Offset>(loose.op.size());

@@ -84,11 +84,11 @@ struct GraphBatch {
 /// every operator is in the table, every in-neighbour stands before its node (so the graph is
 /// acyclic), and no graph is larger than kMaxNodes or kMaxEdges. O(nodes + edges). Throws
 /// InvalidGraph naming the graph, the node and the remedy.
-void validate(const GraphBatchView& batch);
+void validate(const GraphBatchView& batch, int num_threads = 1);
 
 /// As `validate`, but nodes may stand in any order and cycles are not looked for: enough for the
 /// algorithms that only follow edges (mining by sequence, coarsening).
-void validate_loose(const GraphBatchView& batch);
+void validate_loose(const GraphBatchView& batch, int num_threads = 1);
 
 /// A graph in any node numbering, as frontends and rewriting passes hold it.
 struct LooseGraph {

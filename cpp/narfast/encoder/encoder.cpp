@@ -144,7 +144,15 @@ void Encoder::encode(const GraphBatchView& batch, std::span<float> vectors, bool
       begin.push_back(g);
   const std::size_t parts = batch.size() == 0 ? 0 : begin.size();
   begin.push_back(batch.size());
-  parallel_for(parts, num_threads, [&](std::size_t part) {
+  // The largest first: a thread that began one last would keep the others waiting.
+  std::vector<std::size_t> order(parts);
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return batch.node_ptr[begin[a + 1]] - batch.node_ptr[begin[a]] >
+           batch.node_ptr[begin[b + 1]] - batch.node_ptr[begin[b]];
+  });
+  parallel_for(parts, num_threads, [&](std::size_t item) {
+    const std::size_t part = order[item];
     const std::size_t first = begin[part], count = begin[part + 1] - first;
     const auto from = index(batch.node_ptr[first]);
     const auto nodes = index(batch.node_ptr[first + count]) - from;
