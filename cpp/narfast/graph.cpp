@@ -49,10 +49,12 @@ void check_batch(const GraphBatchView& batch, bool topological, int num_threads)
   parallel_for(batch.size(), num_threads, [&](std::size_t g) {
     const GraphView graph = batch[g];
     for (std::size_t i = 0; i < graph.op.size(); ++i)
-      if (graph.in_ptr[i] < 0 || graph.in_ptr[i] > graph.in_ptr[i + 1] ||
-          graph.in_ptr[i + 1] > num_edges)
+      if (graph.in_ptr[i] > graph.in_ptr[i + 1])
         throw InvalidGraph("in_ptr falls at node " +
                            std::to_string(batch.node_ptr[g] + static_cast<Offset>(i)));
+    if (graph.in_ptr.front() < 0 || graph.in_ptr.back() > num_edges)
+      throw InvalidGraph("in_ptr of graph " + std::to_string(g) +
+                         " leaves the edges; it must rise from 0 to their number");
     check_size(graph.num_nodes(), graph.num_edges(), "graph " + std::to_string(g));
     for (NodeId node = 0; node < graph.num_nodes(); ++node) {
       const OpId op = graph.op[static_cast<std::size_t>(node)];
