@@ -321,7 +321,7 @@ def main() -> None:
             )
     took, size = best(lambda: unit @ unit[0]), float(unit.nbytes)
     search = {"seconds": took, "floor": max(size / moved, 2.0 * unit.size / computed)}
-    operations = {
+    counted = {
         "motif products": motif.products,
         "motif sums and readouts": motif.sums,
         "macro products and merge": macro.products,
@@ -341,7 +341,7 @@ def main() -> None:
         "versions": library_versions(),
         "stages": stages,
         "exact_search_of_one_query": search,
-        "operations": {name: count / len(graphs) for name, count in operations.items()},
+        "operations": {name: count / len(graphs) for name, count in counted.items()},
         "rows_multiplied": {
             "motifs": {"nodes": motif.nodes, "colors": motif.colors.tolist()},
             "macro graphs": {"nodes": macro.nodes, "colors": macro.colors.tolist()},
