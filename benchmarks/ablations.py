@@ -25,14 +25,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from narfast.batching import collate_motifs
 from narfast.encoder import ArchitectureEncoder
 from narfast.evaluation.corpus import Corpus
 from narfast.evaluation.methods import by_encoder
 from narfast.evaluation.metrics import per_query_scores
 from narfast.evaluation.protocols import Setting, cross_library, heldout_family
 from narfast.evaluation.report import rankings_of
-from narfast.graph import ArchGraph, canonicalize
+from narfast.graph import ArchGraph, GraphBatch, canonicalize
 from narfast.nas import darts
+from narfast.nn.inputs import OperatorRows, mine_batch, node_tensors
 from narfast.nn.layers import GraphTensors
 from narfast.nn.model import ArchitectureModel
 from narfast.pretrain import PretrainConfig, run
@@ -95,6 +97,15 @@ def hashed_motifs(
         random = np.random.default_rng(int.from_bytes(key, "little"))
         rows.append(random.standard_normal(model.config.motif_dim, dtype=np.float32))
     return torch.from_numpy(np.stack(rows))
+
+
+def insert_hashed_motifs(encoder: ArchitectureEncoder, graphs: GraphBatch) -> None:
+    """Let the core find the same vectors where it would look for motifs that it has encoded."""
+    mined = mine_batch(graphs, miner=encoder.config.miner)
+    nodes = collate_motifs(mined.graphs, mined.macros, mined.unique.representative)
+    model = ArchitectureModel(encoder.config)
+    vectors = hashed_motifs(model, *node_tensors(nodes, OperatorRows(encoder.config.operators)))
+    encoder._core.insert_motifs(mined.unique.motif_id, vectors.numpy())
 
 
 def nas_data() -> tuple[list[ArchGraph], list[str]]:
@@ -169,6 +180,8 @@ def main() -> None:
             if name == "hashed_motifs":
                 stack.enter_context(patch.object(ArchitectureModel, "embed_motifs", hashed_motifs))
             encoder = train(name, change(base), zoo, options.output / name)
+            if name == "hashed_motifs":
+                insert_hashed_motifs(encoder, zoo.graph_rows(0, len(zoo)))
             results[name] = {"description": description, **scores(zoo, encoder, asked)}
         print(name, json.dumps(results[name]), flush=True)
         facts = {"zoo": zoo.checksum, "seed": base.seed, "versions": library_versions()}

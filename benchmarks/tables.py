@@ -4,6 +4,7 @@
     narfast evaluate PROTOCOL -o benchmarks/results/seed_1 --encoder "seed 1=DIR"
     python benchmarks/ablations.py
     python benchmarks/mutate.py --count 20000 --out benchmarks/results/mutations.json
+    python benchmarks/oracle.py
     python benchmarks/tables.py
 
 A table stands between two marks, ``<!-- NAME: ... -->`` and ``<!-- NAME ends -->``; one whose
@@ -238,7 +239,10 @@ TABLES: list[tuple[str, str, str, Callable[[], list[str]]]] = [  # file, name, n
     ("benchmarks/README.md", "bulk", "bulk_encode.json", speed.bulk),
     ("benchmarks/README.md", "nas-index", "nas_index.json", speed.nas_index),
     ("benchmarks/README.md", "exports", "cross_format.json", exports),
+    ("benchmarks/README.md", "threads", "threads.json", speed.threads),
+    ("benchmarks/README.md", "oracle", "oracle.json", speed.oracle),
     ("benchmarks/README.md", "floors", "floors.json", speed.floors),
+    ("benchmarks/README.md", "colors", "floors.json", speed.colors),
     ("benchmarks/README.md", "mining", f"{speed.MACHINE}.json", speed.mining),
     ("benchmarks/README.md", "speed", "*-cores.json", speed.speed),
 ]
