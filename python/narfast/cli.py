@@ -128,7 +128,7 @@ def search(
 
     with status("searching"):
         hits = opened.search(query, k, where=_filter(family, max_params))
-        graphs = [opened[hit.structural_hash].graph for hit in hits]
+        graphs = list(opened.graphs_at([opened[hit.structural_hash].row for hit in hits]))
         shared = shared_motifs(query, graphs) if hits else []
     relations = relations_of(opened, query, hits, shared)
     if as_json:

@@ -97,8 +97,9 @@ def _from_library(prefix: str, name: str) -> ArchGraph:
 def _from_zoo(identifier: str) -> ArchGraph:
     from narfast.zoo import Zoo
 
+    zoo = Zoo.open("default")
     try:
-        return Zoo.open("default")[identifier].graph
+        return zoo.graphs_at([zoo[identifier].row])[0]
     except KeyError:
         raise UnsupportedSourceError(
             f"zoo:{identifier}: the shipped zoo has no such entry; its ids look like timm:resnet50"
