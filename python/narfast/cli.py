@@ -251,6 +251,9 @@ def pretrain(
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint.")] = True,
 ) -> None:
     """Train an encoder on the networks of a zoo."""
+    from narfast._optional import require
+
+    require("torch", "numba", by="training an encoder")
     from narfast.pretrain import PretrainConfig, check_output, run
     from narfast.zoo import Zoo
 
