@@ -40,7 +40,7 @@ def main() -> None:
     zoo = narfast.Zoo.open("default")
     print("1. A file: a ResNet with squeeze-and-excitation, 2-3-5-2 bottlenecks, as ONNX\n")
     search(zoo, str(FILE), FILE.stem)
-    print("\n2. A pair of cells of the DARTS search space, in the network of 20 that they stand for\n")
+    print("\n2. Two cells of the DARTS search space, in the network of 20 that they stand for\n")
     search(zoo, CELL, "my_cells")
     print(
         "\nNow try your own: .venv/bin/narfast search model.onnx  or  make demo-torch, which "

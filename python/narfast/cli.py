@@ -40,7 +40,7 @@ from narfast.cli_common import (
     status,
 )
 from narfast.cli_zoo import zoo_app
-from narfast.errors import NarfastError
+from narfast.errors import MissingDependencyError, NarfastError
 
 if TYPE_CHECKING:
     from narfast.evaluation import Report
@@ -123,7 +123,6 @@ def search(
         query = opened.load(source if opened.find(source) else isolated(source))
     # Imported now: a source that cannot be read is told at once.
     from narfast.calibration import relations_of
-    from narfast.cli_tables import print_hits
     from narfast.explain import shared_motifs
 
     with status("searching"):
@@ -144,6 +143,8 @@ def search(
             ]
         )
     else:
+        from narfast.cli_tables import print_hits
+
         if not hits:
             typer.echo("no network of the zoo passes the filters", err=True)
         print_hits(query, hits, relations, shared)
@@ -335,7 +336,7 @@ def evaluate(
                 with bar(f"evaluating {name}", "runs") as progress:
                     report = run(name, opened, methods=methods, seed=seed, progress=progress)
             except NarfastError as error:
-                if protocol != "all":
+                if protocol != "all" or isinstance(error, MissingDependencyError):
                     raise
                 typer.echo(f"{name} is left out: {error}", err=True)
                 continue
