@@ -5,32 +5,52 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip install -q -c constraints.txt
 PIP_SHOWN := $(BIN)/pip install -c constraints.txt
 SOURCES := $(shell git ls-files 'cpp/*.h' 'cpp/*.cpp')
+INSTALLED := $(shell git ls-files cpp python CMakeLists.txt)
+# Where the libraries are installed, narfast runs from its sources, and the demo with it.
+READY := $(or $(wildcard $(VENV)/.torch-installed),$(VENV)/.installed)
 
 export HF_HUB_OFFLINE = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test lint format stubs bench bench-quick scatter tidy fuzz mutate ext clean
+.PHONY: help demo demo-torch test lint format stubs bench bench-quick scatter tidy fuzz mutate ext clean
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
-$(VENV)/.installed: pyproject.toml constraints.txt
+$(VENV)/.pip:
 	@echo '[1/3] making $(VENV) with a current pip'
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install -q 'pip>=25.1'
+	@$(BIN)/pip install -q 'pip>=25.3'
+	@touch $@
+
+# What a search needs. The build tools are in a folder of pip's own, which goes away again.
+$(VENV)/.installed: pyproject.toml constraints.txt $(INSTALLED) | $(VENV)/.pip
+	@echo '[2/3] compiling narfast: a minute or two'
+	@rm -rf build/wheel
+	@$(BIN)/pip wheel -q --no-deps --build-constraint constraints.txt -w build/wheel .
+	@echo '[3/3] installing it with what a search needs'
+	@$(BIN)/pip uninstall -qy narfast
+	@$(PIP_SHOWN) build/wheel/*.whl
+	@touch $@
+
+# What reads networks out of the libraries of models.
+$(VENV)/.torch-installed: pyproject.toml constraints.txt | $(VENV)/.pip
 	@echo '[2/3] installing the build tools'
 	@$(PIP) --group build
 	@echo '[3/3] installing PyTorch and the libraries of models, then compiling narfast: some minutes'
 	@$(PIP_SHOWN) --no-build-isolation -e '.[all,evaluation]' --group demo
 	@touch $@
 
-$(VENV)/.test-installed: $(VENV)/.installed
+$(VENV)/.test-installed: $(VENV)/.torch-installed
 	$(PIP) --group test --group lint
 	touch $@
 
-demo: $(VENV)/.installed  ## install, build, and search the shipped zoo with a network of your own
-	$(BIN)/python examples/demo.py
+demo: $(READY)  ## install what a search needs, and search the shipped zoo with a file and a cell
+	@$(BIN)/python examples/demo.py
+
+demo-torch: $(VENV)/.torch-installed  ## install PyTorch and the libraries, and search with an nn.Module of your own
+	@$(BIN)/python examples/demo_torch.py
 
 test: $(VENV)/.test-installed doctest  ## install what tests need; C++ tests under sanitizers, then Python tests
 	PATH=$(CURDIR)/$(BIN):$$PATH sh -c 'for preset in dev tsan; do cmake --preset $$preset && cmake --build --preset $$preset && ctest --preset $$preset || exit 1; done'

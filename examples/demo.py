@@ -1,142 +1,50 @@
 """The main job on real input: two networks that are in no library, searched in the shipped zoo.
 
-The first is the `nn.Module` below, a ResNet with squeeze-and-excitation written from scratch. The
-second is a small vision transformer, written from scratch too and read back from the ONNX file that
-it is exported to. Nothing is taken from the zoo by name, and nothing is downloaded.
+The first is an ONNX file of a ResNet with squeeze-and-excitation (``make_gated_resnet.py`` wrote
+it); the second a pair of cells as neural architecture search finds them. This needs no PyTorch: see
+``demo_torch.py`` for networks that are still code.
 """
 
 from __future__ import annotations
 
 import sys
-import warnings
 from pathlib import Path
-
-import torch
-from torch import Tensor, nn
 
 import narfast
 from narfast.calibration import relations_of
 from narfast.cli_tables import print_hits
 from narfast.explain import shared_motifs
 
-OUTPUT = Path("demo-output")
+FILE = Path(__file__).with_name("gated_resnet.onnx")
+CELL = (
+    "darts:Genotype("
+    "normal=[('sep_conv_3x3', 0), ('sep_conv_5x5', 1), ('skip_connect', 0), ('sep_conv_3x3', 2), "
+    "('sep_conv_3x3', 1), ('skip_connect', 2), ('dil_conv_3x3', 0), ('skip_connect', 1)], "
+    "normal_concat=range(2, 6), "
+    "reduce=[('max_pool_3x3', 0), ('sep_conv_5x5', 1), ('max_pool_3x3', 0), ('skip_connect', 2), "
+    "('max_pool_3x3', 1), ('skip_connect', 2), ('sep_conv_3x3', 2), ('skip_connect', 3)], "
+    "reduce_concat=range(2, 6))"
+)
 
 
-class Gate(nn.Module):
-    """Squeeze-and-excitation: every channel is scaled by what all of space says of it."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.squeeze = nn.Linear(width, width // 16)
-        self.excite = nn.Linear(width // 16, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        scale = x.mean((2, 3))
-        scale = torch.sigmoid(self.excite(torch.relu(self.squeeze(scale))))
-        return x * scale[:, :, None, None]
-
-
-class Bottleneck(nn.Module):
-    def __init__(self, inside: int, width: int, stride: int) -> None:
-        super().__init__()
-        narrow = width // 4
-        self.body = nn.Sequential(
-            nn.Conv2d(inside, narrow, 1, bias=False), nn.BatchNorm2d(narrow), nn.ReLU(),
-            nn.Conv2d(narrow, narrow, 3, stride, 1, bias=False), nn.BatchNorm2d(narrow), nn.ReLU(),
-            nn.Conv2d(narrow, width, 1, bias=False), nn.BatchNorm2d(width), Gate(width),
-        )  # fmt: skip
-        self.shortcut: nn.Module = nn.Identity()
-        if stride > 1 or inside != width:
-            self.shortcut = nn.Sequential(
-                nn.Conv2d(inside, width, 1, stride, bias=False), nn.BatchNorm2d(width)
-            )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.relu(self.body(x) + self.shortcut(x))
-
-
-def gated_resnet(depths: tuple[int, ...] = (2, 3, 5, 2)) -> nn.Module:
-    layers: list[nn.Module] = [
-        nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(),
-        nn.MaxPool2d(3, 2, 1),
-    ]  # fmt: skip
-    inside = 64
-    for stage, depth in enumerate(depths):
-        width = 256 * 2**stage
-        for block in range(depth):
-            layers.append(Bottleneck(inside, width, 2 if block == 0 and stage > 0 else 1))
-            inside = width
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inside, 10))
-
-
-class EncoderLayer(nn.Module):
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
-        self.project = nn.Linear(width, width)
-        self.mlp = nn.Sequential(
-            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.norm1(x)
-        query, key, value = (
-            layer(y).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for layer in (self.query, self.key, self.value)
-        )
-        scores = query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5
-        y = (scores.softmax(-1) @ value).transpose(1, 2).flatten(2)
-        x = x + self.project(y)
-        return x + self.mlp(self.norm2(x))
-
-
-class SmallTransformer(nn.Module):
-    def __init__(self, depth: int = 9, width: int = 96, heads: int = 3) -> None:
-        super().__init__()
-        self.patches = nn.Conv2d(3, width, 16, 16)
-        self.position = nn.Parameter(torch.zeros(1, 49, width))
-        self.layers = nn.Sequential(*(EncoderLayer(width, heads) for _ in range(depth)))
-        self.norm = nn.LayerNorm(width)
-        self.head = nn.Linear(width, 10)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.patches(x).flatten(2).transpose(1, 2) + self.position
-        return self.head(self.norm(self.layers(x)).mean(1))
-
-
-def export(module: nn.Module, image: Tensor, path: Path) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's own deprecations
-        torch.onnx.export(module.eval(), (image,), path, dynamo=True, verbose=False)
-
-
-def search(zoo: narfast.Zoo, query: narfast.ArchGraph) -> None:
+def search(zoo: narfast.Zoo, source: str, name: str) -> None:
+    query = narfast.load(source).with_meta(name=name)
     hits = zoo.search(query, k=5)
-    graphs = [zoo[hit.structural_hash].graph for hit in hits]
+    graphs = list(zoo.graphs_at([zoo[hit.structural_hash].row for hit in hits]))
     shared = shared_motifs(query, graphs)
     print_hits(query, hits, relations_of(zoo, query, hits, shared), shared)
 
 
 def main() -> None:
     sys.stdout.reconfigure(line_buffering=True)  # what it is at shows in a pipe too
-    OUTPUT.mkdir(exist_ok=True)
     zoo = narfast.Zoo.open("default")
-    image = torch.zeros(1, 3, 112, 112)
-
+    print("1. A file: a ResNet with squeeze-and-excitation, 2-3-5-2 bottlenecks, as ONNX\n")
+    search(zoo, str(FILE), FILE.stem)
+    print("\n2. Two cells of the DARTS search space, in the network of 20 that they stand for\n")
+    search(zoo, CELL, "my_cells")
     print(
-        "1. An nn.Module of your own: a ResNet with squeeze-and-excitation, 2-3-5-2 bottlenecks\n"
-    )
-    search(zoo, narfast.trace(gated_resnet(), image, name="gated_resnet"))
-
-    path = OUTPUT / "small_transformer.onnx"
-    print(f"\n2. An ONNX file of your own: {path}, a 9-layer transformer exported by torch\n")
-    export(SmallTransformer(), image, path)
-    search(zoo, narfast.load(path))
-
-    print(
-        f"\nNow try: .venv/bin/narfast search {path}  or  .venv/bin/narfast inspect timm:resnet50"
+        "\nNow try your own: .venv/bin/narfast search model.onnx  or  make demo-torch, which "
+        "installs PyTorch and reads modules"
     )
 
 

@@ -9,8 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
-DEMO = Path(__file__).parents[1] / "examples" / "demo.py"
+import narfast
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 @pytest.mark.parametrize("name", ["narfast.index", "narfast.zoo.zoo"])
@@ -20,12 +23,35 @@ def test_examples(name: str) -> None:
     assert failed == 0
 
 
-def test_the_demo_finds_what_it_says(tmp_path) -> None:
+def test_the_demo_with_torch_finds_what_it_says(tmp_path) -> None:
+    demo = EXAMPLES / "demo_torch.py"
     result = subprocess.run(
-        [sys.executable, DEMO], cwd=tmp_path, capture_output=True, text=True, timeout=300
+        [sys.executable, demo], cwd=tmp_path, capture_output=True, text=True, timeout=300
     )
     assert result.returncode == 0, result.stderr
     residual, transformer = result.stdout.split("2. An ONNX file")
     assert "same family" in residual
     assert "seresnet50" in residual
     assert "vit_base" in transformer
+
+
+def test_the_example_file_is_what_its_script_writes(tmp_path) -> None:
+    shipped = EXAMPLES / "gated_resnet.onnx"
+    assert shipped.stat().st_size < 100_000
+    subprocess.run(
+        [sys.executable, EXAMPLES / "make_gated_resnet.py", tmp_path / "again.onnx"],
+        check=True,
+        capture_output=True,
+    )
+    ours, again = narfast.load(shipped), narfast.load(tmp_path / "again.onnx")
+    assert ours.structural_hash == again.structural_hash
+    assert ours.meta.params == again.meta.params == 19_428_874
+
+
+def test_the_example_file_and_the_module_are_one_network(monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    module = importlib.import_module("demo_torch").gated_resnet()
+    traced = narfast.trace(module, torch.zeros(1, 3, 112, 112))
+    stored = narfast.load(EXAMPLES / "gated_resnet.onnx")
+    assert stored.structural_hash == traced.structural_hash
+    assert stored.meta.params == traced.meta.params

@@ -18,9 +18,10 @@ import pytest
 
 from narfast.errors import CorruptFileError, NarfastError
 from narfast.graph import GraphBatch
-from narfast.zoo import Architecture, Zoo, export, index_cache, writing
+from narfast.zoo import Architecture, Zoo, export, index_cache, tables, writing
 from narfast.zoo import format as folder
 from narfast.zoo.builder import build_zoo
+from narfast.zoo.records import by_structure
 from narfast.zoo.store import ZooContents, write_zoo
 from narfast.zoo.tables import graphs_from_bytes, graphs_to_bytes
 from narfast.zoo.zoo import add_networks
@@ -71,6 +72,47 @@ def test_only_distinct_structures_are_stored(original):
     }
     hashes = [e.structural_hash for e in zoo]
     assert len(set(hashes)) == len(hashes)
+
+
+def test_a_few_graphs_are_read_without_the_others(original, tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "_ROW_GROUP", 5)
+    monkeypatch.setattr(tables, "_STREAMED", 2)
+    path = tmp_path / "groups"
+    write_zoo(path, contents())
+    every = Zoo.open(path).graphs
+    for rows in ([3], [15, 0, 7, 7], [4, 5], list(range(16))):
+        zoo = Zoo.open(path)
+        picked = zoo.graphs_at(rows)
+        assert [graph.meta for graph in picked] == [every[row].meta for row in rows]
+        assert all(g.same_structure(every[row]) for g, row in zip(picked, rows, strict=True))
+        assert "graphs" not in zoo.__dict__
+        assert zoo.load(zoo[rows[0]].id).same_structure(every[rows[0]])
+        assert "graphs" not in zoo.__dict__
+    assert len(zoo.graphs_at([])) == 0
+    with pytest.raises(IndexError):
+        zoo.graphs_at([16])
+    zoo.graphs  # from here on they are in memory  # noqa: B018
+    (path / folder.GRAPHS).unlink()
+    assert zoo.graphs_at([2])[0].same_structure(every[2])
+
+
+def test_many_graphs_are_loaded_at_once(original, monkeypatch):
+    monkeypatch.setattr("narfast.zoo.zoo._FEW", 2)
+    zoo = open_zoo(original)
+    for number, entry in enumerate(zoo):
+        assert zoo.load(entry.id).structural_hash == entry.structural_hash
+        assert ("graphs" in zoo.__dict__) == (number >= 2)
+
+
+@pytest.mark.parametrize("few", [0, 3, 100])
+def test_records_are_the_same_however_they_are_made(original, monkeypatch, few):
+    expected = list(by_structure(open_zoo(original).records).values())
+    monkeypatch.setattr(tables, "_FEW", few)
+    zoo = open_zoo(original)
+    one_by_one = [zoo[row].records for row in reversed(range(len(zoo)))]
+    assert one_by_one[::-1] == expected
+    assert [entry.records for entry in zoo] == expected
+    assert open_zoo(original)[-1].records == expected[-1]
 
 
 def test_entries_are_what_was_written(original):

@@ -40,7 +40,7 @@ from narfast.cli_common import (
     status,
 )
 from narfast.cli_zoo import zoo_app
-from narfast.errors import NarfastError
+from narfast.errors import MissingDependencyError, NarfastError
 
 if TYPE_CHECKING:
     from narfast.evaluation import Report
@@ -123,12 +123,11 @@ def search(
         query = opened.load(source if opened.find(source) else isolated(source))
     # Imported now: a source that cannot be read is told at once.
     from narfast.calibration import relations_of
-    from narfast.cli_tables import print_hits
     from narfast.explain import shared_motifs
 
     with status("searching"):
         hits = opened.search(query, k, where=_filter(family, max_params))
-        graphs = [opened[hit.structural_hash].graph for hit in hits]
+        graphs = list(opened.graphs_at([opened[hit.structural_hash].row for hit in hits]))
         shared = shared_motifs(query, graphs) if hits else []
     relations = relations_of(opened, query, hits, shared)
     if as_json:
@@ -144,6 +143,8 @@ def search(
             ]
         )
     else:
+        from narfast.cli_tables import print_hits
+
         if not hits:
             typer.echo("no network of the zoo passes the filters", err=True)
         print_hits(query, hits, relations, shared)
@@ -251,6 +252,9 @@ def pretrain(
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint.")] = True,
 ) -> None:
     """Train an encoder on the networks of a zoo."""
+    from narfast._optional import require
+
+    require("torch", "numba", by="training an encoder")
     from narfast.pretrain import PretrainConfig, check_output, run
     from narfast.zoo import Zoo
 
@@ -332,7 +336,7 @@ def evaluate(
                 with bar(f"evaluating {name}", "runs") as progress:
                     report = run(name, opened, methods=methods, seed=seed, progress=progress)
             except NarfastError as error:
-                if protocol != "all":
+                if protocol != "all" or isinstance(error, MissingDependencyError):
                     raise
                 typer.echo(f"{name} is left out: {error}", err=True)
                 continue

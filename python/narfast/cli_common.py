@@ -243,6 +243,8 @@ def _system_error(error: OSError) -> str:
 
 def status(text: str) -> contextlib.AbstractContextManager[None]:
     """A spinner while something of unknown length goes on."""
+    if sys.stderr is None or not sys.stderr.isatty():  # rich takes time to import
+        return contextlib.nullcontext()
     from narfast.cli_tables import spinner
 
     return spinner(text)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narfast import _core
+from narfast._optional import require
 from narfast.encoder_config import EncoderConfig
 from narfast.encoder_files import Tensors, Weights, encoder_folder, read_encoder
 from narfast.graph import ArchGraph, GraphBatch
@@ -184,6 +185,7 @@ class ArchitectureEncoder:
 
         Raises:
             NarfastError: A source cannot be loaded.
+            MissingDependencyError: `device` or `convert_to_tensor` needs torch, not installed.
             ValueError: ``batch_size`` is below 1, or ``num_threads`` below 0 or above 1,024.
         """
         if batch_size < 1:
@@ -210,6 +212,7 @@ class ArchitectureEncoder:
                 )
         result = vectors[0] if single else vectors
         if convert_to_tensor:
+            require("torch", by="encode(convert_to_tensor=True)")
             import torch
 
             return torch.from_numpy(result)
@@ -218,6 +221,7 @@ class ArchitectureEncoder:
     def _on(self, device: str | torch.device) -> TorchInference:
         """The torch model on a device."""
         if self._torch is None or str(self._torch.device) != str(device):
+            require("torch", "numba", by=f"encode(device={str(device)!r})")
             from narfast.nn.inference import TorchInference
 
             self._torch = TorchInference(self._weights, device)

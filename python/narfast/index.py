@@ -18,7 +18,7 @@ __all__ = ["EXACT_LIMIT", "IndexSettings", "VectorIndex", "normalize", "top_k"]
 EXACT_LIMIT = 100_000
 """Rows up to which a full scan answers in milliseconds, so that no graph index is needed."""
 
-_NORMALIZE_ROWS = 1 << 14  # rows held in float64 at once
+_NORMALIZE_ROWS = 1 << 11  # rows held in float64 at once
 
 _SCAN_BYTES = 64 << 20  # scores held at once when many queries scan many rows
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from narfast.errors import MissingDependencyError
+from narfast._optional import require
 
 __all__ = [
     "CUTOFFS",
@@ -117,13 +117,10 @@ def per_query_scores(
         MissingDependencyError: ir-measures is not installed.
         ValueError: a query has no relevant row.
     """
-    try:
-        import ir_measures
-        from ir_measures import AP, RR, nDCG
-    except ImportError as error:
-        raise MissingDependencyError(
-            "evaluation needs ir-measures: pip install 'narfast[evaluation]'"
-        ) from error
+    require("ir_measures", by="evaluation", extra="evaluation")
+    import ir_measures
+    from ir_measures import AP, RR, nDCG
+
     if any(len(rows) == 0 for rows in relevant):
         raise ValueError("every query needs at least one relevant row")
     first = [

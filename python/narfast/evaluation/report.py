@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from narfast._optional import require
 from narfast.errors import NarfastError
 from narfast.evaluation.corpus import Corpus
 from narfast.evaluation.methods import METHODS, SHIPPED, Method, methods_for
@@ -166,12 +167,13 @@ def evaluate(
     Raises:
         NarfastError: no such protocol, the zoo holds no queries for it, or a method does not give a
             similarity for every pair.
-        MissingDependencyError: ir-measures is not installed.
+        MissingDependencyError: ir-measures or SciPy is not installed.
     """
     if protocol not in PROTOCOLS:
         raise NarfastError(
             f"{protocol}: no such protocol; choose from {', '.join(sorted(PROTOCOLS))}"
         )
+    require("ir_measures", "scipy", by="evaluation", extra="evaluation")
     methods = methods_for(zoo) if methods is None else methods
     settings = PROTOCOLS[protocol](zoo)
     results = []

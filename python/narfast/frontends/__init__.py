@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from narfast._optional import require
 from narfast.errors import NarfastError, TraceError, UnsupportedSourceError
 from narfast.families import classify
 from narfast.graph import ArchGraph, canonicalize
@@ -52,11 +53,13 @@ def library(name: str) -> ModelSource:
 
     Raises:
         UnsupportedSourceError: There is no such source.
+        MissingDependencyError: torch is not installed.
     """
     if name not in LIBRARIES:
         raise UnsupportedSourceError(
             f"{name!r} is not a library of models that narfast reads: {', '.join(LIBRARIES)}"
         )
+    require("torch", by=f"{name}: reading its networks", extra=name)
     return cast("ModelSource", importlib.import_module(f"narfast.frontends.{name}"))
 
 
@@ -65,10 +68,10 @@ def _unsupported(source: object, why: str) -> UnsupportedSourceError:
 
 
 def _from_library(prefix: str, name: str) -> ArchGraph:
+    source = library(prefix)
     from narfast.frontends._sources import Fallback, fallbacks_of
     from narfast.frontends.torch_module import trace as trace_raw
 
-    source = library(prefix)
     reasons = []
     params = None  # of the network that is asked for, not of a narrow one in its place
     ways: list[Fallback] = [("", partial(source.build, name))]
@@ -97,8 +100,9 @@ def _from_library(prefix: str, name: str) -> ArchGraph:
 def _from_zoo(identifier: str) -> ArchGraph:
     from narfast.zoo import Zoo
 
+    zoo = Zoo.open("default")
     try:
-        return Zoo.open("default")[identifier].graph
+        return zoo.graphs_at([zoo[identifier].row])[0]
     except KeyError:
         raise UnsupportedSourceError(
             f"zoo:{identifier}: the shipped zoo has no such entry; its ids look like timm:resnet50"
@@ -165,11 +169,13 @@ def _from_text(source: str) -> ArchGraph:
     if colon and prefix == "zoo":
         return _from_zoo(rest)
     if colon and prefix == "hf":
+        require("torch", by=f"hf:{rest}: building the network", extra="transformers")
         from narfast.frontends.hf import load_hf
 
         return load_hf(rest)
     python_file = python_file_of(source)
     if python_file is not None:
+        require("torch", by=f"{source}: reading a Python module")
         from narfast.frontends.python_file import load_python
 
         return load_python(*python_file)
@@ -211,6 +217,7 @@ def load_raw(source: str | os.PathLike[str] | ArchGraph | tuple[nn.Module, Any])
                 raise
             raise _unsupported(f"{text[:80]}...", "longer than any file's name") from None
     if isinstance(source, tuple) and len(source) == 2:
+        require("torch", by="reading a module")
         from narfast.frontends.torch_module import trace as trace_raw
 
         return trace_raw(*source)
@@ -276,7 +283,9 @@ def trace(
     Raises:
         TraceError: No way of tracing worked; the message gives the reason of each.
         UnsupportedSourceError: `module` is not a module.
+        MissingDependencyError: torch is not installed.
     """
+    require("torch", by="narfast.trace")
     from narfast.frontends.torch_module import trace as trace_raw
 
     raw = trace_raw(module, example_inputs, name=name, family=family, task=task)

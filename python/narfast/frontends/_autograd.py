@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -17,9 +15,9 @@ import torch
 from narfast import operators
 from narfast.frontends._attributes import BINARY, Fields, Operand, Shape, describe
 from narfast.frontends._flops import flops
+from narfast.frontends._nodes import NodeList, operator_of
 
-_LONGEST_SPELLING = 80  # characters of an unknown operator that are kept
-__all__ = ["NodeList", "operator_of", "walk"]
+__all__ = ["walk"]
 
 _WITH_PRODUCT = {"Addcmul": "mul", "Addcdiv": "div"}
 _SUFFIX = re.compile(r"Backward\d*$")
@@ -39,45 +37,6 @@ _DEFORM_CONV = [
     "dilation_w",
     "groups",
 ]
-
-
-@dataclass
-class NodeList:
-    """A graph under construction: one entry per node, in any topological order.
-
-    Attributes:
-        op: Operator ids.
-        attr: Packed attributes.
-        inputs: In-neighbours in argument order.
-        outputs: Nodes that the network returns.
-        unknown: Spellings that the operator table lacks, with counts.
-        flops: Floating-point operations of all nodes, as far as they are known.
-        reached: ``id`` of every parameter that an operator uses.
-    """
-
-    op: list[int] = field(default_factory=list)
-    attr: list[int] = field(default_factory=list)
-    inputs: list[list[int]] = field(default_factory=list)
-    outputs: list[int] = field(default_factory=list)
-    unknown: Counter[str] = field(default_factory=Counter)
-    flops: int = 0
-    reached: set[int] = field(default_factory=set)
-
-    def append(self, op: int, attr: int, inputs: list[int]) -> int:
-        """Adds a node and returns its number."""
-        self.op.append(op)
-        self.attr.append(attr)
-        self.inputs.append(inputs)
-        return len(self.op) - 1
-
-
-def operator_of(frontend: operators.Frontend, spelling: str, unknown: Counter[str]) -> str:
-    """Canonical operator of a spelling; unknown ones are counted."""
-    info = operators.lookup(frontend, spelling)
-    if info is not None:
-        return info.name
-    unknown[spelling[:_LONGEST_SPELLING]] += 1
-    return operators.unknown().name
 
 
 def _signed(value: Any) -> Any:

@@ -14,8 +14,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from narfast import operators
 from narfast.frontends._attributes import Operand, Shape, describe
-from narfast.frontends._autograd import NodeList, operator_of
 from narfast.frontends._flops import flops
+from narfast.frontends._nodes import NodeList, operator_of
 
 __all__ = ["DispatchRecorder"]
 

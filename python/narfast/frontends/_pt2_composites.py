@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from narfast import _core, operators
 from narfast.errors import InvalidGraphError
 from narfast.frontends._attributes import Operand, Shape, describe
-from narfast.frontends._autograd import NodeList
+from narfast.frontends._nodes import NodeList
 
 __all__ = ["einsum"]
 

@@ -16,8 +16,8 @@ from typing import Any
 from narfast import operators
 from narfast.errors import CorruptFileError, InvalidGraphError
 from narfast.frontends._attributes import Operand, Shape, describe
-from narfast.frontends._autograd import NodeList, operator_of
 from narfast.frontends._flops import attention_flops, flops
+from narfast.frontends._nodes import NodeList, operator_of
 from narfast.frontends._pt2_composites import einsum
 from narfast.graph import ArchGraph, GraphMeta, build_graph
 

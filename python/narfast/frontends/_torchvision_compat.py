@@ -206,5 +206,6 @@ def import_torchvision() -> ModuleType:
             if error.name != "torchvision":
                 raise
             raise MissingDependencyError(
-                "this source needs torchvision, which is not installed: pip install torchvision"
+                "this source needs torchvision, which is not installed: "
+                "pip install 'narfast[torchvision]'"
             ) from None

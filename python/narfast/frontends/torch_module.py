@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from narfast.errors import TraceError, UnsupportedSourceError
-from narfast.frontends._autograd import NodeList, walk
+from narfast.frontends._autograd import walk
 from narfast.frontends._capture import CaptureMode, InputMarker, mark_data
 from narfast.frontends._dispatch import DispatchRecorder
 from narfast.frontends._functions import functions_opened
@@ -28,6 +28,7 @@ from narfast.frontends._modules import (
     real_module,
     real_weights,
 )
+from narfast.frontends._nodes import NodeList
 from narfast.frontends._quiet import quiet
 from narfast.frontends._values import KnownValues, value_or_meta
 from narfast.graph import ArchGraph, GraphMeta, build_graph

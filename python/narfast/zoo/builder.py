@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from narfast import operators
+from narfast._optional import require
 from narfast.errors import NarfastError
 from narfast.frontends import LIBRARIES, library
 from narfast.graph import ArchGraph, GraphBatch, canonicalize, hash_texts, structural_hash
@@ -60,6 +61,7 @@ def identifiers_of(source: str) -> list[str]:
     if source == "darts":
         return [f"darts:{name}" for name in darts.names()]
     if source == "all":
+        require("torch", by="reading all libraries", extra="all")
         return [name for each in (*LIBRARIES, "darts") for name in identifiers_of(each)]
     return [f"{source}:{name}" for name in library(source).list_names()]
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from narfast.coarse_class import coarse_class
 from narfast.families import classify
 from narfast.graph import ArchGraph, GraphMeta
 
-__all__ = ["Architecture", "Failure", "by_structure"]
+__all__ = ["Architecture", "Failure", "by_structure", "rows_by_structure"]
 
 
 @dataclass(frozen=True)
@@ -111,15 +111,29 @@ class Architecture:
 
 
 def by_structure(records: Iterable[Architecture]) -> dict[str, tuple[Architecture, ...]]:
-    """Group records by structural hash, in the zoo's row order.
+    """Group records by structural hash, in the zoo's row order (see `rows_by_structure`)."""
+    known = list(records)
+    rows = rows_by_structure(
+        [record.structural_hash for record in known],
+        [record.name for record in known],
+        [record.source for record in known],
+        [record.id for record in known],
+    )
+    return {structure: tuple(known[i] for i in group) for structure, group in rows.items()}
+
+
+def rows_by_structure(
+    hashes: Sequence[str], names: Sequence[str], sources: Sequence[str], ids: Sequence[str]
+) -> dict[str, list[int]]:
+    """Group the positions of records by structural hash, in the zoo's row order.
 
     Within a group the representative comes first (shortest name, then alphabetical); groups are
     ordered by their representative's id, so that rows depend only on the set of records.
     """
-    groups: dict[str, list[Architecture]] = {}
-    for record in records:
-        groups.setdefault(record.structural_hash, []).append(record)
+    groups: dict[str, list[int]] = {}
+    for position, structure in enumerate(hashes):
+        groups.setdefault(structure, []).append(position)
     for group in groups.values():
-        group.sort(key=lambda record: (len(record.name), record.name, record.source, record.id))
-    ordered = sorted(groups.items(), key=lambda item: item[1][0].id)
-    return {structure: tuple(group) for structure, group in ordered}
+        if len(group) > 1:
+            group.sort(key=lambda i: (len(names[i]), names[i], sources[i], ids[i]))
+    return dict(sorted(groups.items(), key=lambda item: ids[item[1][0]]))

@@ -13,7 +13,7 @@ import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +22,11 @@ from narfast._documents import Integer, MapOf, parse_document
 from narfast.errors import CorruptFileError, InvalidGraphError, NarfastError
 from narfast.graph import ArchGraph, GraphBatch
 from narfast.zoo.format import remedy
-from narfast.zoo.records import Architecture, Failure
+from narfast.zoo.records import Architecture, Failure, rows_by_structure
 
 __all__ = [
     "GraphFile",
+    "StructureGroups",
     "architecture_table",
     "architectures_from_bytes",
     "architectures_to_bytes",
@@ -43,6 +44,8 @@ _NUMBERS = ("params", "flops", "nodes", "edges", "untraced")
 _HASH = re.compile("[0-9a-f]{32}")
 _UNKNOWN = MapOf(Integer())
 _ROW_GROUP = 4096
+_FEW = 256  # records made one by one, before all at once are faster
+_STREAMED = 64  # graphs held at once where a few are picked out of a row group
 _COMPRESSION_LEVEL = 15
 
 
@@ -108,31 +111,111 @@ def architecture_table(rows: Sequence[Architecture]) -> Any:
     return pa.table(columns, schema=schema)
 
 
-def architectures_from_bytes(data: bytes, path: Path) -> list[Architecture]:
+def architectures_from_bytes(data: bytes, path: Path) -> StructureGroups:
     """Read `architectures_to_bytes`; ``path`` is named in errors.
 
     Raises:
         CorruptFileError: not such a table.
     """
-    table = _read(data, _architecture_schema(), path, required=_REQUIRED)
-    with _parquet_errors(path):  # texts that are no UTF-8 show only now
-        rows = table.to_pylist()
-    for row in rows:
-        _check_row(row, path)
-        unknown = row["unknown_ops"]
-        row["unknown_ops"] = {} if unknown == "{}" else _counts(unknown, path)
+    return StructureGroups(_read(data, _architecture_schema(), path, required=_REQUIRED), path)
+
+
+class StructureGroups(Sequence[tuple[Architecture, ...]]):
+    """The networks of a zoo: for each structure, in row order, the records that share it.
+
+    The whole table is checked at once. A record is made when it is asked for: most searches need a
+    few of many thousands. Threads may share it.
+    """
+
+    def __init__(self, table: Any, path: Path) -> None:
+        """Take a table of `_architecture_schema`; ``path`` is named in errors.
+
+        Raises:
+            CorruptFileError: a row is not a network.
+        """
+        self._table = table
+        self._path = path
+        with _parquet_errors(path):
+            table.validate(full=True)  # such as texts that are no UTF-8
+            hashes, names, sources, ids, unknown = (
+                table.column(name).to_pylist()
+                for name in ("structural_hash", "name", "source", "id", "unknown_ops")
+            )
+        _check_rows(table, hashes, path)
+        # Most networks have none, and many have the same.
+        self._unknown = {text: _counts(text, path) for text in set(unknown)}
+        rows = rows_by_structure(hashes, names, sources, ids)
+        self._positions = list(rows.values())
+        self._groups: list[tuple[Architecture, ...] | None] = [None] * len(rows)
+        self._made = 0
+        self.names = len(ids)
+        self.row_of = {structure: row for row, structure in enumerate(rows)}
+        self.row_of_id = {
+            ids[position]: row
+            for row, positions in enumerate(self._positions)
+            for position in positions
+        }
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    @overload
+    def __getitem__(self, row: int) -> tuple[Architecture, ...]: ...
+
+    @overload
+    def __getitem__(self, row: slice) -> list[tuple[Architecture, ...]]: ...
+
+    def __getitem__(
+        self, row: int | slice
+    ) -> tuple[Architecture, ...] | list[tuple[Architecture, ...]]:
+        """Return the records of a row, or of several, the representative first."""
+        if isinstance(row, slice):
+            return [self[i] for i in range(*row.indices(len(self)))]
+        group = self._groups[row]
+        if group is None:
+            if self._made > _FEW:
+                self._make_all()
+            else:
+                self._made += 1
+                self._groups[row] = tuple(
+                    self._record(self._table.slice(position, 1).to_pylist()[0])
+                    for position in self._positions[row]
+                )
+            group = self._groups[row]
+            assert group is not None
+        return group
+
+    def __iter__(self) -> Iterator[tuple[Architecture, ...]]:
+        self._make_all()
+        return super().__iter__()
+
+    def to_dict(self) -> dict[str, tuple[Architecture, ...]]:
+        """Return structural hash -> records, in row order."""
+        return dict(zip(self.row_of, self, strict=True))
+
+    def _make_all(self) -> None:
+        if self._made >= len(self):
+            return
+        records = [self._record(row) for row in self._table.to_pylist()]
+        self._groups = [tuple(records[i] for i in group) for group in self._positions]
+        self._made = len(self)
+
+    def _record(self, row: dict[str, Any]) -> Architecture:
+        row["unknown_ops"] = dict(self._unknown[row["unknown_ops"]])
         row["input_shape"] = row["input_shape"] and tuple(row["input_shape"])
-    return [Architecture(**row) for row in rows]
+        return Architecture(**row)
 
 
-def _check_row(row: dict[str, Any], path: Path) -> None:
+def _check_rows(table: Any, hashes: Sequence[str], path: Path) -> None:
     """Refuse numbers and hashes that no network has."""
     for name in _NUMBERS:
-        if row[name] is not None and row[name] < 0:
-            _refuse_row(f"{name} = {row[name]}", path)
-    if not _HASH.fullmatch(row["structural_hash"]):
-        _refuse_row(f"structural_hash = {row['structural_hash'][:40]!r}", path)
-    if row["input_shape"] is not None and None in row["input_shape"]:
+        smallest = min((n for n in table.column(name).to_pylist() if n is not None), default=0)
+        if smallest < 0:
+            _refuse_row(f"{name} = {smallest}", path)
+    for structure in hashes:
+        if not _HASH.fullmatch(structure):
+            _refuse_row(f"structural_hash = {structure[:40]!r}", path)
+    if any(chunk.values.null_count for chunk in table.column("input_shape").chunks):
         _refuse_row("an input shape has a gap", path)
 
 
@@ -234,10 +317,7 @@ class GraphFile:
         Raises:
             CorruptFileError: as `graphs_from_bytes`, or there are fewer rows.
         """
-        if not 0 <= start <= stop <= self._first[-1]:
-            raise CorruptFileError(
-                f"{self._path}: has {self._first[-1]} graphs, not {stop}; {remedy(self._path.name)}"
-            )
+        self._check_range(start, stop)
         hashes: list[str] = []
         graphs: list[ArchGraph] = []
         with self._lock:
@@ -250,6 +330,51 @@ class GraphFile:
                 graphs += batch.part(start - base, end - base)
                 start = end
         return hashes, GraphBatch.from_graphs(graphs)
+
+    def pick(self, rows: Sequence[int]) -> tuple[list[str], GraphBatch]:
+        """Read some rows, in the order given, as `rows` does a range.
+
+        Decoding passes over the row groups that hold them; only what is asked for is kept, checked
+        and made into graphs.
+
+        Raises:
+            CorruptFileError: as `rows`.
+        """
+        import pyarrow as pa
+
+        wanted = sorted(set(rows))
+        self._check_range(wanted[0], wanted[-1] + 1)
+        parts = []
+        with self._lock, _parquet_errors(self._path):
+            left = wanted.copy()
+            while left:
+                number = int(np.searchsorted(self._first, left[0], side="right")) - 1
+                start = int(self._first[number])
+                for batch in self._file.iter_batches(
+                    _STREAMED, row_groups=[number], use_threads=False
+                ):
+                    while left and left[0] < start + len(batch):
+                        parts.append(batch.slice(left.pop(0) - start, 1))
+                    start += len(batch)
+                    if not left or left[0] >= self._first[number + 1]:
+                        break
+                if left and left[0] < self._first[number + 1]:
+                    raise ValueError(f"row group {number} ends too soon")
+            table = pa.Table.from_batches(parts)
+        schema = _graph_schema()
+        checked = _checked(table, schema, self._path, required=schema.names)
+        hashes, graphs = _graphs(checked, self._path)
+        place = {row: i for i, row in enumerate(wanted)}
+        return (
+            [hashes[place[row]] for row in rows],
+            GraphBatch.from_graphs([graphs[place[row]] for row in rows]),
+        )
+
+    def _check_range(self, start: int, stop: int) -> None:
+        if not 0 <= start <= stop <= self._first[-1]:
+            raise CorruptFileError(
+                f"{self._path}: has {self._first[-1]} graphs, not {stop}; {remedy(self._path.name)}"
+            )
 
     def _group(self, number: int) -> tuple[list[str], GraphBatch]:
         if self._last is None or self._last[0] != number:
@@ -338,8 +463,19 @@ def _list_column(offsets: NDArray[np.int64], values: NDArray[Any]) -> Any:
 
 def _split_column(column: Any) -> tuple[NDArray[np.int64], NDArray[Any]]:
     array = column.combine_chunks()
-    offsets = array.offsets.to_numpy().astype(np.int64)
-    return offsets - offsets[0], array.values.to_numpy()[offsets[0] : offsets[-1]]
+    offsets = _numbers(array.offsets).astype(np.int64)
+    return offsets - offsets[0], _numbers(array.values)[offsets[0] : offsets[-1]]
+
+
+def _numbers(array: Any) -> NDArray[Any]:
+    """Share an array of numbers; ``to_numpy`` would import pandas where it is installed."""
+    if array.null_count:
+        raise ValueError(f"{array.null_count} empty cells among numbers")
+    dtype = np.dtype(str(array.type))
+    buffer = array.buffers()[1]
+    if buffer is None:
+        return np.empty(0, dtype)
+    return np.frombuffer(buffer, dtype)[array.offset : array.offset + len(array)]
 
 
 def _write(table: Any) -> bytes:
@@ -402,7 +538,8 @@ def _checked(table: Any, schema: Any, path: Path, *, required: Sequence[str]) ->
             f"{remedy(path.name)}"
         )
     try:
-        table = table.cast(schema)
+        if not table.schema.equals(schema):  # to cast takes pyarrow.compute, slow to import
+            table = table.cast(schema)
     except (pa.ArrowException, ValueError) as error:
         raise CorruptFileError(
             f"{path}: a column has another type ({error}); {remedy(path.name)}"

@@ -21,7 +21,7 @@ from narfast.index import IndexSettings, VectorIndex
 from narfast.zoo import format as folder
 from narfast.zoo.entries import Hit, ZooEntry
 from narfast.zoo.index_cache import index_key, load_index, store_index
-from narfast.zoo.records import Architecture, Failure, by_structure
+from narfast.zoo.records import Architecture, Failure
 from narfast.zoo.store import (
     Encoder,
     Progress,
@@ -32,6 +32,7 @@ from narfast.zoo.store import (
 )
 from narfast.zoo.tables import (
     GraphFile,
+    StructureGroups,
     architectures_from_bytes,
     embeddings_from_bytes,
     errors_from_bytes,
@@ -47,6 +48,8 @@ DEFAULT_ZOO = Path(narfast.__file__).parent / "data" / "zoo"
 Source = str | os.PathLike[str] | ArchGraph
 Query = Source | NDArray[Any]
 _Read = tuple[Source, ArchGraph]
+
+_FEW = 16  # networks of a zoo loaded one by one, before all its graphs are kept in memory
 
 _log = logging.getLogger("narfast")
 
@@ -82,6 +85,7 @@ class Zoo:
         self._folder = folder.ZooFolder(directory)
         self._encoder = encoder
         self._given = encoder is not None
+        self._loads = 0
 
     @classmethod
     def open(
@@ -125,7 +129,7 @@ class Zoo:
         return self._folder.manifest.counts["distinct"]
 
     def __iter__(self) -> Iterator[ZooEntry]:
-        return (ZooEntry(self, row, group) for row, group in enumerate(self._groups.values()))
+        return (ZooEntry(self, row, group) for row, group in enumerate(self._groups))
 
     def __getitem__(self, key: int | str) -> ZooEntry:
         """Return the entry of a row number, an id such as ``timm:resnet50``, or a hash.
@@ -135,49 +139,40 @@ class Zoo:
             KeyError: no such id or hash.
         """
         if isinstance(key, str):
-            row = self._row_of.get(key)
+            row = self._row(key)
             if row is None:
                 raise KeyError(f"{key!r} is not in the zoo {self.directory}")
         else:
             if not -len(self) <= key < len(self):
                 raise IndexError(f"row {key} of a zoo of {len(self)} structures")
             row = key % len(self)
-        return ZooEntry(self, row, self._group_list[row])
+        return ZooEntry(self, row, self._groups[row])
 
     def __contains__(self, key: object) -> bool:
-        return key in self._row_of
+        return isinstance(key, str) and self._row(key) is not None
 
     @cached_property
-    def _groups(self) -> dict[str, tuple[Architecture, ...]]:
+    def _groups(self) -> StructureGroups:
         path = self.directory / folder.ARCHITECTURES
-        groups = by_structure(
-            architectures_from_bytes(self._folder.read(folder.ARCHITECTURES), path)
-        )
+        groups = architectures_from_bytes(self._folder.read(folder.ARCHITECTURES), path)
         counts = self._folder.manifest.counts
-        names = sum(map(len, groups.values()))
-        if len(groups) != counts["distinct"] or names != counts["names"]:
+        if len(groups) != counts["distinct"] or groups.names != counts["names"]:
             raise CorruptFileError(
-                f"{path}: has {len(groups)} structures and {names} names, the manifest promises "
-                f"{counts['distinct']} and {counts['names']}; "
+                f"{path}: has {len(groups)} structures and {groups.names} names, the manifest "
+                f"promises {counts['distinct']} and {counts['names']}; "
                 f"{folder.remedy(folder.ARCHITECTURES)}"
             )
         return groups
 
-    @cached_property
-    def _group_list(self) -> list[tuple[Architecture, ...]]:
-        return list(self._groups.values())
-
-    @cached_property
-    def _row_of(self) -> dict[str, int]:
-        rows = {structure: row for row, structure in enumerate(self._groups)}
-        for row, group in enumerate(self._group_list):
-            rows.update((record.id, row) for record in group)
-        return rows
+    def _row(self, key: str) -> int | None:
+        """The row of an id or a structural hash."""
+        row = self._groups.row_of_id.get(key)
+        return self._groups.row_of.get(key) if row is None else row
 
     @property
     def records(self) -> list[Architecture]:
         """All names, in row order."""
-        return [record for group in self._group_list for record in group]
+        return [record for group in self._groups for record in group]
 
     @cached_property
     def errors(self) -> tuple[Failure, ...]:
@@ -189,7 +184,7 @@ class Zoo:
 
     def family_of(self, row: int) -> str | None:
         """Return the family that most names of a row belong to; ties go to the representative's."""
-        counts = Counter(record.family for record in self._group_list[row] if record.family)
+        counts = Counter(record.family for record in self._groups[row] if record.family)
         return max(counts, key=lambda family: counts[family], default=None)
 
     @cached_property
@@ -197,7 +192,7 @@ class Zoo:
         """All canonical graphs, one per row, with the representatives' metadata."""
         path = self.directory / folder.GRAPHS
         hashes, batch = graphs_from_bytes(self._folder.read(folder.GRAPHS), path)
-        return self._described(hashes, batch, self._group_list)
+        return self._described(hashes, batch, self._groups)
 
     def graph_rows(self, start: int, stop: int) -> GraphBatch:
         """Return the graphs of rows ``start`` to ``stop``, read by row groups of the file.
@@ -208,7 +203,22 @@ class Zoo:
             CorruptFileError: the file is damaged.
         """
         hashes, batch = self._graph_file.rows(start, stop)
-        return self._described(hashes, batch, self._group_list[start:stop])
+        return self._described(hashes, batch, self._groups[start:stop])
+
+    def graphs_at(self, rows: Sequence[int]) -> GraphBatch:
+        """Return the graphs of some rows, in the order given.
+
+        A few cost much less time and memory than `graphs`, which holds all of them.
+
+        Raises:
+            IndexError: no such row.
+            CorruptFileError: the file is damaged.
+        """
+        entries = [self[row] for row in rows]
+        if not entries or "graphs" in self.__dict__:
+            return GraphBatch.from_graphs([entry.graph for entry in entries])
+        hashes, batch = self._graph_file.pick([entry.row for entry in entries])
+        return self._described(hashes, batch, [entry.records for entry in entries])
 
     @cached_property
     def _graph_file(self) -> GraphFile:
@@ -309,7 +319,7 @@ class Zoo:
 
     def find(self, source: str) -> ZooEntry | None:
         """Return the entry that ``id`` or ``zoo:id`` names, or None."""
-        row = self._row_of.get(source.removeprefix("zoo:"))
+        row = self._row(source.removeprefix("zoo:"))
         return None if row is None else self[row]
 
     def graph_of(self, identifier: str) -> ArchGraph:
@@ -333,7 +343,8 @@ class Zoo:
         if isinstance(source, str):
             entry = self.find(source)
             if entry is not None:
-                return entry.graph
+                self._loads += 1
+                return entry.graph if self._loads > _FEW else self.graphs_at([entry.row])[0]
             if source.startswith("zoo:"):
                 raise UnsupportedSourceError(
                     f"{source}: not in the zoo {self.directory}; ids look like 'timm:resnet50'"
@@ -392,7 +403,7 @@ class Zoo:
             raise NarfastError(f"k must be at least 1, got {k}")
         allowed: NDArray[np.bool_] | None = None
         if where is not None:
-            allowed = np.array([any(map(where, group)) for group in self._group_list], dtype=bool)
+            allowed = np.array([any(map(where, group)) for group in self._groups], dtype=bool)
         k = min(k, len(self))
         vector, own = self._placed(query)
         rows, scores = self.index.search(vector[None], k, allowed=allowed)
@@ -403,7 +414,7 @@ class Zoo:
         return [self._hit(row, score, where) for row, score in list(found.items())[:k]]
 
     def _hit(self, row: int, score: float, where: Callable[[Architecture], bool] | None) -> Hit:
-        group = self._group_list[row]
+        group = self._groups[row]
         first = group[0] if where is None else next(filter(where, group))
         return Hit.of((first, *(record for record in group if record is not first)), score)
 
@@ -414,8 +425,8 @@ class Zoo:
         that several libraries offer counts in ``distinct_by_source`` for each of them.
         """
         manifest = self._folder.manifest
-        first = [group[0] for group in self._group_list]
-        structures = (source for group in self._group_list for source in {r.source for r in group})
+        first = [group[0] for group in self._groups]
+        structures = (source for group in self._groups for source in {r.source for r in group})
         return {
             "path": str(self.directory),
             "distinct": manifest.counts["distinct"],
@@ -449,7 +460,7 @@ class Zoo:
         edges = np.diff(graphs.in_ptr[graphs.node_ptr]).tolist()
         nodes = np.diff(graphs.node_ptr).tolist()
         hashes = hash_texts(structural_hash(graphs))
-        for row, (structure, group) in enumerate(self._groups.items()):
+        for row, (structure, group) in enumerate(self._groups.to_dict().items()):
             facts = (hashes[row], nodes[row], edges[row])
             if any((structure, record.nodes, record.edges) != facts for record in group):
                 problems.append(
@@ -486,7 +497,7 @@ class Zoo:
     def _put(self, networks: Sequence[_Read], errors: Sequence[tuple[str, str]]) -> AddReport:
         """Name networks and write the zoo with them."""
         records = _named(networks, self.records)
-        fresh = {record.structural_hash for record, _ in records} - set(self._groups)
+        fresh = {record.structural_hash for record, _ in records} - set(self._groups.row_of)
         if records:
             self._rewrite(records)
         return AddReport(
@@ -497,18 +508,17 @@ class Zoo:
 
     def _rewrite(self, networks: Sequence[tuple[Architecture, ArchGraph]]) -> None:
         stored = [
-            (record, self.graphs[row])
-            for row, group in enumerate(self._group_list)
-            for record in group
+            (record, self.graphs[row]) for row, group in enumerate(self._groups) for record in group
         ]
         contents = ZooContents.from_networks([*stored, *networks], errors=self.errors)
         stamp = self._folder.manifest.encoder
         if stamp is not None:
-            fresh = [row for row, key in enumerate(contents.groups) if key not in self._groups]
-            old = [row for row, key in enumerate(contents.groups) if key in self._groups]
+            known = self._groups.row_of
+            fresh = [row for row, key in enumerate(contents.groups) if key not in known]
+            old = [row for row, key in enumerate(contents.groups) if key in known]
             matrix = np.empty((len(contents.groups), self.embeddings.shape[1]), dtype=np.float32)
             keys = list(contents.groups)
-            matrix[old] = self.embeddings[[self._row_of[keys[row]] for row in old]]
+            matrix[old] = self.embeddings[[known[keys[row]] for row in old]]
             if fresh:
                 matrix[fresh] = encode_graphs(self.encoder, [contents.graphs[row] for row in fresh])
             contents = replace(contents, embeddings=matrix, encoder=dict(stamp))
@@ -535,7 +545,9 @@ class Zoo:
         """
         with writing(self.directory):
             self._reopen()
-            contents = ZooContents(groups=self._groups, graphs=self.graphs, errors=self.errors)
+            contents = ZooContents(
+                groups=self._groups.to_dict(), graphs=self.graphs, errors=self.errors
+            )
             contents = contents.embedded(encoder, source=source, progress=progress)
             self._encoder, self._given = encoder, True
             self._write(contents, index_threads)
@@ -554,6 +566,7 @@ class Zoo:
         self.__dict__.clear()  # every cached view belongs to the old files
         self._folder = current
         self._given = given
+        self._loads = 0
         same = encoder is not None and stamp and encoder.fingerprint == stamp["fingerprint"]
         self._encoder = encoder if given or same else None
 
