@@ -341,18 +341,21 @@ def oracle() -> list[str]:
     """How far the core is from the torch model."""
     document = _results("oracle")
     lines = [
-        f"The torch model on {document['device']}, torch {document['torch']}; tolerance "
-        f"{document['tolerance']:g}.",
+        f"The torch model on {document['device']}, torch {document['torch']}, in single precision; "
+        f"networks that differ by more than {document['tolerance']:g} are asked again in double.",
         "",
-        "| configuration | weights | networks | largest difference | largest 1 - cosine |",
-        "|---|---|---|--:|--:|",
+        "| configuration | weights | networks | largest difference | largest 1 - cosine "
+        "| asked again | largest difference to double |",
+        "|---|---|---|--:|--:|--:|--:|",
     ]
     titles = {"zoo": "the zoo's", "exports": "exports", "nas": "of NAS spaces"}
     for name, made in document["configurations"].items():
         for key, found in made["sets"].items():
             cells = f"{found['largest_difference']:.1e} | {found['largest_cosine_distance']:.1e}"
             networks = f"{found['networks']:,} {titles[key]}"
-            lines.append(f"| `{name}` | {made['weights']} | {networks} | {cells} |")
+            exact = found["largest_difference_to_double"]
+            again = f"{found['asked_again_in_double']} | {'' if exact is None else f'{exact:.1e}'}"
+            lines.append(f"| `{name}` | {made['weights']} | {networks} | {cells} | {again} |")
     return lines
 
 
