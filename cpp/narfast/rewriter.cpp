@@ -60,7 +60,6 @@ void Rewriter::find_outputs() {
 
 void Rewriter::compact() {
   if (!changed_) return;
-  changed_ = false;
   std::vector<bool> live(op_.size(), false);
   for (NodeId& output : outputs_) {
     output = resolve(output);
@@ -71,6 +70,7 @@ void Rewriter::compact() {
     refresh(node);
     for (NodeId source : inputs_[index(node)]) live[index(source)] = true;
   }
+  changed_ = false;  // not before: nothing is refreshed where nothing has changed
   std::vector<NodeId> new_id(op_.size(), -1);
   NodeId next = 0;
   for (NodeId node = 0; node < size(); ++node) {
