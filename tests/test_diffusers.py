@@ -131,9 +131,9 @@ def test_unknown_names_are_refused_with_close_ones() -> None:
 def test_an_absent_library_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     found = importlib.import_module
 
-    def missing(package: str) -> ModuleType:
+    def missing(package: str, anchor: str | None = None) -> ModuleType:
         if package != "diffusers":  # torchvision, which is looked for first, is there
-            return found(package)
+            return found(package, anchor)
         raise ModuleNotFoundError(f"No module named {package!r}", name=package)
 
     monkeypatch.setattr(_sources.importlib, "import_module", missing)
