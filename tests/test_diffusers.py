@@ -129,10 +129,11 @@ def test_unknown_names_are_refused_with_close_ones() -> None:
 
 
 def test_an_absent_library_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    source.list_names()  # torchvision, which is looked for first, is there
     found = importlib.import_module
 
     def missing(package: str, anchor: str | None = None) -> ModuleType:
-        if package != "diffusers":  # torchvision, which is looked for first, is there
+        if package != "diffusers":
             return found(package, anchor)
         raise ModuleNotFoundError(f"No module named {package!r}", name=package)
 
