@@ -265,7 +265,12 @@ def test_unknown_library_is_refused() -> None:
 
 def test_zoo_entries(monkeypatch: pytest.MonkeyPatch) -> None:
     graph = load_raw((nn.ReLU(), torch.zeros(1, 3)))
-    zoo = {"timm:resnet18": SimpleNamespace(graph=graph)}
+
+    class FakeZoo(dict[str, SimpleNamespace]):
+        def graphs_at(self, rows: list[int]) -> list[object]:
+            return [graph for row in rows if row == 7]
+
+    zoo = FakeZoo({"timm:resnet18": SimpleNamespace(row=7)})
     module = SimpleNamespace(Zoo=SimpleNamespace(open=lambda _: zoo))
     monkeypatch.setitem(sys.modules, "narfast.zoo", module)  # type: ignore[arg-type]
     assert load("zoo:timm:resnet18") is graph

@@ -154,7 +154,7 @@ def test_files_of_motifs_that_are_none(
         caplog.clear()
         core = FakeCore()
         cache = open_cache(folder, core)
-        assert "a folder" in caplog.text
+        assert "not a file of motifs" in caplog.text
         core.compute(ids, vectors)
         cache.save()
         assert good.is_file()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import threading
 import time
 from pathlib import Path
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 import narfast
 from narfast import _core
-from narfast._files import open_regular
+from narfast._files import open_regular, replacing
 from narfast.errors import CorruptFileError, NarfastError
 
 __all__ = ["MotifCache", "MotifFolder"]
@@ -199,11 +198,10 @@ class MotifFolder:
         # One fact alone: the order of several, and so the name of the file, would be by chance.
         data = save(tensors, metadata={"stamp": self._stamp})
         path = self.path / (hashlib.sha256(data).hexdigest() + _SUFFIX)
-        staging = path.with_suffix(f".{os.getpid()}.tmp")
-        staging.write_bytes(data)
         if path.is_dir():
             _put_aside(path)
-        staging.replace(path)
+        with replacing(path) as stream:
+            stream.write(data)
         return path
 
     def _read(self, path: Path, dim: int) -> tuple[UInt64, NDArray[np.float32]] | None:
