@@ -79,10 +79,10 @@ def work(seeds: Path, seed: int) -> None:
             found, detail = outcome(KINDS[kind].read, case)
             seconds = time.perf_counter() - start
         peak = peak_bytes()
+        if found in ("read", "refused", "over memory") and seconds > LIMITS["seconds"]:
+            found, detail = "over time", f"{seconds:.0f} s"
         if found in ("read", "refused") and peak > LIMITS["bytes"]:
             found, detail = "over memory", f"{peak:,} bytes"
-        if found in ("read", "refused") and seconds > LIMITS["seconds"]:
-            found, detail = "over time", f"{seconds:.0f} s"
         answer = {"outcome": found, "detail": detail, "how": how, "seconds": seconds, "peak": peak}
         answers.write(json.dumps(answer) + "\n")
 

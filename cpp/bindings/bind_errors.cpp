@@ -14,6 +14,7 @@ const char* error_class(const std::exception& error) {
   if (dynamic_cast<const onnx::NotOnnx*>(&error) != nullptr ||
       dynamic_cast<const FileNotReadable*>(&error) != nullptr)
     return "UnsupportedSourceError";
+  if (dynamic_cast<const BadSetting*>(&error) != nullptr) return "NarfastError";
   if (dynamic_cast<const CorruptFile*>(&error) != nullptr) return "CorruptFileError";
   if (dynamic_cast<const InvalidGraph*>(&error) != nullptr) return "InvalidGraphError";
   return nullptr;

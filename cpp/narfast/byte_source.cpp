@@ -48,7 +48,9 @@ ByteSource::ByteSource(const std::string& path) : next_(kFirst / 2) {
   if (S_ISDIR(info.st_mode)) refuse(path, "it is a directory");
   if (!S_ISREG(info.st_mode)) refuse(path, "it is not a regular file");
   // Readers hop over large fields: read-ahead would fetch the very bytes that they skip.
+#ifdef POSIX_FADV_RANDOM
   (void)::posix_fadvise(file.fd, 0, 0, POSIX_FADV_RANDOM);
+#endif
   size_ = static_cast<std::size_t>(info.st_size);
   file_ = file.release();
 }

@@ -17,6 +17,11 @@ struct CorruptFile : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// A setting of the environment that this build or processor cannot follow.
+struct BadSetting : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
 /// A long loop was asked to stop (Ctrl-C).
 struct Interrupted : std::runtime_error {
   Interrupted() : std::runtime_error("interrupted") {}

@@ -146,8 +146,15 @@ def remove_leftovers(path: Path) -> None:
                 left.unlink()
 
 
-def umask() -> int:
-    """Return which permissions this process takes from new files."""
+def _umask() -> int:
     current = os.umask(0)
     os.umask(current)
     return current
+
+
+_UMASK = _umask()  # asked once: to ask is to change it, and threads would see that
+
+
+def umask() -> int:
+    """Return which permissions this process takes from new files."""
+    return _UMASK

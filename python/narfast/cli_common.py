@@ -176,7 +176,7 @@ def _stopped(how: str, stop: BaseException, code: int) -> typer.Exit:
 
 
 def open_encoder(source: str) -> ArchitectureEncoder:
-    """Open an encoder; torch is imported here, not before."""
+    """Open an encoder; it is imported here, not before."""
     from narfast.encoder import ArchitectureEncoder
 
     return ArchitectureEncoder.from_pretrained(source)

@@ -298,7 +298,7 @@ def print_errors(
         return
     of = len(errors) if of is None else of
     some = "" if of == len(errors) else f", the first {len(errors)} are"
-    console = Console(stderr=True, highlight=False) if stderr else _console()
+    console = Console(stderr=True, highlight=False, emoji=False) if stderr else _console()
     table = _table(f"{of} could not be read{some}")
     table.add_column("source", overflow="fold")
     table.add_column("reason", overflow="fold")
@@ -333,7 +333,7 @@ def progress_bar(verb: str, unit: str) -> Iterator[UpdateBar]:
         TimeRemainingColumn,
     )
 
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, emoji=False)
     progress = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -371,9 +371,11 @@ def progress_bar(verb: str, unit: str) -> Iterator[UpdateBar]:
 
 
 def _console() -> Console:
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     if not console.is_terminal and console.width < 120:
-        console = Console(highlight=False, width=120)  # a file or pipe has no edge to wrap at
+        console = Console(
+            highlight=False, emoji=False, width=120
+        )  # a file or pipe has no edge to wrap at
     return console
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["ArchitectureEncoder"]
 
 _MOST_THREADS = 1024
+# Networks of a call: ends of small batches keep threads waiting; a device holds all at once.
+_ON_CPU, _ELSEWHERE = 4096, 256
 
 
 class ArchitectureEncoder:
@@ -136,7 +138,7 @@ class ArchitectureEncoder:
         self,
         sources: Any,
         *,
-        batch_size: int = ...,
+        batch_size: int | None = ...,
         show_progress_bar: bool = ...,
         device: str | torch.device | None = ...,
         num_threads: int = ...,
@@ -149,7 +151,7 @@ class ArchitectureEncoder:
         self,
         sources: Any,
         *,
-        batch_size: int = ...,
+        batch_size: int | None = ...,
         show_progress_bar: bool = ...,
         device: str | torch.device | None = ...,
         num_threads: int = ...,
@@ -161,7 +163,7 @@ class ArchitectureEncoder:
         self,
         sources: Any,
         *,
-        batch_size: int = 4096,
+        batch_size: int | None = None,
         show_progress_bar: bool = False,
         device: str | torch.device | None = None,
         num_threads: int = 0,
@@ -173,11 +175,13 @@ class ArchitectureEncoder:
         Args:
             sources: A list (or tuple, or ``GraphBatch``) of networks, or one network. A network is
                 an ``ArchGraph`` (taken as it is) or anything that ``narfast.load`` accepts.
-            batch_size: Networks encoded together; changes speed and memory, not the vectors.
+            batch_size: Networks encoded together; changes speed and memory, not the vectors. By
+                default 4,096 on the CPU, 256 elsewhere.
             show_progress_bar: Show a bar with remaining time on the standard error stream.
-            device: Where to compute; None is the CPU. Other devices need torch.
+            device: Where to compute; None is the CPU. Other devices need torch, and vectors are
+                then like those of the CPU, not the same to the last bit.
             num_threads: Threads of the core; 0 for all cores.
-            convert_to_tensor: Return a torch tensor instead of a NumPy array.
+            convert_to_tensor: Return a torch tensor on that device instead of a NumPy array.
             normalize_embeddings: Scale every vector to length 1.
 
         Returns:
@@ -188,6 +192,9 @@ class ArchitectureEncoder:
             MissingDependencyError: `device` or `convert_to_tensor` needs torch, not installed.
             ValueError: ``batch_size`` is below 1, or ``num_threads`` below 0 or above 1,024.
         """
+        on_cpu = device is None or str(device).partition(":")[0] == "cpu"
+        if batch_size is None:
+            batch_size = _ON_CPU if on_cpu else _ELSEWHERE
         if batch_size < 1:
             raise ValueError(f"encode: batch_size must be at least 1, not {batch_size}")
         if not 0 <= num_threads <= _MOST_THREADS:
@@ -201,7 +208,7 @@ class ArchitectureEncoder:
         for start in _progress(range(0, len(items), batch_size), show_progress_bar):
             stop = min(start + batch_size, len(items))
             graphs = _load(items, start, stop)
-            if device is None or str(device) == "cpu":
+            if device is None or on_cpu:
                 vectors[start:stop] = self._core.encode(
                     *graphs.arrays, normalize=normalize_embeddings, num_threads=num_threads
                 )
@@ -215,7 +222,7 @@ class ArchitectureEncoder:
             require("torch", by="encode(convert_to_tensor=True)")
             import torch
 
-            return torch.from_numpy(result)
+            return torch.from_numpy(result).to(device or "cpu")
         return result
 
     def _on(self, device: str | torch.device) -> TorchInference:

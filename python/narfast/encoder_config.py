@@ -121,6 +121,8 @@ class EncoderConfig:
             kinds = getattr(self, name)
             if not kinds or not set(kinds) <= set(get_args(ReadoutKind)):
                 raise ValueError(f"{name} must be some of {get_args(ReadoutKind)}, not {kinds!r}")
+        if len(set(self.operators)) < len(self.operators):
+            raise ValueError("operators must be distinct")
         for _, shift, bits in self.attribute_fields:
             _check_range("attribute_fields shift", shift, 0, 31)
             _check_range("attribute_fields bits", bits, 1, 8)

@@ -87,15 +87,17 @@ class MotifCache:
     def save_if_due(self) -> None:
         """Put on disk what is new if there is much of it, or some time has passed.
 
-        Raises:
-            OSError: The disk is full, read-only, ...
+        What cannot be written is kept for the next time, with a warning: vectors are there anyway.
         """
         if self._folder is None:
             return
         self._collect()
         late = time.monotonic() - self._saved > _WRITE_AFTER
         if late or sum(len(ids) for ids, _ in self._unsaved) >= _WRITE_AT:
-            self.save()
+            try:
+                self.save()
+            except OSError as error:
+                _log.warning("%s: %s; new motifs are kept in memory", self._folder.path, error)
 
     def save(self) -> None:
         """Put on disk what is new since the last time; without a folder, do nothing.
@@ -109,9 +111,16 @@ class MotifCache:
         with self._lock:
             unsaved, self._unsaved = self._unsaved, []
             self._saved = time.monotonic()
-        if unsaved:
-            ids = np.concatenate([ids for ids, _ in unsaved])
-            self._folder.write(ids, np.concatenate([vectors for _, vectors in unsaved]))
+        if not unsaved:
+            return
+        ids = np.concatenate([ids for ids, _ in unsaved])
+        vectors = np.concatenate([vectors for _, vectors in unsaved])
+        try:
+            self._folder.write(ids, vectors)
+        except OSError:
+            with self._lock:
+                self._unsaved.insert(0, (ids, vectors))
+            raise
 
     def _collect(self) -> None:
         """Take new motifs from the core, as far as there is room on disk."""

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <stdexcept>
+#include <string>
+
+#include "narfast/errors.h"
 
 namespace narfast {
 namespace {
@@ -17,8 +19,8 @@ const Kernels& chosen() {
     if (set->name == wanted) return *set;
     names += (names.empty() ? "" : ", ") + std::string(set->name);
   }
-  throw std::invalid_argument("NARFAST_ISA is '" + std::string(wanted) +
-                              "', which this processor or build lacks; it has " + names);
+  throw BadSetting("NARFAST_ISA is '" + std::string(wanted) +
+                   "', which this processor or build lacks; it has " + names);
 }
 
 }  // namespace

@@ -55,8 +55,8 @@ struct Kernels {
 };
 
 /// The kernels of this process: the widest that the processor has, or those that the environment
-/// variable NARFAST_ISA names (avx512, avx2, neon, plain). Throws std::invalid_argument for a name
-/// that is unknown or that the processor lacks.
+/// variable NARFAST_ISA names (avx512, avx2, neon, plain). Throws BadSetting for a name that is
+/// unknown or that the processor lacks.
 const Kernels& kernels();
 
 /// Every set that this processor can run, the plain one first.

@@ -21,51 +21,53 @@ std::vector<float> MotifCache::get(std::span<const Hash128> ids, const Compute& 
   for (std::size_t i = 0; i < ids.size(); ++i) open[i] = i;
   while (!open.empty()) {
     std::vector<std::size_t> claimed, awaited;
-    {
-      const std::scoped_lock lock(mutex_);
-      if (entries_.size() - inserted_ > limit_) forget();
-      for (const std::size_t i : open) {
-        Shared& at = entries_[ids[i]];
-        const bool vacant = at == nullptr;
-        if (vacant) at = std::make_shared<Entry>();
-        entry[i] = at;
-        if (vacant)
-          claimed.push_back(i);
-        else if (at->ready)
-          copy(i);
-        else
-          awaited.push_back(i);
-      }
-    }
-    if (!claimed.empty()) {
-      std::vector<float> computed;
-      try {
-        computed = compute(claimed);
-      } catch (...) {
-        {
-          const std::scoped_lock lock(mutex_);
-          for (const std::size_t i : claimed) {
-            entry[i]->failed = true;
-            const auto at = entries_.find(ids[i]);
-            if (at != entries_.end() && at->second == entry[i]) entries_.erase(at);
+    claimed.reserve(open.size());
+    awaited.reserve(open.size());
+    try {
+      {
+        const std::scoped_lock lock(mutex_);
+        if (entries_.size() - inserted_ > limit_) forget();
+        for (const std::size_t i : open) {
+          const auto at = entries_.find(ids[i]);
+          if (at == entries_.end()) {
+            entry[i] = std::make_shared<Entry>();
+            entry[i]->vector.resize(dim_);
+            entries_.emplace(ids[i], entry[i]);
+            claimed.push_back(i);
+          } else if ((entry[i] = at->second)->ready) {
+            copy(i);
+          } else {
+            awaited.push_back(i);
           }
         }
-        changed_.notify_all();
-        throw;
       }
-      {
+      if (!claimed.empty()) {
+        const std::vector<float> computed = compute(claimed);
         const std::scoped_lock lock(mutex_);
         for (std::size_t c = 0; c < claimed.size(); ++c) {
           const std::size_t i = claimed[c];
+          if (remembers_new_) new_.emplace_back(ids[i], entry[i]);
           const auto from = computed.begin() + static_cast<std::ptrdiff_t>(c * dim_);
-          entry[i]->vector.assign(from, from + static_cast<std::ptrdiff_t>(dim_));
+          std::copy(from, from + static_cast<std::ptrdiff_t>(dim_), entry[i]->vector.begin());
           entry[i]->ready = true;
           copy(i);
-          if (remembers_new_) new_.emplace_back(ids[i], entry[i]);
+        }
+      }
+    } catch (...) {
+      // Whoever waits for what was claimed here must take over.
+      {
+        const std::scoped_lock lock(mutex_);
+        for (const std::size_t i : claimed) {
+          if (entry[i]->ready) continue;
+          entry[i]->failed = true;
+          const auto at = entries_.find(ids[i]);
+          if (at != entries_.end() && at->second == entry[i]) entries_.erase(at);
         }
       }
       changed_.notify_all();
+      throw;
     }
+    if (!claimed.empty()) changed_.notify_all();
     open.clear();
     std::unique_lock lock(mutex_);
     for (const std::size_t i : awaited) {
@@ -82,12 +84,12 @@ std::vector<float> MotifCache::get(std::span<const Hash128> ids, const Compute& 
 void MotifCache::insert(std::span<const Hash128> ids, std::span<const float> vectors) {
   const std::scoped_lock lock(mutex_);
   for (std::size_t i = 0; i < ids.size(); ++i) {
-    Shared& at = entries_[ids[i]];
-    if (at != nullptr) continue;
-    at = std::make_shared<Entry>();
+    if (entries_.contains(ids[i])) continue;
+    const auto added = std::make_shared<Entry>();
     const auto from = vectors.subspan(i * dim_, dim_);
-    at->vector.assign(from.begin(), from.end());
-    at->ready = at->inserted = true;
+    added->vector.assign(from.begin(), from.end());
+    added->ready = added->inserted = true;
+    entries_.emplace(ids[i], added);
     ++inserted_;
   }
 }
@@ -103,6 +105,7 @@ std::pair<std::vector<Hash128>, std::vector<float>> MotifCache::take_new() {
             [](const auto& a, const auto& b) { return a.first < b.first; });
   std::pair<std::vector<Hash128>, std::vector<float>> result;
   for (const auto& [id, entry] : taken) {
+    if (!entry->ready) continue;  // whoever computed it was stopped
     result.first.push_back(id);
     result.second.insert(result.second.end(), entry->vector.begin(), entry->vector.end());
   }

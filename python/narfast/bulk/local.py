@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,7 +89,7 @@ class LocalEngine:
         of_network: dict[int, tuple[_Job, int]] = {}
         limits = self.limits
         with (
-            ThreadPoolExecutor(self.workers) as threads,
+            _threads(self.workers) as threads,
             ReadingPool(
                 workers=self.workers,
                 timeout=limits.timeout,
@@ -105,7 +106,7 @@ class LocalEngine:
                     jobs.append(job)
                     if block.kind == "named":
                         for place, source in enumerate(job.sources):
-                            if not _in_threads(source):
+                            if not self._in_threads(source):
                                 of_network[processes.submit(source)] = (job, place)
                                 job.missing += 1
                     if not job.missing:
@@ -152,6 +153,11 @@ class LocalEngine:
         found.update(zip(raw, canonical, strict=True))
         return [found[place] for place in range(len(job.sources))]
 
+    def _in_threads(self, source: str) -> bool:
+        """Whether the core reads a source: Python processes would not make it faster or safer."""
+        prefix, colon, _ = source.partition(":")
+        return bool(colon and prefix in (*SPACES, "zoo")) or self._is_onnx(source)
+
     def _is_onnx(self, source: str) -> bool:
         """Whether a source is nothing but the path of an ONNX file, which the core reads."""
         plain = ":" not in source and "\0" not in source and source.lower().endswith(".onnx")
@@ -195,10 +201,14 @@ def _utf8(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def _in_threads(source: str) -> bool:
-    """Whether the core reads a source: Python processes would not make it faster or safer."""
-    prefix, colon, _ = source.partition(":")
-    return bool(colon and prefix in (*SPACES, "zoo")) or source.lower().endswith(".onnx")
+@contextmanager
+def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads of which those at work are waited for where the run stops, and no others."""
+    threads = ThreadPoolExecutor(count)
+    try:
+        yield threads
+    finally:
+        threads.shutdown(cancel_futures=True)
 
 
 def _read_one(loader: str, zoo: str, source: str) -> ArchGraph | Failure:

@@ -170,6 +170,8 @@ def read_list(path: str) -> Iterator[str]:
     if path == "-":
         with contextlib.suppress(AttributeError, io.UnsupportedOperation):  # no file, or begun
             sys.stdin.reconfigure(encoding="utf-8-sig", errors="replace")  # type: ignore[union-attr]
+        if sys.stdin is None:  # closed by whoever started this process
+            raise NarfastError("-: standard input is closed; name a file, or pipe sources in")
         yield from _lines(path, sys.stdin)
         return
     suffix = Path(path).suffix.lower()

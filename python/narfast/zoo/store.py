@@ -43,7 +43,7 @@ _DISTRIBUTIONS = {
     "smp": "segmentation-models-pytorch",
     "vit_pytorch": "vit-pytorch",
 }
-_ENCODE_CHUNK = 256  # graphs per step of the progress bar
+_ENCODE_CHUNK = 2048  # graphs per step of the progress bar
 
 
 class Encoder(Protocol):

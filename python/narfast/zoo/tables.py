@@ -148,6 +148,8 @@ class StructureGroups(Sequence[tuple[Architecture, ...]]):
         self._positions = list(rows.values())
         self._groups: list[tuple[Architecture, ...] | None] = [None] * len(rows)
         self._made = 0
+        self._complete = False
+        self._making = threading.RLock()
         self.names = len(ids)
         self.row_of = {structure: row for row, structure in enumerate(rows)}
         self.row_of_id = {
@@ -173,17 +175,22 @@ class StructureGroups(Sequence[tuple[Architecture, ...]]):
             return [self[i] for i in range(*row.indices(len(self)))]
         group = self._groups[row]
         if group is None:
+            group = self._make(row)
+        return group
+
+    def _make(self, row: int) -> tuple[Architecture, ...]:
+        with self._making:
             if self._made > _FEW:
                 self._make_all()
-            else:
+            group = self._groups[row]
+            if group is None:
                 self._made += 1
-                self._groups[row] = tuple(
+                group = tuple(
                     self._record(self._table.slice(position, 1).to_pylist()[0])
                     for position in self._positions[row]
                 )
-            group = self._groups[row]
-            assert group is not None
-        return group
+                self._groups[row] = group
+            return group
 
     def __iter__(self) -> Iterator[tuple[Architecture, ...]]:
         self._make_all()
@@ -194,11 +201,12 @@ class StructureGroups(Sequence[tuple[Architecture, ...]]):
         return dict(zip(self.row_of, self, strict=True))
 
     def _make_all(self) -> None:
-        if self._made >= len(self):
-            return
-        records = [self._record(row) for row in self._table.to_pylist()]
-        self._groups = [tuple(records[i] for i in group) for group in self._positions]
-        self._made = len(self)
+        with self._making:
+            if self._complete:
+                return
+            records = [self._record(row) for row in self._table.to_pylist()]
+            self._groups = [tuple(records[i] for i in group) for group in self._positions]
+            self._complete = True
 
     def _record(self, row: dict[str, Any]) -> Architecture:
         row["unknown_ops"] = dict(self._unknown[row["unknown_ops"]])

@@ -203,13 +203,13 @@ class ReadingPool:
             messages = worker.channel.receive(socket.MSG_DONTWAIT)
         except EOFError:
             raise _Broken(_end_of(worker.process)) from None
-        except ValueError:
+        except (ValueError, RecursionError):
             raise _Broken("its process sent something that is no answer") from None
         for message in messages:
             if message == {"started": True} and not worker.started:
                 worker.started = True
                 worker.give(self._timeout)
-            elif message.items() >= task.stamp.items():
+            elif message.items() >= task.stamp.items() and {"kind", "value"} <= message.keys():
                 value = message["value"]
                 return Failure(task.identifier, value) if message["kind"] == "failed" else value
             else:

@@ -105,7 +105,7 @@ class Zoo:
             raise NarfastError(
                 "the name of the zoo is empty; name a folder, or leave it out for the shipped zoo"
             )
-        if directory == "default" and not Path("default", folder.MANIFEST).exists():
+        if directory == "default":
             directory = DEFAULT_ZOO
         return cls(directory, encoder=encoder)
 
@@ -593,6 +593,8 @@ def add_networks(
         NarfastError: ``directory`` is something else.
         OSError: the folder cannot be written.
     """
+    if str(directory) == "default":
+        raise NarfastError("default: means the shipped zoo; call a folder of that name ./default")
     recover(directory)
     folder.check_replaceable(directory)
     zoo = Zoo(directory) if _is_zoo(directory) else None
