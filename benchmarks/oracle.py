@@ -153,7 +153,13 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", help="of the torch model")
     parser.add_argument("--threads", type=int, default=0, help="of the core; 0 for all cores")
     parser.add_argument("--limit", type=int, help="networks of each set, for a quick look")
-    parser.add_argument("--only", nargs="*", choices=CONFIGURATIONS, default=CONFIGURATIONS)
+    parser.add_argument(
+        "--only",
+        nargs="*",
+        choices=CONFIGURATIONS,
+        default=CONFIGURATIONS,
+        help="these alone; the others that the file has are kept",
+    )
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     sets = {
@@ -171,6 +177,8 @@ def main() -> None:
         "limit": options.limit,
         "configurations": {},
     }
+    if options.only != CONFIGURATIONS and options.out.exists():
+        report["configurations"] = json.loads(options.out.read_text("utf-8"))["configurations"]
     misses = []
     for name in options.only:
         encoder = encoder_of(name, sets["zoo"].part(0, FITTED))

@@ -766,6 +766,20 @@ def test_killed_at_any_moment_nothing_is_lost_or_doubled(tmp_path, monkeypatch):
     assert_same(folders)
 
 
+def test_only_paths_of_onnx_files_are_read_in_threads():
+    """A model of a library needs a process that can be ended, whatever it is called."""
+    engine = LocalEngine(FakeEncoder())
+    in_threads = ("a.onnx", "nasbench201:x", "zoo:timm:resnet50")
+    assert all(map(engine._in_threads, in_threads))
+    assert not any(map(engine._in_threads, ("hf:a.onnx", "timm:x.onnx", "a.py:build", "a.pt2")))
+
+
+def test_a_closed_standard_input_is_an_error(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(NarfastError, match="standard input is closed"):
+        list(Inputs(lists=["-"]).blocks())
+
+
 def assert_same(folders):
     whole, other = folders
     for name in ("out.parquet", "out.parquet.errors.csv", "out.parquet.resume"):

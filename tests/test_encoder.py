@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -123,6 +124,11 @@ def test_without_normalization() -> None:
     lengths = np.linalg.norm(raw, axis=1, keepdims=True)
     assert np.abs(lengths - 1).max() > 0.01
     np.testing.assert_allclose(raw / lengths, encoder.encode(GRAPHS), atol=1e-6)
+
+
+def test_a_vocabulary_names_each_operator_once(encoder: ArchitectureEncoder) -> None:
+    with pytest.raises(ValueError, match="operators must be distinct"):
+        replace(encoder.config, operators=("relu", "relu"))
 
 
 def test_bad_arguments(encoder: ArchitectureEncoder) -> None:

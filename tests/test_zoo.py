@@ -877,3 +877,21 @@ def test_export_replaces_only_what_it_wrote(original, tmp_path):
         assert mine.read_text() == "my notes\n"
         export.export_zoo(zoo, tmp_path / f"again.{format}", format)
         export.export_zoo(zoo, tmp_path / f"again.{format}", format)
+
+
+def test_default_is_the_shipped_zoo_whatever_folders_there_are(zoo_path, monkeypatch):
+    zoo_path.rename(zoo_path.with_name("default"))
+    monkeypatch.chdir(zoo_path.parent)
+    assert Zoo.open("default").directory == Zoo.open().directory
+    assert len(Zoo.open("./default")) == len(BLOCKS) * 4
+    with pytest.raises(NarfastError, match=r"means the shipped zoo; call a folder .* \./default"):
+        add_networks(Path("default"), [network("plain", 7)])
+
+
+def test_threads_share_the_records_of_a_small_zoo(zoo_path, monkeypatch):
+    monkeypatch.setattr(tables, "_FEW", 3)
+    for _ in range(20):
+        groups = open_zoo(zoo_path)._groups
+        with ThreadPoolExecutor(8) as threads:
+            found = list(threads.map(groups.__getitem__, [*range(len(groups))] * 4))
+        assert [group[0].id for group in found] == [group[0].id for group in groups] * 4
