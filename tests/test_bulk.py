@@ -774,6 +774,14 @@ def test_only_paths_of_onnx_files_are_read_in_threads():
     assert not any(map(engine._in_threads, ("hf:a.onnx", "timm:x.onnx", "a.py:build", "a.pt2")))
 
 
+def test_a_table_of_sources_that_are_no_text(tmp_path):
+    path = tmp_path / "sources.parquet"
+    texts = pa.array([b"a.onnx", b"\xff"], pa.binary()).view(pa.string())
+    pq.write_table(pa.table({"source": texts}), path)
+    with pytest.raises(CorruptFileError, match="not a table of sources"):
+        list(Inputs(lists=[str(path)]).blocks())
+
+
 def test_a_closed_standard_input_is_an_error(monkeypatch):
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(NarfastError, match="standard input is closed"):

@@ -244,7 +244,7 @@ def _parquet_column(path: str) -> Iterator[str]:
             for batch in file.iter_batches(columns=[_COLUMN], batch_size=_STORED):
                 for source in batch.column(0).cast(pa.string()).to_pylist():
                     yield source or ""
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         if isinstance(error, FileNotFoundError):
             raise
         reason = str(error).splitlines()[0]

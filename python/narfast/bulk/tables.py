@@ -175,7 +175,7 @@ class Parts:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        with contextlib.suppress(pa.ArrowException, OSError):
+        with contextlib.suppress(pa.ArrowException, OSError, UnicodeDecodeError):
             kept = sum(pq.read_metadata(path).num_rows for path in self._paths())
             if kept:
                 stop.add_note(f"{kept} sources are kept in {self._folder}; go on with --resume")
@@ -486,7 +486,7 @@ def _has_rows(output: Path) -> bool:
 
     try:
         return output.exists() and bool(pq.read_metadata(output).num_rows)
-    except (pa.ArrowException, OSError):
+    except (pa.ArrowException, OSError, UnicodeDecodeError):
         return output.stat().st_size > 0
 
 
@@ -544,7 +544,7 @@ def _parquet_errors(path: Path) -> Iterator[None]:
 
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise CorruptFileError(f"{path}: not a parquet table; {_ANEW}") from error
 
 

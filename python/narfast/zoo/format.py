@@ -323,7 +323,7 @@ def check_replaceable_table(path: Path) -> None:
 
     try:
         schema = pq.read_schema(path)
-    except (pa.ArrowException, OSError):
+    except (pa.ArrowException, OSError, UnicodeDecodeError):
         raise NarfastError(
             f"{path}: exists and is a damaged parquet file; choose another name or move it away"
         ) from None
