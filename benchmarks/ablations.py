@@ -25,19 +25,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from narfast.batching import collate_motifs
-from narfast.encoder import ArchitectureEncoder
+from narfast.encoder.encoder import ArchitectureEncoder
 from narfast.evaluation.corpus import Corpus
 from narfast.evaluation.methods import by_encoder
 from narfast.evaluation.metrics import per_query_scores
 from narfast.evaluation.protocols import Setting, cross_library, heldout_family
 from narfast.evaluation.report import rankings_of
 from narfast.graph import ArchGraph, GraphBatch, canonicalize
-from narfast.nas import darts
+from narfast.nn.collate import collate_motifs
 from narfast.nn.inputs import OperatorRows, mine_batch, node_tensors
 from narfast.nn.layers import GraphTensors
 from narfast.nn.model import ArchitectureModel
-from narfast.pretrain import PretrainConfig, run
+from narfast.search_spaces import darts
+from narfast.training.run import PretrainConfig, run
 from narfast.zoo import Zoo
 from narfast.zoo.store import library_versions
 

@@ -31,10 +31,10 @@ from typing import Any
 import numpy as np
 
 from narfast.bulk import Block, Inputs, LocalEngine, ReadingLimits, encode_to_parquet
-from narfast.encoder import ArchitectureEncoder
+from narfast.encoder.encoder import ArchitectureEncoder
 from narfast.graph import canonicalize, hash_texts, structural_hash
 from narfast.motifs import coarsen, mine
-from narfast.nas import nasbench101
+from narfast.search_spaces import nasbench101
 from narfast.zoo import Zoo
 from narfast.zoo.store import library_versions
 

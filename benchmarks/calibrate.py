@@ -15,7 +15,7 @@ import json
 import numpy as np
 from numpy.typing import NDArray
 
-from narfast.calibration import PRECISION, SHARED, Calibration, shares_blocks
+from narfast.encoder.calibration import PRECISION, SHARED, Calibration, shares_blocks
 from narfast.evaluation.protocols import cross_library, heldout_family
 from narfast.explain import shared_motifs
 from narfast.index import normalize

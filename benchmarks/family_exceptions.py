@@ -10,9 +10,9 @@ from __future__ import annotations
 import argparse
 from collections import Counter, defaultdict
 
-from narfast.families import classify
+from narfast.storage.records import Architecture
+from narfast.taxonomy.families import classify
 from narfast.zoo import Zoo
-from narfast.zoo.records import Architecture
 
 
 def family_of(record: Architecture) -> str | None:

@@ -30,11 +30,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from narfast.batching import collate_macros, collate_motifs
-from narfast.encoder import ArchitectureEncoder
+from narfast.encoder.encoder import ArchitectureEncoder
 from narfast.encoder_config import EncoderConfig
 from narfast.graph import GraphBatch, canonicalize, structural_hash
 from narfast.motifs import coarsen, mine
+from narfast.nn.collate import collate_macros, collate_motifs
 from narfast.nn.inputs import MinedBatch, mine_batch
 from narfast.structural_features import structural_labels
 from narfast.zoo import Zoo

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narfast.graph import GraphBatch, canonicalize, structural_hash
-from narfast.nas import darts, nasbench101, nasbench201
+from narfast.search_spaces import darts, nasbench101, nasbench201
 
 BATCH = 1024
 RANDOM = 20_000  # genotypes of DARTS

@@ -25,15 +25,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from narfast.frontends import library, load_raw
-from narfast.frontends._modules import (
+from narfast.graph import ArchGraph
+from narfast.sources import library, load_raw
+from narfast.sources.torch_trace.module_copy import (
     as_call,
     map_tensors,
     output_tensors,
     real_module,
     real_weights,
 )
-from narfast.graph import ArchGraph
 from narfast.zoo import Zoo
 from narfast.zoo.builder import build_zoo
 

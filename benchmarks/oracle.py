@@ -26,15 +26,15 @@ import numpy as np
 import torch
 
 from narfast import operators
-from narfast.encoder import ArchitectureEncoder
+from narfast.encoder.encoder import ArchitectureEncoder
 from narfast.evaluation.protocols import EXPORTS
 from narfast.graph import GraphBatch, canonicalize
-from narfast.nas import darts, nasbench101, nasbench201
 from narfast.nn.inference import TorchInference
 from narfast.nn.inputs import store_idf
 from narfast.nn.model import ArchitectureModel
-from narfast.pretrain import PretrainConfig
+from narfast.search_spaces import darts, nasbench101, nasbench201
 from narfast.structural_features import LabelIdf
+from narfast.training.run import PretrainConfig
 from narfast.zoo import Zoo
 from narfast.zoo.store import library_versions
 

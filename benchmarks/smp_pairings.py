@@ -36,10 +36,10 @@ from typing import Any
 import torch
 
 import narfast
-from narfast.frontends import smp as source
-from narfast.frontends import torch_module
-from narfast.frontends._sources import build_without_weights
 from narfast.graph import canonicalize
+from narfast.sources import smp as source
+from narfast.sources import torch_module
+from narfast.sources.libraries.base import build_without_weights
 from narfast.zoo import Zoo
 
 DATA = Path(narfast.__file__).parent / "data" / "sources"

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from narfast import operators
-from narfast.encoder import ArchitectureEncoder
+from narfast.encoder.encoder import ArchitectureEncoder
 from narfast.graph import GraphBatch
 from narfast.zoo import Zoo
 

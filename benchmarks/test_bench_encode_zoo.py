@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from torch_peer import CachingTorch
 
-from narfast.encoder import ArchitectureEncoder
+from narfast.encoder.encoder import ArchitectureEncoder
 from narfast.zoo import Zoo
 
 TORCH_BATCH = 512

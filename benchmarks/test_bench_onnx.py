@@ -11,8 +11,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from narfast.frontends.onnx import load_onnx
 from narfast.graph import canonicalize
+from narfast.sources.onnx import load_onnx
 from onnx_files import write_with_hole
 
 BLOCKS = 50

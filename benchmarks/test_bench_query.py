@@ -10,11 +10,11 @@ import sys
 import pytest
 import torch
 
-from narfast.encoder import ArchitectureEncoder
-from narfast.frontends import library
-from narfast.frontends._modules import as_call, map_tensors, real_module, real_weights
-from narfast.frontends.onnx import load_onnx
+from narfast.encoder.encoder import ArchitectureEncoder
 from narfast.graph import canonicalize
+from narfast.sources import library
+from narfast.sources.onnx import load_onnx
+from narfast.sources.torch_trace.module_copy import as_call, map_tensors, real_module, real_weights
 from narfast.zoo import Zoo
 
 PROCESS = pytest.mark.benchmark(group="narfast search resnet50.onnx, whole process")
@@ -104,7 +104,7 @@ def install():
 @PROCESS
 def test_narfast(benchmark, path):
     words = ["narfast", "search", str(path), "-k", "3", "--json"]
-    program = f"from narfast.cli import main; sys.argv = {words!r}; main()"
+    program = f"from narfast.cli.app import main; sys.argv = {words!r}; main()"
     written, memory = benchmark.pedantic(run, (program,), rounds=7, warmup_rounds=1)
     assert "resnet50" in json.loads(written)[0]["name"]
     benchmark.extra_info.update(peak_mb=round(memory), install=install())

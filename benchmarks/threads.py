@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 
 import narfast
-from narfast.encoder import ArchitectureEncoder
+from narfast.encoder.encoder import ArchitectureEncoder
 from narfast.graph import GraphBatch, canonicalize
-from narfast.nas import nasbench201
+from narfast.search_spaces import nasbench201
 from narfast.zoo import Zoo
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from narfast.batching import collate_motifs
-from narfast.encoder_files import Weights
+from narfast.encoder.storage import Weights
+from narfast.nn.collate import collate_motifs
 from narfast.nn.inference import TorchInference
 from narfast.nn.inputs import MinedBatch, node_tensors
 

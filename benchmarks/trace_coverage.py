@@ -32,7 +32,7 @@ from typing import Any
 import torch
 
 from narfast.errors import NarfastError
-from narfast.frontends import LIBRARIES, library, load_raw
+from narfast.sources import LIBRARIES, library, load_raw
 from narfast.zoo.journal import unpack_graph
 from narfast.zoo.store import library_version
 
@@ -109,7 +109,7 @@ def summarize(source: str, rows: list[Row]) -> dict[str, Any]:
     slowest = sorted(loaded, key=lambda r: -r.cpu_s)[:10]
     types: dict[str, bool] = {}
     if source == "transformers":
-        from narfast.frontends._transformers_names import entries
+        from narfast.sources.libraries.transformers.catalog import entries
 
         for row in rows:
             model_type = entries()[row.name].model_type

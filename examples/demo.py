@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 import narfast
-from narfast.calibration import relations_of
-from narfast.cli_tables import print_hits
+from narfast.cli._render import print_hits
+from narfast.encoder.calibration import relations_of
 from narfast.explain import shared_motifs
 
 FILE = Path(__file__).with_name("gated_resnet.onnx")

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 import narfast
-from narfast.calibration import relations_of
-from narfast.cli_tables import print_hits
+from narfast.cli._render import print_hits
+from narfast.encoder.calibration import relations_of
 from narfast.explain import shared_motifs
 
 OUTPUT = Path("demo-output")

@@ -6,7 +6,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from narfast.bulk import Inputs, LocalEngine, ReadingLimits, encode_to_parquet, tables
-from narfast.encoder import ArchitectureEncoder
+from narfast.encoder.encoder import ArchitectureEncoder
 
 
 def main(folder: Path, pipe: Connection) -> None:

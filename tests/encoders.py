@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narfast import operators
-from narfast.encoder import ArchitectureEncoder
+from narfast.encoder.encoder import ArchitectureEncoder
 from narfast.encoder_config import GAT_HEADS, EncoderConfig
 from narfast.graph import ArchGraph, GraphBatch
 from narfast.structural_features import LabelIdf, principal_axes

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from encoders import GRAPHS, KINDS, make_encoder
 from narfast.graph import ArchGraph, GraphBatch, canonicalize
-from narfast.nas import nasbench101, nasbench201
+from narfast.search_spaces import nasbench101, nasbench201
 
 PATH = Path(__file__).parent / "data" / "expected_vectors.npz"
 

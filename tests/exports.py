@@ -19,7 +19,7 @@ import onnx
 import torch
 from torch import nn
 
-from narfast.frontends import library
+from narfast.sources import library
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "script_folded": {"dynamo": False},
@@ -70,7 +70,7 @@ def build(source: str) -> tuple[nn.Module, tuple[torch.Tensor, ...]]:
 
         module = timm.create_model(name, pretrained=False)
     else:
-        from narfast.frontends._torchvision_compat import import_torchvision
+        from narfast.sources._torchvision_compat import import_torchvision
 
         options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
         module = import_torchvision().models.get_model(name, weights=None, **options)

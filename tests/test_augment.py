@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from narfast import operators
-from narfast.augment import AugmentConfig, augment
 from narfast.graph import GraphBatch
+from narfast.training.augment import AugmentConfig, augment
 from networks import network, tiny_zoo
 
 EVERYTHING = AugmentConfig(0.1, 0.3, 0.1, 0.3, 0.3, 0.3)

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 
 import narfast
-from narfast import batching
 from narfast.errors import InvalidGraphError
 from narfast.graph import ArchGraph, GraphBatch, build_graph
 from narfast.motifs import Motifs, coarsen
+from narfast.nn import collate as batching
 from oracles import batching as oracle
 
 # Numba compiles on first use, which no deadline should count.

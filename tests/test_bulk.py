@@ -23,13 +23,13 @@ from typer.testing import CliRunner
 
 import bulk_child
 import narfast
-from narfast import cli
 from narfast.bulk import Inputs, LocalEngine, ReadingLimits, encode_to_parquet, tables
 from narfast.bulk.identity import Identities
 from narfast.bulk.sources import Block, open_zoo, read_list
-from narfast.encoder import ArchitectureEncoder
+from narfast.cli import app as cli
+from narfast.encoder.encoder import ArchitectureEncoder
 from narfast.errors import CorruptFileError, NarfastError
-from narfast.nas import nasbench101, nasbench201
+from narfast.search_spaces import nasbench101, nasbench201
 from narfast.zoo import Zoo
 from narfast.zoo.store import write_zoo
 from zoo_fakes import NAMES, FakeEncoder, contents, load, network
@@ -106,7 +106,7 @@ def test_a_zoo_is_streamed_by_row_groups(zoo_path, tmp_path, monkeypatch):
     hashes = [entry.structural_hash for entry in zoo]
     assert table.column("structural_hash").to_pylist() == hashes
 
-    monkeypatch.setattr("narfast.zoo.tables._ROW_GROUP", 5)
+    monkeypatch.setattr("narfast.storage.tables._ROW_GROUP", 5)
     write_zoo(Path(zoo_path), contents())
     again = Zoo.open(zoo_path)
     for start, stop in ((0, 16), (3, 12), (5, 10), (15, 16), (4, 4)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from narfast.calibration import PRECISION, SHARED, Calibration, relations_of, shares_blocks
+from narfast.encoder.calibration import PRECISION, SHARED, Calibration, relations_of, shares_blocks
 from narfast.errors import CorruptFileError
 from narfast.explain import SharedMotif
 from narfast.zoo import Zoo

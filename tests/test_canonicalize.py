@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from narfast import operators
 from narfast.errors import InvalidGraphError
-from narfast.frontends import load_raw
 from narfast.graph import (
     ArchGraph,
     GraphMeta,
@@ -17,6 +16,7 @@ from narfast.graph import (
     canonicalize,
     structural_hash,
 )
+from narfast.sources import load_raw
 from networks import tiny_zoo
 from random_graphs import batch_of, graphs, renumbered, topological_places
 

@@ -24,18 +24,20 @@ from typer.testing import CliRunner
 
 import narfast
 import zoo_fakes
-from narfast import cli, cli_tables
 from narfast.bulk import LocalEngine, engines
-from narfast.calibration import Relation
-from narfast.cli_common import Terminated
-from narfast.cli_tables import print_hits
-from narfast.encoder import ArchitectureEncoder
+from narfast.cli import _render
+from narfast.cli import app as cli
+from narfast.cli._options import Terminated
+from narfast.cli._render import print_hits
+from narfast.encoder.calibration import Relation
+from narfast.encoder.encoder import ArchitectureEncoder
 from narfast.explain import operator_label, shared_motifs, summarize
 from narfast.operators import by_name, pack_attributes
-from narfast.pretrain_config import DataConfig
-from narfast.zoo import Architecture, Zoo, workers
+from narfast.reading import worker_pool as workers
+from narfast.reading.worker_pool import read_apart
+from narfast.training.config import DataConfig
+from narfast.zoo import Architecture, Zoo
 from narfast.zoo.store import ZooContents, write_zoo
-from narfast.zoo.workers import read_apart
 from zoo_fakes import NAMES, FakeEncoder, load
 
 PYTHON_ROOT = Path(narfast.__file__).parents[1]
@@ -149,12 +151,12 @@ def test_long_tables_are_plain_text(capsys):
     """Laid out by rich, a table of all networks took half a minute."""
 
     def table(rows):
-        made = cli_tables._table("all [bold]of[/bold] them")
+        made = _render._table("all [bold]of[/bold] them")
         made.add_column("#", justify="right")
         made.add_column("name", overflow="fold")
         for place in range(rows):
             made.add_row(str(place), escape(f"[red]x{place}") + " [dim]+1 more[/dim]")
-        cli_tables._print(cli_tables._console(), made)
+        _render._print(_render._console(), made)
         return [line.rstrip() for line in capsys.readouterr().out.splitlines()]
 
     short, start = table(200), time.process_time()
@@ -204,7 +206,7 @@ def test_inspect_shows_every_input(run, tmp_path, monkeypatch):
     onnx.save(helper.make_model(helper.make_graph([node], "net", infos, [result])), path)
     stored = json.loads(run("inspect", "fake:smooth_4", "--json").stdout)
     assert stored["input_shapes"] == [stored["input_shape"]] == [[1, 3, 8, 8]]
-    monkeypatch.setitem(vars(narfast), "load", narfast.frontends.load)
+    monkeypatch.setitem(vars(narfast), "load", narfast.sources.load)
     assert "1 × 3 × 32 × 32, -1 × 1 × 32 × 32" in run("inspect", str(path)).stdout
     summary = json.loads(run("inspect", str(path), "--json").stdout)
     assert summary["input_shape"] == [1, 3, 32, 32]
@@ -515,7 +517,7 @@ def test_pretrain_hands_over_graphs_and_families(run, zoo_path, tmp_path, monkey
     import types
 
     calls = []
-    stand_in = types.ModuleType("narfast.pretrain")
+    stand_in = types.ModuleType("narfast.training.run")
     config = types.SimpleNamespace(
         data=DataConfig(test_families=("mixer",), test_libraries=("nowhere",))
     )
@@ -525,7 +527,7 @@ def test_pretrain_hands_over_graphs_and_families(run, zoo_path, tmp_path, monkey
     )
     stand_in.check_output = lambda folder, config, *, resume: None
     stand_in.run = lambda *arguments, **options: calls.append((arguments, options))
-    monkeypatch.setitem(sys.modules, "narfast.pretrain", stand_in)
+    monkeypatch.setitem(sys.modules, "narfast.training.run", stand_in)
     result = run("pretrain", "-c", "x.toml", "-o", tmp_path / "out", "--zoo", zoo_path)
     assert result.exit_code == 0, result.output
     (given, graphs, labels, output), options = calls[0]
@@ -650,7 +652,7 @@ def test_version_and_help():
 
 def test_importing_is_light():
     code = (
-        "import sys, narfast, narfast.cli\n"
+        "import sys, narfast, narfast.cli.app\n"
         "print([m for m in ('torch', 'numba', 'timm', 'numpy', 'pyarrow') if m in sys.modules])"
     )
     environment = {**os.environ, "PYTHONPATH": str(PYTHON_ROOT)}
@@ -716,7 +718,7 @@ def test_a_closed_stdout_does_not_matter_where_nothing_goes_there(zoo_path, tmp_
 def test_a_missing_file_is_told_before_anything_heavy_is_imported():
     code = (
         "import sys\n"
-        "from narfast import cli\n"
+        "from narfast.cli import app as cli\n"
         "sys.argv[1:] = ['search', 'missing.onnx']\n"
         "try:\n"
         "    cli.main()\n"
@@ -773,7 +775,7 @@ def test_ctrl_c_and_sigterm_of_a_process(tmp_path, signum, code):
     script.write_text(
         "import signal, time, narfast\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # jobs may ignore it
-        "from narfast import cli\n"
+        "from narfast.cli import app as cli\n"
         "def load(source):\n"
         "    print('ready', flush=True)\n"
         "    time.sleep(30)\n"

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import narfast
-from narfast.coarse_class import COARSE_CLASSES, coarse_class
+from narfast.taxonomy.coarse_class import COARSE_CLASSES, coarse_class
 
 
 @pytest.mark.parametrize(

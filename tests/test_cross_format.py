@@ -20,8 +20,8 @@ from torch import nn
 
 import narfast
 from exports import VARIANTS, build, export
-from narfast.frontends.onnx import load_onnx
 from narfast.graph import ArchGraph, canonicalize
+from narfast.sources.onnx import load_onnx
 
 FIXTURE = Path(__file__).parent / "data" / "onnx_exports.zip"
 

@@ -9,11 +9,12 @@ from types import ModuleType
 
 import pytest
 
-from narfast import frontends
+from narfast import sources as frontends
 from narfast.errors import MissingDependencyError, UnsupportedSourceError
 from narfast.explain import summarize
-from narfast.frontends import _sources, load, load_raw
-from narfast.frontends.diffusers import _configuration, _released
+from narfast.sources import load, load_raw
+from narfast.sources.libraries import base
+from narfast.sources.libraries.diffusers import _configuration, _released
 
 pytestmark = pytest.mark.skipif(find_spec("diffusers") is None, reason="needs diffusers")
 source = frontends.library("diffusers")
@@ -137,7 +138,7 @@ def test_an_absent_library_says_how_to_install_it(monkeypatch: pytest.MonkeyPatc
             return found(package, anchor)
         raise ModuleNotFoundError(f"No module named {package!r}", name=package)
 
-    monkeypatch.setattr(_sources.importlib, "import_module", missing)
+    monkeypatch.setattr(base.importlib, "import_module", missing)
     with pytest.raises(MissingDependencyError, match=r"pip install 'narfast\[diffusers\]'"):
         source.list_names()
 

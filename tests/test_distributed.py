@@ -14,11 +14,11 @@ from types import SimpleNamespace
 import pyarrow as pa
 import pytest
 
-from narfast import distributed
 from narfast.bulk import Block, Inputs, LocalEngine, ReadingLimits, encode_to_parquet, tables
-from narfast.encoder import ArchitectureEncoder
+from narfast.bulk.engines import ray as distributed
+from narfast.encoder.encoder import ArchitectureEncoder
 from narfast.errors import MissingDependencyError, NarfastError
-from narfast.nas import nasbench201
+from narfast.search_spaces import nasbench201
 from narfast.zoo.store import write_zoo
 from zoo_fakes import contents
 

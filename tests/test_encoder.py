@@ -12,7 +12,7 @@ import torch
 
 from encoders import GRAPHS, KINDS, make_encoder
 from narfast import operators
-from narfast.encoder import ArchitectureEncoder
+from narfast.encoder.encoder import ArchitectureEncoder
 from narfast.errors import NarfastError
 from narfast.graph import GraphBatch, structural_order
 from narfast.nn.inference import TorchInference

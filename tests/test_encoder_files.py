@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from encoders import GRAPHS, make_encoder
-from narfast.encoder import ArchitectureEncoder
-from narfast.encoder_files import Weights
+from narfast.encoder.encoder import ArchitectureEncoder
+from narfast.encoder.storage import Weights
 from narfast.errors import CorruptFileError
 
 

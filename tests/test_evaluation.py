@@ -37,8 +37,8 @@ from narfast.evaluation.protocols import (
 from narfast.evaluation.report import merged, rankings_of
 from narfast.graph import ArchGraph, GraphBatch, build_graph
 from narfast.operators import by_name
-from narfast.splits import Split, standard_split
 from narfast.structural_features import structural_labels
+from narfast.taxonomy.splits import Split, standard_split
 from narfast.zoo import Architecture, Zoo
 from narfast.zoo.store import ZooContents, write_zoo
 from zoo_fakes import BLOCKS, FakeEncoder, network

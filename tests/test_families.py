@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from narfast.families import Labels, classify, rows
-from narfast.frontends import LIBRARIES, library
+from narfast.sources import LIBRARIES, library
+from narfast.taxonomy.families import Labels, classify, rows
 
 SOURCES = sorted({row.source for row in rows()} & set(LIBRARIES))
 

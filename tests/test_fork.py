@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from encoders import GRAPHS
-from narfast.encoder import ArchitectureEncoder
+from narfast.encoder.encoder import ArchitectureEncoder
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")

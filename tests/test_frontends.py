@@ -14,9 +14,10 @@ import torch
 from torch import nn
 
 import narfast
-from narfast import frontends
+from narfast import sources as frontends
 from narfast.errors import MissingDependencyError, TraceError, UnsupportedSourceError
-from narfast.frontends import _sources, load, load_raw, trace
+from narfast.sources import load, load_raw, trace
+from narfast.sources.libraries import base
 
 MODEL_FILE = """
 import torch
@@ -287,7 +288,7 @@ def test_constructors_keep_small_computations_real_and_weights_on_meta() -> None
             nn.init.trunc_normal_(self.layers[0].weight)
             self.rate = rates[-1]
 
-    net = _sources.build_without_weights(Net)
+    net = base.build_without_weights(Net)
     assert all(p.device.type == "meta" for p in net.parameters())
     assert net.rate == pytest.approx(0.1)
 
@@ -297,14 +298,14 @@ def test_constructor_errors_are_the_librarys_own() -> None:
         raise ValueError("no such option")
 
     with pytest.raises(ValueError, match="no such option"):
-        _sources.build_without_weights(build)
+        base.build_without_weights(build)
 
 
 def test_importing_the_frontends_imports_no_library_and_warns_of_nothing() -> None:
     program = (
-        "import sys, narfast.frontends\n"
+        "import sys, narfast.sources\n"
         "assert not {'torch', 'timm', 'torchvision'} & set(sys.modules)\n"
-        "narfast.frontends.library('torchvision').list_names()\n"
+        "narfast.sources.library('torchvision').list_names()\n"
         "import timm\n"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=120)

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from narfast.frontends._functions import functions_opened
-from narfast.frontends.torch_module import trace
 from narfast.graph import canonicalize
+from narfast.sources.torch_trace.functions import functions_opened
+from narfast.sources.torch_trace.tracer import trace
 
 TOKENS = torch.zeros(2, 5, 32)
 

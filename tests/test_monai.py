@@ -8,7 +8,7 @@ import pytest
 
 import narfast
 from narfast.errors import NarfastError, UnsupportedSourceError
-from narfast.frontends import library, load_raw, monai
+from narfast.sources import library, load_raw, monai
 
 # Layers with weights by kind, counted by hand from the arguments in the table.
 LAYERS = {

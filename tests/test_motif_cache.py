@@ -13,8 +13,8 @@ from safetensors.numpy import load_file, save
 
 import narfast
 from encoders import GRAPHS, make_encoder
+from narfast.encoder.motif_cache import MotifCache, MotifFolder
 from narfast.errors import NarfastError
-from narfast.motif_cache import MotifCache, MotifFolder
 
 
 class FakeCore:

@@ -11,11 +11,11 @@ import pytest
 import torch
 
 import narfast
-from narfast.frontends import load_raw
-from narfast.frontends.torch_module import trace
 from narfast.graph import ArchGraph, GraphBatch, canonicalize, structural_hash
-from narfast.nas import SPACES, darts, nasbench101, nasbench201
-from narfast.nas.darts import Genotype
+from narfast.search_spaces import SPACES, darts, nasbench101, nasbench201
+from narfast.search_spaces.darts import Genotype
+from narfast.sources import load_raw
+from narfast.sources.torch_trace.tracer import trace
 from oracles import nas_modules
 from oracles import nasbench101 as brute_force
 
@@ -330,6 +330,7 @@ def test_numbers_out_of_range_are_refused() -> None:
 def test_spaces_need_no_torch() -> None:
     code = (
         "import sys, narfast; narfast.load('darts:NASNet'); "
-        f"[__import__('narfast.nas.' + s) for s in {SPACES}]; assert 'torch' not in sys.modules"
+        f"[__import__('narfast.search_spaces.' + s) for s in {SPACES}]; "
+        "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from narfast.errors import CorruptFileError, InvalidGraphError, UnsupportedSourceError
-from narfast.frontends import load_raw
-from narfast.frontends.nnretrieval import clean_edges, from_nodes, load_record
+from narfast.sources import load_raw
+from narfast.sources.nnretrieval import clean_edges, from_nodes, load_record
 from oracles import nnretrieval_cleaning
 
 GOLDEN = Path(__file__).parent / "data" / "nnretrieval_motifs.jsonl.gz"

@@ -31,8 +31,8 @@ from narfast.errors import (
     NarfastError,
     UnsupportedSourceError,
 )
-from narfast.frontends.onnx import load_onnx, load_onnx_files
 from narfast.graph import ArchGraph, canonicalize
+from narfast.sources.onnx import load_onnx, load_onnx_files
 from onnx_files import field, varint, write_with_hole
 
 FUZZ = Path(__file__).parent / "data" / "fuzz" / "onnx"

@@ -9,10 +9,11 @@ from types import ModuleType
 
 import pytest
 
-from narfast import frontends
+from narfast import sources as frontends
 from narfast.errors import MissingDependencyError, UnsupportedSourceError
 from narfast.explain import summarize
-from narfast.frontends import _sources, load, load_raw
+from narfast.sources import load, load_raw
+from narfast.sources.libraries import base
 
 pytestmark = pytest.mark.skipif(find_spec("open_clip") is None, reason="needs open_clip")
 source = frontends.library("open_clip")
@@ -105,6 +106,6 @@ def test_an_absent_library_says_how_to_install_it(monkeypatch: pytest.MonkeyPatc
             return found(package, anchor)
         raise ModuleNotFoundError(f"No module named {package!r}", name=package)
 
-    monkeypatch.setattr(_sources.importlib, "import_module", missing)
+    monkeypatch.setattr(base.importlib, "import_module", missing)
     with pytest.raises(MissingDependencyError, match=r"pip install 'narfast\[open_clip\]'"):
         source.list_names()

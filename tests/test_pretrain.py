@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 import torch
 
-from narfast import pretrain, pretrain_state
-from narfast.augment import AugmentConfig
-from narfast.encoder import ArchitectureEncoder
+from narfast.encoder.encoder import ArchitectureEncoder
 from narfast.encoder_config import EncoderConfig
 from narfast.errors import CorruptFileError, NarfastError
 from narfast.graph import GraphBatch
 from narfast.motifs import coarsen, mine
-from narfast.pretrain_config import DataConfig, GraphStage, MotifStage, PretrainConfig
+from narfast.training import checkpoint as pretrain_state
+from narfast.training import run as pretrain
+from narfast.training.augment import AugmentConfig
+from narfast.training.config import DataConfig, GraphStage, MotifStage, PretrainConfig
 from networks import tiny_zoo
 from oracles import learning as oracle
 
@@ -324,7 +325,7 @@ def test_family_quality() -> None:
 
 def test_mined_batches_of_the_core_collate() -> None:
     """The kernels' slow twins use made-up motifs; this runs them over real ones."""
-    from narfast.batching import collate_motifs, unique_motifs
+    from narfast.nn.collate import collate_motifs, unique_motifs
     from oracles import batching
 
     graphs = GraphBatch.from_graphs(GRAPHS)

@@ -16,9 +16,9 @@ import torch
 from torch import nn
 
 import narfast
-from narfast.frontends import load_raw
-from narfast.frontends.pt2 import load_pt2
 from narfast.graph import canonicalize
+from narfast.sources import load_raw
+from narfast.sources.pt2 import load_pt2
 from pt2_files import ConvNet, export, program_of, repacked
 
 

@@ -23,9 +23,9 @@ from narfast.errors import (
     NarfastError,
     UnsupportedSourceError,
 )
-from narfast.frontends import load
-from narfast.frontends._pt2_graph import read_program
-from narfast.frontends.pt2 import load_pt2
+from narfast.sources import load
+from narfast.sources.pt2 import load_pt2
+from narfast.sources.pt2.graph import read_program
 from pt2_files import ConvNet, export, program_of
 
 QUICKLY = 2.0  # seconds, for a file that promises the absurd

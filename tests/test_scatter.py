@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from narfast.batching import transpose_csr
 from narfast.nn import scatter
+from narfast.nn.collate import transpose_csr
 
 PTR = torch.tensor([0, 2, 2, 5, 6])
 

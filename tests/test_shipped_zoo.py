@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 import narfast
-from narfast import frontends
-from narfast.coarse_class import COARSE_CLASSES
-from narfast.frontends._transformers_names import entries
+from narfast import sources as frontends
 from narfast.graph import canonicalize, structural_hash
+from narfast.sources.libraries.transformers.catalog import entries
+from narfast.taxonomy.coarse_class import COARSE_CLASSES
 from narfast.zoo import DEFAULT_ZOO, Zoo
 
 

@@ -8,7 +8,7 @@ import pytest
 
 import narfast
 from narfast.errors import NarfastError, UnsupportedSourceError
-from narfast.frontends import library, smp
+from narfast.sources import library, smp
 
 DECODERS = {
     "deeplabv3",

@@ -14,7 +14,7 @@ import pytest
 from narfast._files import open_regular, open_source, read_source
 from narfast.bulk.sources import read_list
 from narfast.errors import CorruptFileError, NarfastError, UnsupportedSourceError
-from narfast.frontends import (  # imported now: it takes longer than what is timed
+from narfast.sources import (  # imported now: it takes longer than what is timed
     hf,  # noqa: F401
     load_raw,
     pt2,  # noqa: F401

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from narfast.errors import TraceError, UnsupportedSourceError
-from narfast.frontends.torch_module import trace
 from narfast.graph import ArchGraph, canonicalize
+from narfast.sources.torch_trace.tracer import trace
 
 IMAGE = torch.zeros(1, 16, 32, 32)
 

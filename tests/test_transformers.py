@@ -11,9 +11,9 @@ import torch
 import narfast
 from narfast.errors import UnsupportedSourceError
 from narfast.explain import summarize
-from narfast.frontends import library, load_raw
-from narfast.frontends._transformers_names import entries
-from narfast.frontends._values import KnownValues, keeps_value, value_or_meta
+from narfast.sources import library, load_raw
+from narfast.sources.libraries.transformers.catalog import entries
+from narfast.sources.torch_trace.known_values import KnownValues, keeps_value, value_or_meta
 
 BLOCKS = [
     ("bert", 12, "BERT-base has 12 layers"),

@@ -15,7 +15,7 @@ import pytest
 import narfast
 from narfast._optional import require
 from narfast.errors import MissingDependencyError
-from narfast.frontends import LIBRARIES
+from narfast.sources import LIBRARIES
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(__file__).parent / "data"
@@ -36,7 +36,7 @@ machinery.PathFinder.find_spec = find_spec
 RUNNER = """
 import io, json, sys
 from contextlib import redirect_stderr, redirect_stdout
-from narfast.cli import main
+from narfast.cli.app import main
 answers = []
 for arguments in json.loads(sys.argv[1]):
     sys.argv[1:] = arguments
@@ -196,7 +196,7 @@ def test_nothing_slow_is_imported_by_a_search(bare):
     code = (
         "import io, sys\n"
         "from contextlib import redirect_stdout\n"
-        "from narfast.cli import main\n"
+        "from narfast.cli.app import main\n"
         f"sys.argv[1:] = ['search', {str(EXAMPLE)!r}, '--json']\n"
         "try:\n"
         "    with redirect_stdout(io.StringIO()):\n"

@@ -14,9 +14,9 @@ import pytest
 
 import misbehaving
 from narfast.errors import NarfastError
+from narfast.reading.worker_pool import ReadingPool, read_apart, read_networks
+from narfast.storage.records import Failure
 from narfast.zoo.journal import unpack_graph
-from narfast.zoo.records import Failure
-from narfast.zoo.workers import ReadingPool, read_apart, read_networks
 
 LOADER = "misbehaving:load"
 
@@ -110,7 +110,7 @@ def test_what_a_network_has_started_ends_with_its_process(tmp_path):
 
 _PARENT = """
 import sys, threading
-from narfast.zoo.workers import read_networks
+from narfast.reading.worker_pool import read_networks
 def work():
     list(read_networks([f"spins:{sys.argv[1]}"], loader="misbehaving:load"))
 if sys.argv[2] == "thread":
@@ -151,7 +151,7 @@ def test_a_process_outlives_the_thread_that_started_it():
 _BUILD = """
 import sys
 from functools import partial
-from narfast import cli
+from narfast.cli import app as cli
 from narfast.zoo import builder
 folder, pid = sys.argv[1:]
 builder.identifiers_of = lambda source: ["plain", "slow", f"spins:{pid}"]

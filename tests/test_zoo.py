@@ -18,12 +18,13 @@ import pytest
 
 from narfast.errors import CorruptFileError, NarfastError
 from narfast.graph import GraphBatch
-from narfast.zoo import Architecture, Zoo, export, index_cache, tables, writing
-from narfast.zoo import format as folder
+from narfast.storage import format as folder
+from narfast.storage import index_cache, tables, writing
+from narfast.storage.records import by_structure
+from narfast.storage.tables import graphs_from_bytes, graphs_to_bytes
+from narfast.zoo import Architecture, Zoo, export
 from narfast.zoo.builder import build_zoo
-from narfast.zoo.records import by_structure
 from narfast.zoo.store import ZooContents, write_zoo
-from narfast.zoo.tables import graphs_from_bytes, graphs_to_bytes
 from narfast.zoo.zoo import add_networks
 from zoo_fakes import BLOCKS, NAMES, FakeEncoder, contents, load, network
 
@@ -399,7 +400,7 @@ def test_the_next_writer_removes_what_killed_ones_left(zoo_path):
 
 
 def test_an_encoder_found_by_the_manifest_changes_with_it(zoo_path, monkeypatch):
-    from narfast.encoder import ArchitectureEncoder
+    from narfast.encoder.encoder import ArchitectureEncoder
 
     found = {"fake": FakeEncoder(), "other": FakeEncoder(dim=5, seed=9)}
     monkeypatch.setattr(ArchitectureEncoder, "from_pretrained", found.__getitem__)
@@ -412,7 +413,7 @@ def test_an_encoder_found_by_the_manifest_changes_with_it(zoo_path, monkeypatch)
 
 
 def test_adding_to_no_zoo_makes_one(tmp_path, monkeypatch):
-    from narfast.encoder import ArchitectureEncoder
+    from narfast.encoder.encoder import ArchitectureEncoder
 
     monkeypatch.setattr(ArchitectureEncoder, "from_pretrained", lambda source: FakeEncoder())
     new = tmp_path / "new"
@@ -686,7 +687,7 @@ def test_files_with_the_right_checksum_and_wrong_content(zoo_path, name, other):
 
 
 def test_embeddings_of_another_shape(zoo_path):
-    from narfast.zoo.tables import embeddings_to_bytes
+    from narfast.storage.tables import embeddings_to_bytes
 
     put(zoo_path, folder.EMBEDDINGS, embeddings_to_bytes(np.ones((3, 8), dtype=np.float32)))
     with pytest.raises(CorruptFileError, match=r"expected float32 \[16, dim\]"):

@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 
 from narfast.errors import NarfastError, UnsupportedSourceError
+from narfast.reading.worker_pool import read_networks
+from narfast.storage import format as folder
+from narfast.storage.records import Failure
 from narfast.zoo import Zoo, builder
-from narfast.zoo import format as folder
 from narfast.zoo.builder import build_zoo, identifiers_of, journal_path
 from narfast.zoo.journal import Journal, pack_graph, unpack_graph
-from narfast.zoo.records import Failure
 from narfast.zoo.store import write_zoo
-from narfast.zoo.workers import read_networks
 from zoo_fakes import NAMES, FakeEncoder, contents, load
 
 FILES = [folder.ARCHITECTURES, folder.GRAPHS, folder.EMBEDDINGS, folder.MANIFEST]
@@ -321,7 +321,7 @@ def test_waiting_for_a_busy_processor_does_not_count_as_time(tmp_path, monkeypat
 
     def read(share_of_processor):
         monkeypatch.setattr(
-            "narfast.zoo.workers._processor_seconds",
+            "narfast.reading.worker_pool._processor_seconds",
             lambda process: share_of_processor * time.monotonic(),
         )
         (result,) = read_networks(["fake:plain_1"], loader="slow_network:load", timeout=2)

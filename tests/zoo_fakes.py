@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narfast.errors import UnsupportedSourceError
-from narfast.frontends import load_raw as load_source
 from narfast.graph import ArchGraph, GraphMeta, build_graph, canonicalize
 from narfast.operators import by_name, pack_attributes
-from narfast.zoo.records import Architecture, Failure
+from narfast.sources import load_raw as load_source
+from narfast.storage.records import Architecture, Failure
 from narfast.zoo.store import ZooContents
 
 BLOCKS = {

@@ -100,8 +100,8 @@ def zoo_files() -> Iterator[Files]:
     """A zoo with stored vectors, without and with an HNSW index."""
     import numpy as np
 
+    from narfast.storage.records import Failure
     from narfast.zoo import Zoo
-    from narfast.zoo.records import Failure
     from narfast.zoo.store import ZooContents, write_zoo
 
     entries = networks()
@@ -123,7 +123,7 @@ def zoo_files() -> Iterator[Files]:
 
 def encoder_files() -> Iterator[Files]:
     """A small encoder as initialized, with thresholds, with and without structural features."""
-    from narfast.calibration import Calibration
+    from narfast.encoder.calibration import Calibration
     from test_encoder import make_encoder
 
     for wide in (True, False):
@@ -187,7 +187,7 @@ def read_network(folder: Path) -> None:
 
 def read_zoo(folder: Path) -> None:
     """As ``zoo verify``, ``zoo info``, ``zoo errors``, ``zoo export`` and ``search`` do."""
-    from narfast.calibration import relations_of
+    from narfast.encoder.calibration import relations_of
     from narfast.explain import shared_motifs
     from narfast.zoo import Zoo
     from narfast.zoo.export import export_zoo
@@ -213,8 +213,8 @@ def read_zoo(folder: Path) -> None:
 
 def read_encoder(folder: Path) -> None:
     """Open it, encode with it, and say what a score means."""
-    from narfast.calibration import Calibration
-    from narfast.encoder import ArchitectureEncoder
+    from narfast.encoder.calibration import Calibration
+    from narfast.encoder.encoder import ArchitectureEncoder
 
     def thresholds() -> None:
         found = Calibration.load(folder)

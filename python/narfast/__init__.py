@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from narfast._version import __version__
 from narfast.errors import (
     CorruptFileError,
     InvalidGraphError,
@@ -18,13 +19,12 @@ from narfast.errors import (
 )
 
 if TYPE_CHECKING:
-    from narfast.encoder import ArchitectureEncoder
-    from narfast.frontends import load, trace
+    from narfast.encoder.encoder import ArchitectureEncoder
     from narfast.graph import ArchGraph, GraphBatch, canonicalize
     from narfast.motifs import coarsen, mine
+    from narfast.sources import load, trace
     from narfast.zoo import Zoo
 
-__version__ = "0.1.0"
 
 __all__ = [
     "ArchGraph",
@@ -52,9 +52,9 @@ _LAZY = {
     "Zoo": "narfast.zoo",
     "canonicalize": "narfast.graph",
     "coarsen": "narfast.motifs",
-    "load": "narfast.frontends",
+    "load": "narfast.sources",
     "mine": "narfast.motifs",
-    "trace": "narfast.frontends",
+    "trace": "narfast.sources",
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from narfast.cli import main
+from narfast.cli.app import main
 
 if __name__ == "__main__":
     main()

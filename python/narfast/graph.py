@@ -35,7 +35,7 @@ class GraphMeta:
     """What is known about a network beside its graph.
 
     Attributes:
-        family: In the vocabulary that all libraries share (`narfast.families`).
+        family: In the vocabulary that all libraries share (`narfast.taxonomy.families`).
         group: What the library itself calls the model's group.
         params: Number of learnt parameters, or None.
         flops: Floating-point operations of one forward pass, or None.

@@ -1,4 +1,4 @@
-"""Slow twins of ``narfast.batching``: lists and dictionaries, one line per definition."""
+"""Slow twins of ``narfast.nn.collate``: lists and dictionaries, one line per definition."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """The networks of three search spaces as plain PyTorch modules, after their papers and published
-code: what the generators of narfast.nas must give when these are traced."""
+code: what the generators of narfast.search_spaces must give when these are traced."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from narfast.nas.darts import Genotype
+from narfast.search_spaces.darts import Genotype
 
 Edge = tuple[str, int]
 

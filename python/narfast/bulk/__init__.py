@@ -1,7 +1,7 @@
 """Encode many networks into one parquet file: bad ones are listed, finished ones are never lost."""
 
 from narfast.bulk.engines import open_engine
-from narfast.bulk.local import LocalEngine, ReadingLimits
+from narfast.bulk.engines.local import LocalEngine, ReadingLimits
 from narfast.bulk.run import BulkReport, Engine, encode_to_parquet
 from narfast.bulk.sources import Block, Inputs
 

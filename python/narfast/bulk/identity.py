@@ -17,9 +17,9 @@ from pathlib import Path
 
 from narfast.bulk.sources import Block, open_zoo
 from narfast.errors import NarfastError
-from narfast.frontends import LIBRARIES
-from narfast.nas import SPACES
-from narfast.zoo.format import ARCHITECTURES, GRAPHS
+from narfast.search_spaces import SPACES
+from narfast.sources import LIBRARIES
+from narfast.storage.format import ARCHITECTURES, GRAPHS
 from narfast.zoo.store import library_versions
 
 __all__ = ["ABSENT", "Identities"]

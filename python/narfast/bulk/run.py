@@ -14,7 +14,7 @@ from narfast.bulk.identity import Identities
 from narfast.bulk.sources import Block, Inputs, open_zoo
 from narfast.bulk.tables import Finished, Parts, errors_path
 from narfast.errors import NarfastError, printable
-from narfast.zoo.format import check_replaceable_table
+from narfast.storage.format import check_replaceable_table
 
 __all__ = ["BulkReport", "Engine", "encode_to_parquet"]
 

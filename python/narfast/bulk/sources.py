@@ -62,10 +62,10 @@ class Block:
             zoo = open_zoo(self.zoo)
             return [f"zoo:{zoo[row].id}" for row in range(self.start, self.stop)]
         if self.kind == "nasbench201":
-            from narfast.nas import nasbench201
+            from narfast.search_spaces import nasbench201
 
             return [f"nasbench201:{nasbench201.text(c)}" for c in range(self.start, self.stop)]
-        from narfast.nas import nasbench101
+        from narfast.search_spaces import nasbench101
 
         cells = nasbench101.cells()[self.start : self.stop].tolist()
         return [f"nasbench101:{nasbench101.text(cell)}" for cell in cells]
@@ -148,11 +148,11 @@ class Inputs:
         if kind == "zoo" and rest in ("", "all"):
             return _cut("zoo", len(open_zoo(self.zoo)), self.zoo)
         if kind == "nasbench101" and rest == "all":
-            from narfast.nas import nasbench101
+            from narfast.search_spaces import nasbench101
 
             return _cut("nasbench101", len(nasbench101.cells()), self.zoo)
         if kind == "nasbench201" and rest == "all":
-            from narfast.nas import nasbench201
+            from narfast.search_spaces import nasbench201
 
             return _cut("nasbench201", nasbench201.NUM_CELLS, self.zoo)
         if _is_zoo(source):
@@ -197,7 +197,7 @@ def open_zoo(folder: str) -> Zoo:
 
 
 def _is_zoo(source: str) -> bool:
-    from narfast.zoo.format import MANIFEST
+    from narfast.storage.format import MANIFEST
 
     # Asked for every source: paths as text take a tenth of the time, and no name is an error.
     return os.path.isfile(os.path.join(source, MANIFEST))  # noqa: PTH113, PTH118

@@ -25,8 +25,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-import narfast
 from narfast._files import remove_leftovers, replacing
+from narfast._version import __version__
 from narfast.bulk.identity import ABSENT
 from narfast.bulk.record import RecordWriter, file_facts, read_record
 from narfast.errors import CorruptFileError, NarfastError
@@ -62,7 +62,7 @@ def table_schema(fingerprint: str, dim: int, *, with_errors: bool = False) -> An
     ]
     if with_errors:
         fields.append(("error", pa.string()))
-    facts = {_FINGERPRINT: fingerprint, _VERSION: narfast.__version__}
+    facts = {_FINGERPRINT: fingerprint, _VERSION: __version__}
     return pa.schema(fields, metadata=facts)
 
 
@@ -559,6 +559,6 @@ def _check_encoder(path: Path, found: Any, wanted: Any) -> None:
     if facts.get(_VERSION) != wanted.metadata[_VERSION]:
         version = facts.get(_VERSION, b"unknown").decode("utf-8", "replace")
         raise NarfastError(
-            f"{path}: made by narfast {version}, this is {narfast.__version__}; choose another "
+            f"{path}: made by narfast {version}, this is {__version__}; choose another "
             f"output, or {_ANEW}"
         )

@@ -12,14 +12,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from narfast._data import DATA
 from narfast.graph import GraphBatch, canonicalize, structural_hash
-from narfast.nas import darts
-from narfast.splits import Split, standard_split
+from narfast.search_spaces import darts
+from narfast.taxonomy.splits import Split, standard_split
 from narfast.zoo.zoo import Zoo
 
 __all__ = ["EXPORTS", "PROTOCOLS", "Ask", "Setting"]
 
-EXPORTS = Path(__file__).parent.parent / "data" / "exports"
+EXPORTS = DATA / "exports"
 """A zoo of networks read from ONNX exports, ``exporter:id``; by ``benchmarks/onnx_exports.py``."""
 
 # The networks of `paper_nas`: genotypes, and how many of each.

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from narfast.batching import collate_motifs
+from narfast.nn.collate import collate_motifs
 from narfast.nn.inputs import (
     MinedBatch,
     OperatorRows,
@@ -24,7 +24,7 @@ from narfast.nn.inputs import (
 from narfast.nn.model import ArchitectureModel
 
 if TYPE_CHECKING:
-    from narfast.encoder_files import Weights
+    from narfast.encoder.storage import Weights
     from narfast.graph import GraphBatch
 
 __all__ = ["TorchInference"]

@@ -12,15 +12,15 @@ from torch import Tensor
 
 from narfast import motifs as motifs_module
 from narfast import operators
-from narfast.batching import (
+from narfast.graph import GraphBatch
+from narfast.motifs import MacroBatch
+from narfast.nn.collate import (
     NodeMiniBatch,
     UniqueMotifs,
     collate_macros,
     motif_multiplicity,
     unique_motifs,
 )
-from narfast.graph import GraphBatch
-from narfast.motifs import MacroBatch
 from narfast.nn.layers import GraphTensors
 from narfast.nn.model import ArchitectureModel
 from narfast.structural_features import LabelIdf

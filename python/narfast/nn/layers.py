@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from narfast.batching import transpose_csr
 from narfast.encoder_config import GAT_HEADS, LayerKind, ReadoutKind
+from narfast.nn.collate import transpose_csr
 from narfast.nn.scatter import (
     gather_csr,
     neighbor_sum,
@@ -60,7 +60,7 @@ class GraphTensors:
         *,
         device: torch.device | str = "cpu",
     ) -> GraphTensors:
-        """Add the outgoing side to a mini-batch of ``narfast.batching`` and move it to a device."""
+        """Add the outgoing side to a mini-batch of `narfast.nn.collate`; move it to a device."""
         out_ptr, out_dst, _ = transpose_csr(in_ptr, in_src)
         arrays = (in_ptr, in_src, out_ptr, out_dst, segment_ptr)
         return cls(*(torch.from_numpy(a).to(device) for a in arrays))

@@ -17,7 +17,7 @@ __all__ = ["ArchitectureModel"]
 
 
 class ArchitectureModel(nn.Module):
-    """Weights of an encoder; ``narfast.encoder`` feeds it and ``narfast.pretrain`` trains it."""
+    """Weights of an encoder, as `narfast.nn.inference` uses and `narfast.training` trains them."""
 
     # Labels of the wide part, int64[V] holding the bits of uint64, and what belongs to them.
     wide_label: Tensor

@@ -15,15 +15,21 @@ from typing import Any
 from narfast import operators
 from narfast._optional import require
 from narfast.errors import NarfastError
-from narfast.frontends import LIBRARIES, library
 from narfast.graph import ArchGraph, GraphBatch, canonicalize, hash_texts, structural_hash
-from narfast.nas import darts
-from narfast.zoo.format import MANIFEST, check_replaceable
+from narfast.reading.worker_pool import (
+    DEFAULT_LOADER,
+    MEMORY,
+    TIMEOUT,
+    memory_in_use,
+    read_networks,
+)
+from narfast.search_spaces import darts
+from narfast.sources import LIBRARIES, library
+from narfast.storage.format import MANIFEST, check_replaceable
+from narfast.storage.records import Architecture, Failure
+from narfast.storage.writing import writing
 from narfast.zoo.journal import Journal
-from narfast.zoo.records import Architecture, Failure
 from narfast.zoo.store import Encoder, Progress, ZooContents, library_versions, write_zoo
-from narfast.zoo.workers import DEFAULT_LOADER, MEMORY, TIMEOUT, memory_in_use, read_networks
-from narfast.zoo.writing import writing
 from narfast.zoo.zoo import Zoo
 
 __all__ = ["BuildReport", "build_zoo", "identifiers_of", "journal_path"]

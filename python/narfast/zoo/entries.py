@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narfast.graph import ArchGraph
-from narfast.zoo.records import Architecture
+from narfast.storage.records import Architecture
 
 if TYPE_CHECKING:
     from narfast.zoo.zoo import Zoo

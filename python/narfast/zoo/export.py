@@ -9,10 +9,10 @@ import numpy as np
 
 from narfast._files import replacing
 from narfast.errors import NarfastError
-from narfast.zoo.format import check_replaceable_csv, check_replaceable_table
-from narfast.zoo.records import Architecture
+from narfast.storage.format import check_replaceable_csv, check_replaceable_table
+from narfast.storage.records import Architecture
+from narfast.storage.tables import architecture_table
 from narfast.zoo.store import Progress
-from narfast.zoo.tables import architecture_table
 from narfast.zoo.zoo import Zoo
 
 __all__ = ["EXPORT_FORMATS", "export_zoo"]

@@ -21,7 +21,7 @@ import numpy as np
 
 from narfast.errors import NarfastError
 from narfast.graph import ArchGraph, GraphMeta
-from narfast.zoo.records import Failure
+from narfast.storage.records import Failure
 
 __all__ = ["Journal", "pack_graph", "unpack_graph"]
 

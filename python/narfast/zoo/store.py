@@ -11,16 +11,16 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-import narfast
 from narfast import operators
+from narfast._version import __version__
 from narfast.errors import CorruptFileError
-from narfast.frontends import LIBRARIES
 from narfast.graph import ArchGraph, GraphBatch
 from narfast.index import EXACT_LIMIT, IndexSettings, VectorIndex
-from narfast.zoo import format as folder
-from narfast.zoo.index_cache import index_key, store_index
-from narfast.zoo.records import Architecture, Failure, by_structure
-from narfast.zoo.tables import (
+from narfast.sources import LIBRARIES
+from narfast.storage import format as folder
+from narfast.storage.index_cache import index_key, store_index
+from narfast.storage.records import Architecture, Failure, by_structure
+from narfast.storage.tables import (
     architectures_to_bytes,
     embeddings_to_bytes,
     errors_to_bytes,
@@ -47,7 +47,7 @@ _ENCODE_CHUNK = 2048  # graphs per step of the progress bar
 
 
 class Encoder(Protocol):
-    """What a zoo needs of `narfast.encoder.ArchitectureEncoder`."""
+    """What a zoo needs of `narfast.encoder.encoder.ArchitectureEncoder`."""
 
     @property
     def dim(self) -> int:
@@ -135,7 +135,7 @@ def write_zoo(
     """Write ``contents`` at ``directory``, replacing a zoo that is there in one step.
 
     The same contents, library versions and encoder give the same bytes. The index of a large zoo is
-    kept elsewhere (`narfast.zoo.index_cache`).
+    kept elsewhere (`narfast.storage.index_cache`).
 
     Args:
         directory: the folder to create or replace.
@@ -192,7 +192,7 @@ def library_versions() -> dict[str, str]:
     """Return the versions of the installed libraries that decide a zoo's content."""
     versions = {name: library_version(name) for name in sorted(("torch", *LIBRARIES))}
     return {
-        "narfast": narfast.__version__,
+        "narfast": __version__,
         **{name: version for name, version in versions.items() if version},
     }
 

@@ -15,13 +15,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 import narfast
+from narfast._data import SHIPPED_ZOO
 from narfast.errors import CorruptFileError, NarfastError, UnsupportedSourceError
 from narfast.graph import ArchGraph, GraphBatch, hash_texts, structural_hash
 from narfast.index import IndexSettings, VectorIndex
-from narfast.zoo import format as folder
+from narfast.storage import format as folder
+from narfast.storage.index_cache import index_key, load_index, store_index
+from narfast.storage.records import Architecture, Failure
+from narfast.storage.tables import (
+    GraphFile,
+    StructureGroups,
+    architectures_from_bytes,
+    embeddings_from_bytes,
+    errors_from_bytes,
+    graphs_from_bytes,
+)
+from narfast.storage.writing import recover, writing
 from narfast.zoo.entries import Hit, ZooEntry
-from narfast.zoo.index_cache import index_key, load_index, store_index
-from narfast.zoo.records import Architecture, Failure
 from narfast.zoo.store import (
     Encoder,
     Progress,
@@ -30,19 +40,10 @@ from narfast.zoo.store import (
     operator_map,
     write_zoo,
 )
-from narfast.zoo.tables import (
-    GraphFile,
-    StructureGroups,
-    architectures_from_bytes,
-    embeddings_from_bytes,
-    errors_from_bytes,
-    graphs_from_bytes,
-)
-from narfast.zoo.writing import recover, writing
 
 __all__ = ["DEFAULT_ZOO", "AddReport", "Query", "Source", "Zoo", "add_networks"]
 
-DEFAULT_ZOO = Path(narfast.__file__).parent / "data" / "zoo"
+DEFAULT_ZOO = SHIPPED_ZOO
 """The zoo that ships with the package."""
 
 Source = str | os.PathLike[str] | ArchGraph
@@ -619,7 +620,7 @@ def _is_zoo(directory: Path) -> bool:
 
 
 def _open_encoder(source: str) -> Encoder:
-    from narfast.encoder import ArchitectureEncoder
+    from narfast.encoder.encoder import ArchitectureEncoder
 
     return ArchitectureEncoder.from_pretrained(source)
 

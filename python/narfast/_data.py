@@ -1,0 +1,9 @@
+"""Where the data that ships with the package lies."""
+
+from pathlib import Path
+
+__all__ = ["DATA", "SHIPPED_ENCODER", "SHIPPED_ZOO"]
+
+DATA = Path(__file__).parent / "data"
+SHIPPED_ENCODER = DATA / "encoder"
+SHIPPED_ZOO = DATA / "zoo"

@@ -1,0 +1,58 @@
+"""Which engine a run uses, opened with its encoder and motif cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from narfast.bulk.engines.local import LocalEngine, ReadingLimits
+from narfast.bulk.run import Engine
+from narfast.encoder.encoder import ArchitectureEncoder
+
+__all__ = ["load_encoder", "open_engine"]
+
+
+@contextmanager
+def open_engine(
+    kind: str,
+    encoder: str,
+    *,
+    workers: int,
+    limits: ReadingLimits,
+    motif_cache: Path | None = None,
+    address: str | None = None,
+) -> Iterator[Engine]:
+    """Open an engine; new motifs are kept also where the run stops early.
+
+    Args:
+        kind: ``local`` or ``ray``.
+        encoder: what `ArchitectureEncoder.from_pretrained` finds it by.
+        workers: processes and threads here, or actors of a cluster.
+        limits: for sources that run Python.
+        motif_cache: folder for vectors of motifs.
+        address: of a Ray cluster.
+
+    Raises:
+        NarfastError: no such encoder or folder.
+        MissingDependencyError: Ray is wanted and not installed.
+    """
+    if kind == "ray":
+        from narfast.bulk.engines.ray import RayEngine
+
+        yield RayEngine(encoder, workers, limits, motif_cache=motif_cache, address=address)
+        return
+    model = load_encoder(encoder, motif_cache)
+    try:
+        yield LocalEngine(model, workers, limits)
+    finally:
+        if motif_cache is not None:
+            model.motif_cache.save()
+
+
+def load_encoder(encoder: str, motif_cache: Path | None) -> ArchitectureEncoder:
+    """An encoder with its motif cache; see `open_engine`."""
+    model = ArchitectureEncoder.from_pretrained(encoder)
+    if motif_cache is not None:
+        model.use_motif_cache(motif_cache)
+    return model

@@ -1,0 +1,243 @@
+"""The engine on this machine: processes read what is bound to Python, threads do the rest."""
+
+from __future__ import annotations
+
+import importlib
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from narfast.bulk.sources import Block, open_zoo
+from narfast.bulk.tables import Row, row_table
+from narfast.errors import NarfastError
+from narfast.graph import ArchGraph, GraphBatch, canonicalize, hash_texts, structural_hash
+from narfast.reading.worker_pool import DEFAULT_LOADER, MEMORY, TIMEOUT, ReadingPool, reason_of
+from narfast.search_spaces import SPACES, nasbench101, nasbench201
+from narfast.sources.onnx import load_onnx_files
+from narfast.storage.records import Failure
+from narfast.zoo.journal import unpack_graph
+from narfast.zoo.store import Encoder
+
+__all__ = ["LocalEngine", "ReadingLimits"]
+
+
+@dataclass(frozen=True)
+class ReadingLimits:
+    """What reading one network may take.
+
+    Attributes:
+        timeout: seconds.
+        memory: bytes.
+        loader: ``module:function`` from a source to its raw graph.
+    """
+
+    timeout: float = TIMEOUT
+    memory: int = MEMORY
+    loader: str = DEFAULT_LOADER
+
+
+@dataclass
+class _Job:
+    """A block on its way: what has been read of it, then the future of its table."""
+
+    block: Block
+    sources: list[str]
+    read: list[ArchGraph | Failure | None]
+    missing: int = 0
+    table: Future[Any] | None = None
+
+
+@dataclass
+class LocalEngine:
+    """Encodes blocks on this machine.
+
+    Sources that run Python (models of libraries, ``hf:``, Python files, ...) are read in
+    ``workers`` processes, which are killed where a network is too slow or too large. ONNX files,
+    NAS cells, and what is stored in a zoo are read, and everything is encoded, in as many threads.
+    Neither order nor bytes depend on how many there are.
+
+    Attributes:
+        encoder: makes the vectors.
+        workers: processes, and threads.
+        limits: for sources that run Python.
+    """
+
+    encoder: Encoder
+    workers: int = 1
+    limits: ReadingLimits = field(default_factory=ReadingLimits)
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return self.encoder.dim
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies the encoder."""
+        return self.encoder.fingerprint
+
+    def tables(self, blocks: Iterable[Block]) -> Iterator[Any]:
+        """Yield a table for each block, in order."""
+        waiting = iter(blocks)
+        jobs: deque[_Job] = deque()
+        of_network: dict[int, tuple[_Job, int]] = {}
+        limits = self.limits
+        with (
+            _threads(self.workers) as threads,
+            ReadingPool(
+                workers=self.workers,
+                timeout=limits.timeout,
+                memory=limits.memory,
+                loader=limits.loader,
+            ) as processes,
+        ):
+            while True:
+                while len(jobs) < 2 * self.workers + 1:
+                    block = next(waiting, None)
+                    if block is None:
+                        break
+                    job = _Job(block, block.sources(), [None] * len(block))
+                    jobs.append(job)
+                    if block.kind == "named":
+                        for place, source in enumerate(job.sources):
+                            if not self._in_threads(source):
+                                of_network[processes.submit(source)] = (job, place)
+                                job.missing += 1
+                    if not job.missing:
+                        job.table = threads.submit(self._table, job)
+                if not jobs:
+                    return
+                first = jobs[0].table
+                if first is not None:
+                    wait_for([first], timeout=0.02 if processes.pending else None)
+                for number, result in processes.results(0 if first is not None else 0.25):
+                    job, place = of_network.pop(number)
+                    job.read[place] = (
+                        result if isinstance(result, Failure) else unpack_graph(result)[1]
+                    )
+                    job.missing -= 1
+                    if not job.missing:
+                        job.table = threads.submit(self._table, job)
+                while jobs and jobs[0].table is not None and jobs[0].table.done():
+                    yield jobs.popleft().table.result()  # type: ignore[union-attr]
+
+    def _read(self, job: _Job) -> list[ArchGraph | Failure]:
+        """Canonical graphs of named sources; what no process has read is read here."""
+        found: dict[int, ArchGraph | Failure] = {
+            place: read for place, read in enumerate(job.read) if read is not None
+        }
+        rest = [place for place, read in enumerate(job.read) if read is None]
+        files = [place for place in rest if self._is_onnx(job.sources[place])]
+        results = load_onnx_files([job.sources[place] for place in files])
+        for place, result in zip(files, results, strict=True):
+            if isinstance(result, NarfastError):
+                found[place] = Failure(job.sources[place], reason_of(result))
+            else:
+                found[place] = result
+        for place in rest:
+            if place not in found:
+                source = job.sources[place]
+                found[place] = _read_one(self.limits.loader, job.block.zoo, source)
+        raw = {
+            place: graph
+            for place, graph in found.items()
+            if isinstance(graph, ArchGraph) and not job.sources[place].startswith("zoo:")
+        }
+        canonical = _canonical([job.sources[place] for place in raw], list(raw.values()))
+        found.update(zip(raw, canonical, strict=True))
+        return [found[place] for place in range(len(job.sources))]
+
+    def _in_threads(self, source: str) -> bool:
+        """Whether the core reads a source: Python processes would not make it faster or safer."""
+        prefix, colon, _ = source.partition(":")
+        return bool(colon and prefix in (*SPACES, "zoo")) or self._is_onnx(source)
+
+    def _is_onnx(self, source: str) -> bool:
+        """Whether a source is nothing but the path of an ONNX file, which the core reads."""
+        plain = ":" not in source and "\0" not in source and source.lower().endswith(".onnx")
+        return plain and self.limits.loader == DEFAULT_LOADER
+
+    def _table(self, job: _Job) -> Any:
+        """Read what is left to be read of a block, and encode it."""
+        if job.block.kind == "named":
+            found = self._read(job)
+            graphs = GraphBatch.from_graphs([g for g in found if isinstance(g, ArchGraph)])
+            errors = [g.reason if isinstance(g, Failure) else None for g in found]
+        else:
+            graphs = _stored(job.block)
+            errors = [None] * len(graphs)
+        rows = iter(
+            zip(
+                graphs.metas,
+                hash_texts(structural_hash(graphs)),
+                np.diff(graphs.node_ptr).tolist(),
+                strict=True,
+            )
+        )
+        table: list[Row] = []
+        for source, error in zip(job.sources, errors, strict=True):
+            text = _utf8(source)
+            if error is not None:
+                table.append((text, None, None, None, None, _utf8(error)))
+            else:
+                meta, structure, nodes = next(rows)
+                table.append((text, meta.name, structure, meta.params, nodes, None))
+        vectors = np.zeros((len(table), self.dim), dtype=np.float32)
+        if len(graphs):
+            vectors[[error is None for error in errors]] = self.encoder.encode(
+                graphs, num_threads=1
+            )
+        return row_table(table, vectors, self.fingerprint)
+
+
+def _utf8(text: str) -> str:
+    """The text as a table can hold it; names of files may be any bytes."""
+    return text.encode("utf-8", "replace").decode()
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads of which those at work are waited for where the run stops, and no others."""
+    threads = ThreadPoolExecutor(count)
+    try:
+        yield threads
+    finally:
+        threads.shutdown(cancel_futures=True)
+
+
+def _read_one(loader: str, zoo: str, source: str) -> ArchGraph | Failure:
+    """The raw graph of a source, or the stored one of a zoo."""
+    try:
+        if source.startswith("zoo:"):
+            return open_zoo(zoo).load(source)
+        module, _, name = loader.partition(":")
+        raw: ArchGraph = getattr(importlib.import_module(module), name)(source)
+        return raw
+    except Exception as error:  # as in a process: one bad source must not end the run
+        return Failure(source, reason_of(error))
+
+
+def _canonical(sources: list[str], raw: list[ArchGraph]) -> list[ArchGraph | Failure]:
+    """Canonical graphs, all in one call unless one of them is refused."""
+    try:
+        return list(canonicalize(GraphBatch.from_graphs(raw)))
+    except Exception as error:
+        if len(raw) == 1:
+            return [Failure(sources[0], reason_of(error))]
+        return [_canonical([s], [g])[0] for s, g in zip(sources, raw, strict=True)]
+
+
+def _stored(block: Block) -> GraphBatch:
+    """The canonical graphs of a block of a collection."""
+    if block.kind == "zoo":
+        return open_zoo(block.zoo).graph_rows(block.start, block.stop)
+    if block.kind == "nasbench101":
+        cells = nasbench101.cells()[block.start : block.stop]
+        return canonicalize(nasbench101.networks(cells))
+    return canonicalize(nasbench201.networks(np.arange(block.start, block.stop)))

@@ -1,0 +1,1 @@
+"""The ``narfast`` command."""

@@ -1,0 +1,204 @@
+"""What a score means: a word by thresholds fitted on validation queries, and a percentile.
+
+A word never contradicts the blocks that are shown as shared: see `SHARED`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narfast._documents import ListOf, Number, Object, read_document
+from narfast.encoder.storage import encoder_folder, write_atomically
+from narfast.errors import CorruptFileError
+
+if TYPE_CHECKING:
+    from narfast.explain import SharedMotif
+    from narfast.graph import ArchGraph
+    from narfast.zoo import Hit, Zoo
+
+__all__ = ["PRECISION", "SHARED", "Calibration", "Relation", "relations_of", "shares_blocks"]
+
+PRECISION = 0.9
+"""How often a word must be right among the hits that get it or a stronger one."""
+
+SHARED = 0.1
+"""From this share of one of two networks on, blocks in common are called so, whatever the score.
+
+Of random pairs of different coarse classes one in a hundred has as much in common, of all random
+pairs one in forty (`benchmarks/calibrate.py`).
+"""
+
+_BLOCK = 3  # operators; shorter chains are in networks of every kind
+
+_FILE = "calibration.json"
+_WHAT = "the thresholds of an encoder"
+_REMEDY = "delete it, or run benchmarks/calibrate.py again"
+_QUANTILES = 101
+_COSINE = Number(-2, 2)  # 2 is never
+_SHAPE = Object(
+    {"same_family": _COSINE, "related": _COSINE},
+    {"nearest": ListOf(_COSINE, 1 << 16)},
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """Thresholds of one encoder.
+
+    Attributes:
+        same_family: from this cosine on, hits are of the query's family nine times in ten.
+        related: from this cosine on, hits are of its coarse class nine times in ten.
+        nearest: quantiles in equal steps of the cosine between a network of the zoo and its
+            nearest neighbour there, ascending; empty where they were not measured.
+    """
+
+    same_family: float
+    related: float
+    nearest: tuple[float, ...] = ()
+
+    @classmethod
+    def fit(
+        cls,
+        scores: NDArray[np.floating[Any]],
+        same_family: NDArray[np.bool_],
+        same_class: NDArray[np.bool_],
+        nearest: NDArray[np.floating[Any]] | None = None,
+    ) -> Calibration:
+        """Find the lowest thresholds at which words are right often enough.
+
+        Args:
+            scores: [n], cosines of hits as a search shows them.
+            same_family: [n], whether the hit is of the query's family.
+            same_class: [n], whether it is of the query's coarse class.
+            nearest: [networks], cosine of each network of the zoo to the nearest other one.
+        """
+        family = _lowest(scores, same_family)
+        quantiles = () if nearest is None else np.quantile(nearest, np.linspace(0, 1, _QUANTILES))
+        return cls(
+            same_family=family,
+            related=min(family, _lowest(scores, same_class)),
+            nearest=tuple(round(min(float(value), 1.0), 6) for value in quantiles),
+        )
+
+    @classmethod
+    def load(cls, encoder: str | Path) -> Calibration | None:
+        """Read the thresholds saved beside an encoder, or return None where there are none.
+
+        Raises:
+            CorruptFileError: the file is there and damaged.
+        """
+        path = encoder_folder(encoder) / _FILE
+        try:
+            value = read_document(path, _SHAPE, what=_WHAT, remedy=_REMEDY)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        nearest = tuple(float(score) for score in value.get("nearest", ()))
+        if nearest and (len(nearest) < 2 or not np.all(np.diff(nearest) >= 0)):
+            raise CorruptFileError(f"{path}: not {_WHAT} (nearest must ascend); {_REMEDY}")
+        return cls(
+            same_family=float(value["same_family"]),
+            related=float(value["related"]),
+            nearest=nearest,
+        )
+
+    def save(self, encoder: str | Path, **notes: Any) -> None:
+        """Write the thresholds beside an encoder, with notes on how good they are."""
+        path = encoder_folder(encoder) / _FILE
+        text = json.dumps({**asdict(self), **notes}, indent=1) + "\n"
+        write_atomically(path, text.encode())
+
+    def word(self, score: float, *, same_structure: bool, shares_blocks: bool = False) -> str:
+        """Say in a word how alike two networks are.
+
+        Args:
+            score: their cosine.
+            same_structure: whether they have one structural hash.
+            shares_blocks: whether `shares_blocks` holds for them.
+        """
+        if same_structure:
+            return "same structure"
+        if score >= self.same_family:
+            return "same family"
+        if score >= self.related:
+            return "related"
+        return "shares blocks" if shares_blocks else "unrelated"
+
+    def percentile(self, score: float) -> float | None:
+        """Return how many per cent of the zoo's networks have no nearer neighbour than this score.
+
+        Rounded down to a tenth; None where the quantiles are not known.
+        """
+        if not self.nearest:
+            return None
+        steps = np.linspace(0.0, 100.0, len(self.nearest))
+        return math.floor(10.0 * float(np.interp(score, self.nearest, steps))) / 10.0
+
+
+@dataclass(frozen=True)
+class Relation:
+    """How alike a query and a hit are.
+
+    Attributes:
+        word: as `Calibration.word` says it.
+        percentile: as `Calibration.percentile` says it.
+    """
+
+    word: str
+    percentile: float | None
+
+
+def shares_blocks(nodes: int, other: int, shared: Iterable[SharedMotif]) -> bool:
+    """Whether blocks in common make up at least `SHARED` of one of two networks.
+
+    Args:
+        nodes: operators of one network.
+        other: operators of the other.
+        shared: the motifs of both; those of fewer than three operators do not count.
+    """
+    covered = sum(m.size * min(m.count, m.query_count) for m in shared if m.size >= _BLOCK)
+    return covered >= SHARED * min(nodes, other)
+
+
+def relations_of(
+    zoo: Zoo, query: ArchGraph, hits: Sequence[Hit], shared: Sequence[Sequence[SharedMotif]]
+) -> list[Relation | None]:
+    """Say what the scores of hits mean; None where the zoo's encoder has no thresholds.
+
+    Args:
+        zoo: where they were found.
+        query: what was searched for.
+        hits: what was found.
+        shared: the motifs that each hit has in common with the query.
+    """
+    stamp = zoo.manifest.encoder or {}
+    calibration = Calibration.load(str(stamp.get("source", "default")))
+    if calibration is None:
+        return [None] * len(hits)
+    own = query.structural_hash
+    return [
+        Relation(
+            calibration.word(
+                hit.score,
+                same_structure=hit.structural_hash == own,
+                shares_blocks=shares_blocks(query.num_nodes, hit.nodes, motifs),
+            ),
+            calibration.percentile(hit.score),
+        )
+        for hit, motifs in zip(hits, shared, strict=True)
+    ]
+
+
+def _lowest(scores: NDArray[np.floating[Any]], right: NDArray[np.bool_]) -> float:
+    """Return the lowest score at or above which `PRECISION` of all are right; above 1 if none."""
+    order = np.argsort(-scores, kind="stable")
+    precision = np.cumsum(right[order]) / np.arange(1, len(scores) + 1)
+    enough = np.flatnonzero(precision >= PRECISION)
+    return round(float(scores[order[enough[-1]]]), 4) if len(enough) else 2.0

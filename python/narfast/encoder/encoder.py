@@ -1,0 +1,260 @@
+"""ArchitectureEncoder: networks in, vectors out. Training lives in ``narfast.training.run``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narfast import _core
+from narfast._optional import require
+from narfast.encoder.motif_cache import MotifCache
+from narfast.encoder.storage import Tensors, Weights, encoder_folder, read_encoder
+from narfast.encoder_config import EncoderConfig
+from narfast.graph import ArchGraph, GraphBatch
+
+if TYPE_CHECKING:
+    import torch
+
+    from narfast.nn.inference import TorchInference
+    from narfast.nn.model import ArchitectureModel
+
+__all__ = ["ArchitectureEncoder"]
+
+_MOST_THREADS = 1024
+# Networks of a call: ends of small batches keep threads waiting; a device holds all at once.
+_ON_CPU, _ELSEWHERE = 4096, 256
+
+
+class ArchitectureEncoder:
+    """Embeds network architectures, so that similar designs have a high cosine.
+
+    The core computes on the CPU, without torch; on other devices the torch model does. On the CPU
+    the vector of a network is the same to the last bit whatever is encoded with it or was before,
+    with any number of threads, on every machine. Safe to call from several threads.
+    """
+
+    def __init__(
+        self,
+        config: EncoderConfig,
+        tensors: Tensors,
+        *,
+        training: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Wrap weights; most callers want ``from_pretrained``.
+
+        Args:
+            config: What fixes the shape of the encoder.
+            tensors: The state of ``narfast.nn.model.ArchitectureModel``; must not change
+                afterwards.
+            training: Notes on how the weights came about, saved with them.
+
+        Raises:
+            CorruptFileError: The tensors do not belong to the configuration.
+        """
+        weights = Weights(config, tensors, dict(training or {}))
+        self._start(weights, weights.core())
+
+    def _start(self, weights: Weights, core: _core.Encoder) -> None:
+        self._weights = weights
+        self._core = core
+        self._torch: TorchInference | None = None
+        self.motif_cache = MotifCache(core)
+
+    @classmethod
+    def from_pretrained(cls, name_or_path: str | Path = "default") -> ArchitectureEncoder:
+        """Open a saved encoder.
+
+        Args:
+            name_or_path: ``"default"`` for the one shipped with narfast, or a folder.
+
+        Raises:
+            CorruptFileError: The folder holds no encoder, or a damaged one.
+        """
+        weights, core, fingerprint = read_encoder(encoder_folder(name_or_path))
+        encoder = cls.__new__(cls)
+        encoder._start(weights, core)
+        encoder.fingerprint = fingerprint
+        return encoder
+
+    @classmethod
+    def from_model(
+        cls, model: ArchitectureModel, *, training: Mapping[str, Any] | None = None
+    ) -> ArchitectureEncoder:
+        """Take over the weights of a torch model, as they are now."""
+        state = model.state_dict().items()
+        tensors = {name: tensor.detach().cpu().numpy().copy() for name, tensor in state}
+        return cls(model.config, tensors, training=training)
+
+    def use_motif_cache(self, folder: str | Path) -> None:
+        """Take vectors of motifs from a folder, and put new ones there with `motif_cache.save`.
+
+        Raises:
+            NarfastError: It is no folder.
+            OSError: It cannot be made or read.
+        """
+        self.motif_cache = MotifCache(
+            self._core, folder=Path(folder), fingerprint=self.fingerprint, dim=self.config.motif_dim
+        )
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write ``model.safetensors`` and ``config.json`` into a folder, made if missing."""
+        self._weights.save(Path(folder))
+
+    @property
+    def config(self) -> EncoderConfig:
+        """The settings that fix the shape of the encoder."""
+        return self._weights.config
+
+    @property
+    def tensors(self) -> Tensors:
+        """The weights by name, as they are saved."""
+        return self._weights.tensors
+
+    @property
+    def training_notes(self) -> Mapping[str, Any]:
+        """How the weights came about."""
+        return self._weights.training
+
+    @property
+    def dim(self) -> int:
+        """Width of the vectors."""
+        return self.config.dim
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over configuration and weights: two encoders with the same one are the same."""
+        return self._weights.fingerprint()
+
+    def __repr__(self) -> str:
+        return f"ArchitectureEncoder(dim={self.dim}, fingerprint={self.fingerprint[:12]})"
+
+    @overload
+    def encode(
+        self,
+        sources: Any,
+        *,
+        batch_size: int | None = ...,
+        show_progress_bar: bool = ...,
+        device: str | torch.device | None = ...,
+        num_threads: int = ...,
+        convert_to_tensor: Literal[False] = ...,
+        normalize_embeddings: bool = ...,
+    ) -> NDArray[np.float32]: ...
+
+    @overload
+    def encode(
+        self,
+        sources: Any,
+        *,
+        batch_size: int | None = ...,
+        show_progress_bar: bool = ...,
+        device: str | torch.device | None = ...,
+        num_threads: int = ...,
+        convert_to_tensor: Literal[True],
+        normalize_embeddings: bool = ...,
+    ) -> torch.Tensor: ...
+
+    def encode(
+        self,
+        sources: Any,
+        *,
+        batch_size: int | None = None,
+        show_progress_bar: bool = False,
+        device: str | torch.device | None = None,
+        num_threads: int = 0,
+        convert_to_tensor: bool = False,
+        normalize_embeddings: bool = True,
+    ) -> NDArray[np.float32] | torch.Tensor:
+        """Embed networks.
+
+        Args:
+            sources: A list (or tuple, or ``GraphBatch``) of networks, or one network. A network is
+                an ``ArchGraph`` (taken as it is) or anything that ``narfast.load`` accepts.
+            batch_size: Networks encoded together; changes speed and memory, not the vectors. By
+                default 4,096 on the CPU, 256 elsewhere.
+            show_progress_bar: Show a bar with remaining time on the standard error stream.
+            device: Where to compute; None is the CPU. Other devices need torch, and vectors are
+                then like those of the CPU, not the same to the last bit.
+            num_threads: Threads of the core; 0 for all cores.
+            convert_to_tensor: Return a torch tensor on that device instead of a NumPy array.
+            normalize_embeddings: Scale every vector to length 1.
+
+        Returns:
+            float32 (n, dim); for one network that is not in a list, float32 (dim,).
+
+        Raises:
+            NarfastError: A source cannot be loaded.
+            MissingDependencyError: `device` or `convert_to_tensor` needs torch, not installed.
+            ValueError: ``batch_size`` is below 1, or ``num_threads`` below 0 or above 1,024.
+        """
+        on_cpu = device is None or str(device).partition(":")[0] == "cpu"
+        if batch_size is None:
+            batch_size = _ON_CPU if on_cpu else _ELSEWHERE
+        if batch_size < 1:
+            raise ValueError(f"encode: batch_size must be at least 1, not {batch_size}")
+        if not 0 <= num_threads <= _MOST_THREADS:
+            raise ValueError(
+                f"encode: num_threads must be at least 0 and at most {_MOST_THREADS}, "
+                f"not {num_threads}"
+            )
+        single = not isinstance(sources, (list, tuple, GraphBatch))
+        items: Sequence[Any] = [sources] if single else sources
+        vectors = np.empty((len(items), self.dim), dtype=np.float32)
+        for start in _progress(range(0, len(items), batch_size), show_progress_bar):
+            stop = min(start + batch_size, len(items))
+            graphs = _load(items, start, stop)
+            if device is None or on_cpu:
+                vectors[start:stop] = self._core.encode(
+                    *graphs.arrays, normalize=normalize_embeddings, num_threads=num_threads
+                )
+                self.motif_cache.save_if_due()
+            else:
+                vectors[start:stop] = self._on(device).encode(
+                    graphs, normalize=normalize_embeddings, num_threads=num_threads
+                )
+        result = vectors[0] if single else vectors
+        if convert_to_tensor:
+            require("torch", by="encode(convert_to_tensor=True)")
+            import torch
+
+            return torch.from_numpy(result).to(device or "cpu")
+        return result
+
+    def _on(self, device: str | torch.device) -> TorchInference:
+        """The torch model on a device."""
+        if self._torch is None or str(self._torch.device) != str(device):
+            require("torch", "numba", by=f"encode(device={str(device)!r})")
+            from narfast.nn.inference import TorchInference
+
+            self._torch = TorchInference(self._weights, device)
+        return self._torch
+
+
+def _load(items: Sequence[Any], start: int, stop: int) -> GraphBatch:
+    if isinstance(items, GraphBatch):
+        return items.part(start, stop)
+    graphs = []
+    for i in range(start, stop):
+        source = items[i]
+        if not isinstance(source, ArchGraph):
+            # Imported here: graphs can be encoded without any frontend.
+            from narfast import load
+
+            source = load(source)
+        graphs.append(source)
+    return GraphBatch.from_graphs(graphs)
+
+
+def _progress(steps: range, show: bool) -> Iterator[int]:
+    if not show:
+        yield from steps
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(steps, description="Encoding", console=Console(stderr=True))

@@ -1,0 +1,1 @@
+"""Processes that read networks, each of which may hang, crash or be killed."""

@@ -1,0 +1,1 @@
+"""Libraries whose models are loaded by name, one file or folder each."""

@@ -1,0 +1,1 @@
+"""Reads the graph of a `torch.nn.Module` without allocating weights."""

@@ -1,0 +1,1 @@
+"""How networks, their names and their vectors lie on disk."""

@@ -1,0 +1,558 @@
+"""Bytes of the zoo's files from values and back: parquet tables and the embedding matrix.
+
+The same values give the same bytes: rows are sorted, one thread writes, every option is fixed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+import threading
+import weakref
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narfast._documents import Integer, MapOf, parse_document
+from narfast.errors import CorruptFileError, InvalidGraphError, NarfastError
+from narfast.graph import ArchGraph, GraphBatch
+from narfast.storage.format import remedy
+from narfast.storage.records import Architecture, Failure, rows_by_structure
+
+__all__ = [
+    "GraphFile",
+    "StructureGroups",
+    "architecture_table",
+    "architectures_from_bytes",
+    "architectures_to_bytes",
+    "embeddings_from_bytes",
+    "embeddings_to_bytes",
+    "errors_from_bytes",
+    "errors_to_bytes",
+    "graphs_from_bytes",
+    "graphs_to_bytes",
+]
+
+_ADDED = ("subfamily", "size", "group", "coarse_class")  # in format 2
+_REQUIRED = ("id", "name", "source", "nodes", "edges", "structural_hash", "unknown_ops")
+_NUMBERS = ("params", "flops", "nodes", "edges", "untraced")
+_HASH = re.compile("[0-9a-f]{32}")
+_UNKNOWN = MapOf(Integer())
+_ROW_GROUP = 4096
+_FEW = 256  # records made one by one, before all at once are faster
+_STREAMED = 64  # graphs held at once where a few are picked out of a row group
+_COMPRESSION_LEVEL = 15
+
+
+def _architecture_schema() -> Any:
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            ("id", pa.string()),
+            ("name", pa.string()),
+            ("source", pa.string()),
+            ("family", pa.string()),
+            ("subfamily", pa.string()),
+            ("size", pa.string()),
+            ("group", pa.string()),
+            ("coarse_class", pa.string()),
+            ("task", pa.string()),
+            ("params", pa.int64()),
+            ("flops", pa.int64()),
+            ("input_shape", pa.list_(pa.int64())),
+            ("trace_kind", pa.string()),
+            ("nodes", pa.int64()),
+            ("edges", pa.int64()),
+            ("structural_hash", pa.string()),
+            ("untraced", pa.int64()),
+            ("unknown_ops", pa.string()),  # a JSON object
+        ]
+    )
+
+
+def _graph_schema() -> Any:
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            ("structural_hash", pa.string()),
+            ("op", pa.list_(pa.uint16())),
+            ("attr", pa.list_(pa.uint32())),
+            ("in_degree", pa.list_(pa.uint32())),
+            ("in_distance", pa.list_(pa.int32())),
+        ]
+    )
+
+
+def architectures_to_bytes(records: Sequence[Architecture]) -> bytes:
+    """Return ``architectures.parquet`` with one row per record, sorted by id."""
+    return _write(architecture_table(sorted(records, key=lambda record: record.id)))
+
+
+def architecture_table(rows: Sequence[Architecture]) -> Any:
+    """Return records as an Arrow table, a row each."""
+    import pyarrow as pa
+
+    schema = _architecture_schema()
+    columns = []
+    for column in schema:
+        values: list[Any] = [getattr(record, column.name) for record in rows]
+        if column.name == "input_shape":
+            values = [None if value is None else list(value) for value in values]
+        elif column.name == "unknown_ops":
+            values = [json.dumps(dict(value), sort_keys=True) for value in values]
+        columns.append(pa.array(values, type=column.type))
+    return pa.table(columns, schema=schema)
+
+
+def architectures_from_bytes(data: bytes, path: Path) -> StructureGroups:
+    """Read `architectures_to_bytes`; ``path`` is named in errors.
+
+    Raises:
+        CorruptFileError: not such a table.
+    """
+    return StructureGroups(_read(data, _architecture_schema(), path, required=_REQUIRED), path)
+
+
+class StructureGroups(Sequence[tuple[Architecture, ...]]):
+    """The networks of a zoo: for each structure, in row order, the records that share it.
+
+    The whole table is checked at once. A record is made when it is asked for: most searches need a
+    few of many thousands. Threads may share it.
+    """
+
+    def __init__(self, table: Any, path: Path) -> None:
+        """Take a table of `_architecture_schema`; ``path`` is named in errors.
+
+        Raises:
+            CorruptFileError: a row is not a network.
+        """
+        self._table = table
+        self._path = path
+        with _parquet_errors(path):
+            table.validate(full=True)  # such as texts that are no UTF-8
+            hashes, names, sources, ids, unknown = (
+                table.column(name).to_pylist()
+                for name in ("structural_hash", "name", "source", "id", "unknown_ops")
+            )
+        _check_rows(table, hashes, path)
+        # Most networks have none, and many have the same.
+        self._unknown = {text: _counts(text, path) for text in set(unknown)}
+        rows = rows_by_structure(hashes, names, sources, ids)
+        self._positions = list(rows.values())
+        self._groups: list[tuple[Architecture, ...] | None] = [None] * len(rows)
+        self._made = 0
+        self._complete = False
+        self._making = threading.RLock()
+        self.names = len(ids)
+        self.row_of = {structure: row for row, structure in enumerate(rows)}
+        self.row_of_id = {
+            ids[position]: row
+            for row, positions in enumerate(self._positions)
+            for position in positions
+        }
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    @overload
+    def __getitem__(self, row: int) -> tuple[Architecture, ...]: ...
+
+    @overload
+    def __getitem__(self, row: slice) -> list[tuple[Architecture, ...]]: ...
+
+    def __getitem__(
+        self, row: int | slice
+    ) -> tuple[Architecture, ...] | list[tuple[Architecture, ...]]:
+        """Return the records of a row, or of several, the representative first."""
+        if isinstance(row, slice):
+            return [self[i] for i in range(*row.indices(len(self)))]
+        group = self._groups[row]
+        if group is None:
+            group = self._make(row)
+        return group
+
+    def _make(self, row: int) -> tuple[Architecture, ...]:
+        with self._making:
+            if self._made > _FEW:
+                self._make_all()
+            group = self._groups[row]
+            if group is None:
+                self._made += 1
+                group = tuple(
+                    self._record(self._table.slice(position, 1).to_pylist()[0])
+                    for position in self._positions[row]
+                )
+                self._groups[row] = group
+            return group
+
+    def __iter__(self) -> Iterator[tuple[Architecture, ...]]:
+        self._make_all()
+        return super().__iter__()
+
+    def to_dict(self) -> dict[str, tuple[Architecture, ...]]:
+        """Return structural hash -> records, in row order."""
+        return dict(zip(self.row_of, self, strict=True))
+
+    def _make_all(self) -> None:
+        with self._making:
+            if self._complete:
+                return
+            records = [self._record(row) for row in self._table.to_pylist()]
+            self._groups = [tuple(records[i] for i in group) for group in self._positions]
+            self._complete = True
+
+    def _record(self, row: dict[str, Any]) -> Architecture:
+        row["unknown_ops"] = dict(self._unknown[row["unknown_ops"]])
+        row["input_shape"] = row["input_shape"] and tuple(row["input_shape"])
+        return Architecture(**row)
+
+
+def _check_rows(table: Any, hashes: Sequence[str], path: Path) -> None:
+    """Refuse numbers and hashes that no network has."""
+    for name in _NUMBERS:
+        smallest = min((n for n in table.column(name).to_pylist() if n is not None), default=0)
+        if smallest < 0:
+            _refuse_row(f"{name} = {smallest}", path)
+    for structure in hashes:
+        if not _HASH.fullmatch(structure):
+            _refuse_row(f"structural_hash = {structure[:40]!r}", path)
+    if any(chunk.values.null_count for chunk in table.column("input_shape").chunks):
+        _refuse_row("an input shape has a gap", path)
+
+
+def _refuse_row(why: str, path: Path) -> None:
+    raise CorruptFileError(f"{path}: a row is not a network ({why}); {remedy(path.name)}")
+
+
+def _counts(text: str, path: Path) -> dict[str, int]:
+    """Read a cell of ``unknown_ops``."""
+    counts: dict[str, int] = parse_document(
+        text.encode("utf-8", "replace"),
+        _UNKNOWN,
+        path=path,
+        what="a table of networks (column unknown_ops)",
+        remedy=remedy(path.name),
+    )
+    return counts
+
+
+def _error_schema() -> Any:
+    import pyarrow as pa
+
+    return pa.schema([("id", pa.string()), ("reason", pa.string())])
+
+
+def errors_to_bytes(errors: Sequence[Failure]) -> bytes:
+    """Return ``errors.parquet``: what could not be read, sorted by id."""
+    import pyarrow as pa
+
+    rows = sorted(errors, key=lambda failure: failure.id)
+    columns = [[failure.id for failure in rows], [failure.reason for failure in rows]]
+    return _write(pa.table(columns, schema=_error_schema()))
+
+
+def errors_from_bytes(data: bytes, path: Path) -> list[Failure]:
+    """Read `errors_to_bytes`; ``path`` is named in errors.
+
+    Raises:
+        CorruptFileError: not such a table.
+    """
+    table = _read(data, _error_schema(), path, required=("id", "reason"))
+    with _parquet_errors(path):
+        return [Failure(**row) for row in table.to_pylist()]
+
+
+def graphs_to_bytes(hashes: Sequence[str], graphs: GraphBatch) -> bytes:
+    """Return ``graphs.parquet`` with one row per distinct structure, in the order given.
+
+    Edges are stored as in-degrees and distances to the in-neighbours: equal blocks then look equal
+    wherever they stand, and compress well.
+    """
+    import pyarrow as pa
+
+    degrees = np.diff(graphs.in_ptr)
+    edge_ptr = graphs.in_ptr[graphs.node_ptr]
+    distances = np.repeat(_local_numbers(graphs.node_ptr), degrees) - graphs.in_src
+    columns = [
+        pa.array(hashes, type=pa.string()),
+        _list_column(graphs.node_ptr, graphs.op),
+        _list_column(graphs.node_ptr, graphs.attr),
+        _list_column(graphs.node_ptr, degrees.astype(np.uint32)),
+        _list_column(edge_ptr, distances.astype(np.int32)),
+    ]
+    return _write(pa.table(columns, schema=_graph_schema()))
+
+
+def graphs_from_bytes(data: bytes, path: Path) -> tuple[list[str], GraphBatch]:
+    """Read `graphs_to_bytes`: structural hashes and graphs (without metadata), in file order.
+
+    Raises:
+        CorruptFileError: not such a table, or a row that is not a graph.
+    """
+    return _graphs(_read(data, _graph_schema(), path, required=_graph_schema().names), path)
+
+
+class GraphFile:
+    """``graphs.parquet``, read by row groups: never all is in memory. Threads may share it."""
+
+    def __init__(self, stream: BinaryIO, path: Path) -> None:
+        """Read the footer of an open file; ``path`` is named in errors.
+
+        Raises:
+            CorruptFileError: not a parquet table.
+        """
+        import pyarrow.parquet as pq
+
+        self._path = path
+        self._lock = threading.Lock()
+        weakref.finalize(self, stream.close)
+        with _parquet_errors(path):
+            self._file = pq.ParquetFile(stream)
+            groups = [self._file.metadata.row_group(i) for i in range(self._file.num_row_groups)]
+        self._first = np.cumsum([0, *(group.num_rows for group in groups)])
+        self._last: tuple[int, list[str], GraphBatch] | None = None
+
+    def rows(self, start: int, stop: int) -> tuple[list[str], GraphBatch]:
+        """Read rows ``start`` to ``stop``, as `graphs_from_bytes` does all.
+
+        Raises:
+            CorruptFileError: as `graphs_from_bytes`, or there are fewer rows.
+        """
+        self._check_range(start, stop)
+        hashes: list[str] = []
+        graphs: list[ArchGraph] = []
+        with self._lock:
+            while start < stop:
+                number = int(np.searchsorted(self._first, start, side="right")) - 1
+                end = min(stop, int(self._first[number + 1]))
+                base = int(self._first[number])
+                group_hashes, batch = self._group(number)
+                hashes += group_hashes[start - base : end - base]
+                graphs += batch.part(start - base, end - base)
+                start = end
+        return hashes, GraphBatch.from_graphs(graphs)
+
+    def pick(self, rows: Sequence[int]) -> tuple[list[str], GraphBatch]:
+        """Read some rows, in the order given, as `rows` does a range.
+
+        Decoding passes over the row groups that hold them; only what is asked for is kept, checked
+        and made into graphs.
+
+        Raises:
+            CorruptFileError: as `rows`.
+        """
+        import pyarrow as pa
+
+        wanted = sorted(set(rows))
+        self._check_range(wanted[0], wanted[-1] + 1)
+        parts = []
+        with self._lock, _parquet_errors(self._path):
+            left = wanted.copy()
+            while left:
+                number = int(np.searchsorted(self._first, left[0], side="right")) - 1
+                start = int(self._first[number])
+                for batch in self._file.iter_batches(
+                    _STREAMED, row_groups=[number], use_threads=False
+                ):
+                    while left and left[0] < start + len(batch):
+                        parts.append(batch.slice(left.pop(0) - start, 1))
+                    start += len(batch)
+                    if not left or left[0] >= self._first[number + 1]:
+                        break
+                if left and left[0] < self._first[number + 1]:
+                    raise ValueError(f"row group {number} ends too soon")
+            table = pa.Table.from_batches(parts)
+        schema = _graph_schema()
+        checked = _checked(table, schema, self._path, required=schema.names)
+        hashes, graphs = _graphs(checked, self._path)
+        place = {row: i for i, row in enumerate(wanted)}
+        return (
+            [hashes[place[row]] for row in rows],
+            GraphBatch.from_graphs([graphs[place[row]] for row in rows]),
+        )
+
+    def _check_range(self, start: int, stop: int) -> None:
+        if not 0 <= start <= stop <= self._first[-1]:
+            raise CorruptFileError(
+                f"{self._path}: has {self._first[-1]} graphs, not {stop}; {remedy(self._path.name)}"
+            )
+
+    def _group(self, number: int) -> tuple[list[str], GraphBatch]:
+        if self._last is None or self._last[0] != number:
+            with _parquet_errors(self._path):
+                table = self._file.read_row_group(number, use_threads=False)
+            schema = _graph_schema()
+            checked = _checked(table, schema, self._path, required=schema.names)
+            self._last = (number, *_graphs(checked, self._path))
+        return self._last[1:]
+
+
+def _graphs(table: Any, path: Path) -> tuple[list[str], GraphBatch]:
+    names = ("op", "attr", "in_degree", "in_distance")
+    with _parquet_errors(path):  # such as gaps in a list
+        (op_ptr, op), (attr_ptr, attr), (degree_ptr, degrees), (edge_ptr, distances) = (
+            _split_column(table.column(name)) for name in names
+        )
+        hashes = table.column("structural_hash").to_pylist()
+    in_ptr = np.zeros(len(op) + 1, dtype=np.int64)
+    fits = np.array_equal(op_ptr, attr_ptr) and np.array_equal(op_ptr, degree_ptr)
+    if fits:
+        np.cumsum(degrees, out=in_ptr[1:], dtype=np.int64)
+        fits = np.array_equal(in_ptr[op_ptr], edge_ptr)
+    if not fits:
+        raise CorruptFileError(f"{path}: arrays of one graph differ in length; {remedy(path.name)}")
+    sources = np.repeat(_local_numbers(op_ptr), degrees) - distances
+    batch = GraphBatch(
+        op=np.ascontiguousarray(op),
+        attr=np.ascontiguousarray(attr),
+        node_ptr=op_ptr,
+        in_ptr=in_ptr,
+        in_src=np.ascontiguousarray(sources, dtype=np.int32),
+    )
+    try:
+        batch.validate()
+    except InvalidGraphError as error:
+        raise CorruptFileError(
+            f"{path}: holds a graph that is none ({error}); {remedy(path.name)}"
+        ) from error
+    return hashes, batch
+
+
+def _local_numbers(node_ptr: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Number every node within its own graph."""
+    return np.arange(node_ptr[-1]) - np.repeat(node_ptr[:-1], np.diff(node_ptr))
+
+
+def embeddings_to_bytes(embeddings: NDArray[np.float32]) -> bytes:
+    """Return ``embeddings.safetensors``: float32 [structures, dim], in graph order."""
+    from safetensors.numpy import save
+
+    matrix = np.ascontiguousarray(embeddings, dtype=np.float32)
+    return bytes(save({"embeddings": matrix}, metadata={"format": "np"}))
+
+
+def embeddings_from_bytes(data: bytes, path: Path, rows: int) -> NDArray[np.float32]:
+    """Read `embeddings_to_bytes` with exactly ``rows`` rows.
+
+    Raises:
+        CorruptFileError: another shape or dtype, values that are not finite, or not safetensors.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        matrix = load(data)["embeddings"]
+    except (SafetensorError, KeyError, ValueError, TypeError, OverflowError) as error:
+        raise CorruptFileError(
+            f"{path}: no embeddings inside ({error}); {remedy(path.name)}"
+        ) from error
+    if matrix.dtype != np.float32 or matrix.ndim != 2 or len(matrix) != rows:
+        raise CorruptFileError(
+            f"{path}: expected float32 [{rows}, dim], found {matrix.dtype} {list(matrix.shape)}; "
+            f"{remedy(path.name)}"
+        )
+    if not np.isfinite(matrix).all():
+        raise CorruptFileError(f"{path}: holds numbers that are not finite; {remedy(path.name)}")
+    return np.asarray(matrix, dtype=np.float32)
+
+
+def _list_column(offsets: NDArray[np.int64], values: NDArray[Any]) -> Any:
+    import pyarrow as pa
+
+    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), pa.array(values))
+
+
+def _split_column(column: Any) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    array = column.combine_chunks()
+    offsets = _numbers(array.offsets).astype(np.int64)
+    return offsets - offsets[0], _numbers(array.values)[offsets[0] : offsets[-1]]
+
+
+def _numbers(array: Any) -> NDArray[Any]:
+    """Share an array of numbers; ``to_numpy`` would import pandas where it is installed."""
+    if array.null_count:
+        raise ValueError(f"{array.null_count} empty cells among numbers")
+    dtype = np.dtype(str(array.type))
+    buffer = array.buffers()[1]
+    if buffer is None:
+        return np.empty(0, dtype)
+    return np.frombuffer(buffer, dtype)[array.offset : array.offset + len(array)]
+
+
+def _write(table: Any) -> bytes:
+    import pyarrow.parquet as pq
+
+    sink = io.BytesIO()
+    pq.write_table(
+        table,
+        sink,
+        row_group_size=_ROW_GROUP,
+        compression="zstd",
+        compression_level=_COMPRESSION_LEVEL,
+        use_dictionary=True,
+        write_statistics=False,
+        version="2.6",
+        data_page_version="2.0",
+        store_schema=False,
+    )
+    return sink.getvalue()
+
+
+@contextlib.contextmanager
+def _parquet_errors(path: Path) -> Iterator[None]:
+    import pyarrow as pa
+
+    try:
+        yield
+    except NarfastError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+        reason = str(error).partition("\n")[0]
+        raise CorruptFileError(
+            f"{path}: not a parquet table ({reason}); {remedy(path.name)}"
+        ) from error
+
+
+def _read(data: bytes, schema: Any, path: Path, *, required: Sequence[str]) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with _parquet_errors(path):
+        # Not read_table, which imports the much larger dataset machinery.
+        file = pq.ParquetFile(pa.BufferReader(data))
+        if file.metadata.num_rows > len(data):  # every row has an id of its own
+            raise ValueError(f"{file.metadata.num_rows} rows in {len(data)} bytes")
+        table = file.read(use_threads=False)
+    return _checked(table, schema, path, required=required)
+
+
+def _checked(table: Any, schema: Any, path: Path, *, required: Sequence[str]) -> Any:
+    import pyarrow as pa
+
+    for name in _ADDED:
+        if name in schema.names and name not in table.schema.names:
+            position = schema.get_field_index(name)
+            table = table.add_column(position, name, pa.nulls(len(table), pa.string()))
+    if table.schema.names != schema.names:
+        raise CorruptFileError(
+            f"{path}: has columns {table.schema.names}, expected {schema.names}; "
+            f"{remedy(path.name)}"
+        )
+    try:
+        if not table.schema.equals(schema):  # to cast takes pyarrow.compute, slow to import
+            table = table.cast(schema)
+    except (pa.ArrowException, ValueError) as error:
+        raise CorruptFileError(
+            f"{path}: a column has another type ({error}); {remedy(path.name)}"
+        ) from error
+    for name in required:
+        if table.column(name).null_count:
+            raise CorruptFileError(f"{path}: column {name} has empty cells; {remedy(path.name)}")
+    return table
