@@ -37,9 +37,9 @@ from narfast.nn.inputs import OperatorRows, mine_batch, node_tensors
 from narfast.nn.layers import GraphTensors
 from narfast.nn.model import ArchitectureModel
 from narfast.search_spaces import darts
+from narfast.sources.registry import library_versions
 from narfast.training.run import PretrainConfig, run
 from narfast.zoo import Zoo
-from narfast.zoo.store import library_versions
 
 ROOT = Path(__file__).parent.parent
 Change = Callable[[PretrainConfig], PretrainConfig]

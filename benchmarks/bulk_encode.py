@@ -35,8 +35,8 @@ from narfast.encoder.encoder import ArchitectureEncoder
 from narfast.graph import canonicalize, hash_texts, structural_hash
 from narfast.motifs import coarsen, mine
 from narfast.search_spaces import nasbench101
+from narfast.sources.registry import library_versions
 from narfast.zoo import Zoo
-from narfast.zoo.store import library_versions
 
 MOMENTS = 10  # at which memory is looked at
 SAMPLE = 8  # blocks whose stages are timed

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from narfast.zoo.store import library_versions
+from narfast.sources.registry import library_versions
 
 RESULTS = Path(__file__).parent / "results"
 THREADS = 1

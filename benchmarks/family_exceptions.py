@@ -10,12 +10,12 @@ from __future__ import annotations
 import argparse
 from collections import Counter, defaultdict
 
-from narfast.storage.records import Architecture
+from narfast.storage.records import NetworkRecord
 from narfast.taxonomy.families import classify
 from narfast.zoo import Zoo
 
 
-def family_of(record: Architecture) -> str | None:
+def family_of(record: NetworkRecord) -> str | None:
     """The family by the vocabulary, or as the zoo has it where it knows no group."""
     if record.group is None:
         return record.family

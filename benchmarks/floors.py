@@ -36,9 +36,9 @@ from narfast.graph import GraphBatch, canonicalize, structural_hash
 from narfast.motifs import coarsen, mine
 from narfast.nn.collate import collate_macros, collate_motifs
 from narfast.nn.inputs import MinedBatch, mine_batch
+from narfast.sources.registry import library_versions
 from narfast.structural_features import structural_labels
 from narfast.zoo import Zoo
-from narfast.zoo.store import library_versions
 
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT / "tests"))

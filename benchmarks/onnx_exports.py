@@ -26,7 +26,7 @@ import torch
 from torch import nn
 
 from narfast.graph import ArchGraph
-from narfast.sources import library, load_raw
+from narfast.sources.loader import library, load_raw
 from narfast.sources.torch_trace.module_copy import (
     as_call,
     map_tensors,

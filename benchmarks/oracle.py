@@ -33,10 +33,10 @@ from narfast.nn.inference import TorchInference
 from narfast.nn.inputs import store_idf
 from narfast.nn.model import ArchitectureModel
 from narfast.search_spaces import darts, nasbench101, nasbench201
+from narfast.sources.registry import library_versions
 from narfast.structural_features import LabelIdf
 from narfast.training.run import PretrainConfig
 from narfast.zoo import Zoo
-from narfast.zoo.store import library_versions
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "oracle.json"

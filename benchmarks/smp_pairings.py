@@ -37,9 +37,9 @@ import torch
 
 import narfast
 from narfast.graph import canonicalize
-from narfast.sources import smp as source
-from narfast.sources import torch_module
+from narfast.sources.libraries import smp as source
 from narfast.sources.libraries.base import build_without_weights
+from narfast.sources.torch_trace import tracer
 from narfast.zoo import Zoo
 
 DATA = Path(narfast.__file__).parent / "data" / "sources"
@@ -120,7 +120,7 @@ def measure(decoder: str, encoder: str) -> dict[str, Any]:
     try:
         module, inputs = source.build_pairing(decoder, encoder)
         built = time.perf_counter()
-        raw = torch_module.trace(module, inputs, copy=False)
+        raw = tracer.trace(module, inputs, copy=False)
         traced, processor = time.perf_counter(), time.process_time() - cpu
         graph = canonicalize(raw)
     except Exception as error:
@@ -215,7 +215,7 @@ def main() -> None:
     if options.sweep is None:
         parser.error("name a sweep or a zoo")
     # A pairing that fits is traced on shapes alone; a run with real weights is never needed.
-    torch_module._REAL_LIMIT = 0
+    tracer._REAL_LIMIT = 0
     options.sweep.touch()
     rows = [json.loads(line) for line in options.sweep.read_text().splitlines()]
     if options.write:

@@ -12,7 +12,7 @@ import torch
 
 from narfast.encoder.encoder import ArchitectureEncoder
 from narfast.graph import canonicalize
-from narfast.sources import library
+from narfast.sources.loader import library
 from narfast.sources.onnx import load_onnx
 from narfast.sources.torch_trace.module_copy import as_call, map_tensors, real_module, real_weights
 from narfast.zoo import Zoo

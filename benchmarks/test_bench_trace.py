@@ -8,7 +8,7 @@ import torch
 
 import narfast
 from narfast.graph import GraphBatch, structural_hash
-from narfast.sources import library
+from narfast.sources.loader import library
 from narfast.sources.torch_trace.module_copy import as_call, map_tensors, on_meta
 
 NETWORKS = ["timm:resnet50", "timm:vit_base_patch16_224", "timm:efficientnet_b0"]

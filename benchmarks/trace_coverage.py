@@ -32,9 +32,9 @@ from typing import Any
 import torch
 
 from narfast.errors import NarfastError
-from narfast.sources import LIBRARIES, library, load_raw
-from narfast.zoo.journal import unpack_graph
-from narfast.zoo.store import library_version
+from narfast.reading.graph_codec import unpack_graph
+from narfast.sources.loader import library, load_raw
+from narfast.sources.registry import LIBRARIES, library_version
 
 BEGIN, END = "<!-- tracing: made by benchmarks/trace_coverage.py -->", "<!-- tracing ends -->"
 

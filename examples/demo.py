@@ -11,9 +11,6 @@ import sys
 from pathlib import Path
 
 import narfast
-from narfast.cli._render import print_hits
-from narfast.encoder.calibration import relations_of
-from narfast.explain import shared_motifs
 
 FILE = Path(__file__).with_name("gated_resnet.onnx")
 CELL = (
@@ -27,21 +24,12 @@ CELL = (
 )
 
 
-def search(zoo: narfast.Zoo, source: str, name: str) -> None:
-    query = narfast.load(source).with_meta(name=name)
-    hits = zoo.search(query, k=5)
-    graphs = list(zoo.graphs_at([zoo[hit.structural_hash].row for hit in hits]))
-    shared = shared_motifs(query, graphs)
-    print_hits(query, hits, relations_of(zoo, query, hits, shared), shared)
-
-
 def main() -> None:
     sys.stdout.reconfigure(line_buffering=True)  # what it is at shows in a pipe too
-    zoo = narfast.Zoo.open("default")
     print("1. A file: a ResNet with squeeze-and-excitation, 2-3-5-2 bottlenecks, as ONNX\n")
-    search(zoo, str(FILE), FILE.stem)
+    narfast.search(FILE, k=5).print()
     print("\n2. Two cells of the DARTS search space, in the network of 20 that they stand for\n")
-    search(zoo, CELL, "my_cells")
+    narfast.search(narfast.load(CELL).with_meta(name="my_cells"), k=5).print()
     print(
         "\nNow try your own: .venv/bin/narfast search model.onnx  or  make demo-torch, which "
         "installs PyTorch and reads modules"

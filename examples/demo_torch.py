@@ -15,9 +15,6 @@ import torch
 from torch import Tensor, nn
 
 import narfast
-from narfast.cli._render import print_hits
-from narfast.encoder.calibration import relations_of
-from narfast.explain import shared_motifs
 
 OUTPUT = Path("demo-output")
 
@@ -112,28 +109,21 @@ def export(module: nn.Module, image: Tensor, path: Path) -> None:
         torch.onnx.export(module.eval(), (image,), path, dynamo=True, verbose=False)
 
 
-def search(zoo: narfast.Zoo, query: narfast.ArchGraph) -> None:
-    hits = zoo.search(query, k=5)
-    graphs = [zoo[hit.structural_hash].graph for hit in hits]
-    shared = shared_motifs(query, graphs)
-    print_hits(query, hits, relations_of(zoo, query, hits, shared), shared)
-
-
 def main() -> None:
     sys.stdout.reconfigure(line_buffering=True)  # what it is at shows in a pipe too
     OUTPUT.mkdir(exist_ok=True)
-    zoo = narfast.Zoo.open("default")
     image = torch.zeros(1, 3, 112, 112)
 
     print(
         "1. An nn.Module of your own: a ResNet with squeeze-and-excitation, 2-3-5-2 bottlenecks\n"
     )
-    search(zoo, narfast.trace(gated_resnet(), image, name="gated_resnet"))
+    graph = narfast.trace(gated_resnet(), image, name="gated_resnet")
+    narfast.search(graph, k=5).print()
 
     path = OUTPUT / "small_transformer.onnx"
     print(f"\n2. An ONNX file of your own: {path}, a 9-layer transformer exported by torch\n")
     export(SmallTransformer(), image, path)
-    search(zoo, narfast.load(path))
+    narfast.search(path, k=5).print()
 
     print(
         f"\nNow try: .venv/bin/narfast search {path}  or  .venv/bin/narfast inspect timm:resnet50"

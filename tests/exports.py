@@ -19,7 +19,7 @@ import onnx
 import torch
 from torch import nn
 
-from narfast.sources import library
+from narfast.sources.loader import library
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "script_folded": {"dynamo": False},

@@ -16,7 +16,7 @@ from narfast.graph import (
     canonicalize,
     structural_hash,
 )
-from narfast.sources import load_raw
+from narfast.sources.loader import load_raw
 from networks import tiny_zoo
 from random_graphs import batch_of, graphs, renumbered, topological_places
 

@@ -36,7 +36,7 @@ from narfast.operators import by_name, pack_attributes
 from narfast.reading import worker_pool as workers
 from narfast.reading.worker_pool import read_apart
 from narfast.training.config import DataConfig
-from narfast.zoo import Architecture, Zoo
+from narfast.zoo import NetworkRecord, Zoo
 from narfast.zoo.store import ZooContents, write_zoo
 from zoo_fakes import NAMES, FakeEncoder, load
 
@@ -45,7 +45,7 @@ PYTHON_ROOT = Path(narfast.__file__).parents[1]
 
 @pytest.fixture
 def zoo_path(tmp_path):
-    networks = [(Architecture.of(name, load(name)), load(name)) for name in NAMES]
+    networks = [(NetworkRecord.of(name, load(name)), load(name)) for name in NAMES]
     contents = ZooContents.from_networks(networks).embedded(FakeEncoder(), source="fake")
     write_zoo(tmp_path / "zoo", contents)
     return tmp_path / "zoo"

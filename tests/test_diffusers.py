@@ -12,9 +12,9 @@ import pytest
 from narfast import sources as frontends
 from narfast.errors import MissingDependencyError, UnsupportedSourceError
 from narfast.explain import summarize
-from narfast.sources import load, load_raw
 from narfast.sources.libraries import base
 from narfast.sources.libraries.diffusers import _configuration, _released
+from narfast.sources.loader import load, load_raw
 
 pytestmark = pytest.mark.skipif(find_spec("diffusers") is None, reason="needs diffusers")
 source = frontends.library("diffusers")

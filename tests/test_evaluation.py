@@ -39,7 +39,7 @@ from narfast.graph import ArchGraph, GraphBatch, build_graph
 from narfast.operators import by_name
 from narfast.structural_features import structural_labels
 from narfast.taxonomy.splits import Split, standard_split
-from narfast.zoo import Architecture, Zoo
+from narfast.zoo import NetworkRecord, Zoo
 from narfast.zoo.store import ZooContents, write_zoo
 from zoo_fakes import BLOCKS, FakeEncoder, network
 
@@ -218,13 +218,13 @@ def zoo(tmp_path_factory):
     for family in BLOCKS:
         for depth in range(1, 9):
             graph = network(family, depth, source="timm")
-            networks.append((Architecture.of(f"timm:{graph.meta.name}", graph), graph))
+            networks.append((NetworkRecord.of(f"timm:{graph.meta.name}", graph), graph))
     twin = network("plain", 3, name="plain_twin", source="timm")
-    networks.append((Architecture.of("timm:plain_twin", twin), twin))
+    networks.append((NetworkRecord.of("timm:plain_twin", twin), twin))
     lonely = chain("input tanh sigmoid").with_meta(name="lonely", source="timm", family="lonely")
-    networks.append((Architecture.of("timm:lonely", lonely), lonely))
+    networks.append((NetworkRecord.of("timm:lonely", lonely), lonely))
     foreign = network("plain", 11, name="plain_11", source="torchvision")
-    networks.append((Architecture.of("torchvision:plain_11", foreign), foreign))
+    networks.append((NetworkRecord.of("torchvision:plain_11", foreign), foreign))
     path = tmp_path_factory.mktemp("zoos") / "zoo"
     contents = ZooContents.from_networks(networks).embedded(FakeEncoder(), source="fake")
     write_zoo(path, contents)
@@ -276,7 +276,7 @@ def test_a_ladder_leads_from_one_size_to_the_others(tmp_path):
         [("resnet18", "resnet"), ("resnet50", "resnet"), ("resnet101", "resnet"), ("vgg11", "vgg")]
     ):
         graph = network("plain", 2 + place, name=name, source="timm")
-        record = Architecture.of(f"timm:{name}", graph.with_meta(group=family))
+        record = NetworkRecord.of(f"timm:{name}", graph.with_meta(group=family))
         networks.append((record, graph))
     write_zoo(tmp_path / "zoo", ZooContents.from_networks(networks))
     ladder = Zoo.open(tmp_path / "zoo")
@@ -310,7 +310,7 @@ def test_exports_are_searched_for_in_the_zoo(zoo, tmp_path):
             graph = network(family, depth, name=identifier, source=exporter)
             if exporter == "dynamo":  # the export differs from the network a little
                 graph = network(family, depth + 1, name=identifier, source=exporter)
-            networks.append((Architecture.of(f"{exporter}:{identifier}", graph), graph))
+            networks.append((NetworkRecord.of(f"{exporter}:{identifier}", graph), graph))
     write_zoo(tmp_path / "exports", ZooContents.from_networks(networks))
     both, dynamo, script = cross_format(zoo, tmp_path / "exports")
     assert (dynamo.name, script.name) == ("dynamo", "script")
@@ -506,6 +506,6 @@ def test_unknown_protocol_and_zoo_without_labels(zoo, tmp_path):
         evaluate("nonsense", zoo)
     graph = chain("input relu")
     path = tmp_path / "zoo"
-    write_zoo(path, ZooContents.from_networks([(Architecture.of("timm:a", graph), graph)]))
+    write_zoo(path, ZooContents.from_networks([(NetworkRecord.of("timm:a", graph), graph)]))
     with pytest.raises(NarfastError, match="no queries"):
         evaluate("paper-real", Zoo.open(path))

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from narfast.sources import LIBRARIES, library
+from narfast.sources.loader import library
+from narfast.sources.registry import LIBRARIES
 from narfast.taxonomy.families import Labels, classify, rows
 
 SOURCES = sorted({row.source for row in rows()} & set(LIBRARIES))

@@ -16,8 +16,8 @@ from torch import nn
 import narfast
 from narfast import sources as frontends
 from narfast.errors import MissingDependencyError, TraceError, UnsupportedSourceError
-from narfast.sources import load, load_raw, trace
 from narfast.sources.libraries import base
+from narfast.sources.loader import load, load_raw, trace
 
 MODEL_FILE = """
 import torch
@@ -303,9 +303,9 @@ def test_constructor_errors_are_the_librarys_own() -> None:
 
 def test_importing_the_frontends_imports_no_library_and_warns_of_nothing() -> None:
     program = (
-        "import sys, narfast.sources\n"
+        "import sys, narfast.sources.loader\n"
         "assert not {'torch', 'timm', 'torchvision'} & set(sys.modules)\n"
-        "narfast.sources.library('torchvision').list_names()\n"
+        "narfast.sources.loader.library('torchvision').list_names()\n"
         "import timm\n"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=120)

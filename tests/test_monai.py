@@ -8,7 +8,8 @@ import pytest
 
 import narfast
 from narfast.errors import NarfastError, UnsupportedSourceError
-from narfast.sources import library, load_raw, monai
+from narfast.sources.libraries import monai
+from narfast.sources.loader import library, load_raw
 
 # Layers with weights by kind, counted by hand from the arguments in the table.
 LAYERS = {

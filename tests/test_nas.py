@@ -14,7 +14,7 @@ import narfast
 from narfast.graph import ArchGraph, GraphBatch, canonicalize, structural_hash
 from narfast.search_spaces import SPACES, darts, nasbench101, nasbench201
 from narfast.search_spaces.darts import Genotype
-from narfast.sources import load_raw
+from narfast.sources.loader import load_raw
 from narfast.sources.torch_trace.tracer import trace
 from oracles import nas_modules
 from oracles import nasbench101 as brute_force

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from narfast.errors import CorruptFileError, InvalidGraphError, UnsupportedSourceError
-from narfast.sources import load_raw
+from narfast.sources.loader import load_raw
 from narfast.sources.nnretrieval import clean_edges, from_nodes, load_record
 from oracles import nnretrieval_cleaning
 

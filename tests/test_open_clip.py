@@ -12,8 +12,8 @@ import pytest
 from narfast import sources as frontends
 from narfast.errors import MissingDependencyError, UnsupportedSourceError
 from narfast.explain import summarize
-from narfast.sources import load, load_raw
 from narfast.sources.libraries import base
+from narfast.sources.loader import load, load_raw
 
 pytestmark = pytest.mark.skipif(find_spec("open_clip") is None, reason="needs open_clip")
 source = frontends.library("open_clip")

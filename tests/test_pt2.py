@@ -17,7 +17,7 @@ from torch import nn
 
 import narfast
 from narfast.graph import canonicalize
-from narfast.sources import load_raw
+from narfast.sources.loader import load_raw
 from narfast.sources.pt2 import load_pt2
 from pt2_files import ConvNet, export, program_of, repacked
 

@@ -23,7 +23,7 @@ from narfast.errors import (
     NarfastError,
     UnsupportedSourceError,
 )
-from narfast.sources import load
+from narfast.sources.loader import load
 from narfast.sources.pt2 import load_pt2
 from narfast.sources.pt2.graph import read_program
 from pt2_files import ConvNet, export, program_of

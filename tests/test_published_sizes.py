@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from narfast.sources import library
+from narfast.sources.loader import library
 
 TABLE = Path(__file__).parent / "data" / "published_params.csv"
 FEW = 1.2e9  # larger networks have more layers, which take longer to build

@@ -8,7 +8,8 @@ import pytest
 
 import narfast
 from narfast.errors import NarfastError, UnsupportedSourceError
-from narfast.sources import library, smp
+from narfast.sources.libraries import smp
+from narfast.sources.loader import library
 
 DECODERS = {
     "deeplabv3",

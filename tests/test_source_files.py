@@ -15,10 +15,10 @@ from narfast._files import open_regular, open_source, read_source
 from narfast.bulk.sources import read_list
 from narfast.errors import CorruptFileError, NarfastError, UnsupportedSourceError
 from narfast.sources import (  # imported now: it takes longer than what is timed
-    hf,  # noqa: F401
-    load_raw,
+    hf_config,  # noqa: F401
     pt2,  # noqa: F401
 )
+from narfast.sources.loader import load_raw
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import pytest
 
 import narfast
 from narfast.errors import UnsupportedSourceError
-from narfast.sources import library, load_raw
+from narfast.sources.loader import library, load_raw
 
 SOURCE = library("torch_geometric")
 # What a number of layers must show as, per layer or in all.

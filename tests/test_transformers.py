@@ -11,8 +11,8 @@ import torch
 import narfast
 from narfast.errors import UnsupportedSourceError
 from narfast.explain import summarize
-from narfast.sources import library, load_raw
 from narfast.sources.libraries.transformers.catalog import entries
+from narfast.sources.loader import library, load_raw
 from narfast.sources.torch_trace.known_values import KnownValues, keeps_value, value_or_meta
 
 BLOCKS = [

@@ -8,7 +8,7 @@ import pytest
 
 import narfast
 from narfast.errors import UnsupportedSourceError
-from narfast.sources import library, load_raw
+from narfast.sources.loader import library, load_raw
 
 SOURCE = library("vit_pytorch")
 # Blocks by the arguments of the documented examples: attention, and a word on where they come from.

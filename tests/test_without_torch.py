@@ -15,7 +15,7 @@ import pytest
 import narfast
 from narfast._optional import require
 from narfast.errors import MissingDependencyError
-from narfast.sources import LIBRARIES
+from narfast.sources.registry import LIBRARIES
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(__file__).parent / "data"

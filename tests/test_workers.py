@@ -13,10 +13,9 @@ from pathlib import Path
 import pytest
 
 import misbehaving
-from narfast.errors import NarfastError
+from narfast.errors import Failure, NarfastError
+from narfast.reading.graph_codec import unpack_graph
 from narfast.reading.worker_pool import ReadingPool, read_apart, read_networks
-from narfast.storage.records import Failure
-from narfast.zoo.journal import unpack_graph
 
 LOADER = "misbehaving:load"
 

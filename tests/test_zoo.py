@@ -22,7 +22,7 @@ from narfast.storage import format as folder
 from narfast.storage import index_cache, tables, writing
 from narfast.storage.records import by_structure
 from narfast.storage.tables import graphs_from_bytes, graphs_to_bytes
-from narfast.zoo import Architecture, Zoo, export
+from narfast.zoo import NetworkRecord, Zoo, export
 from narfast.zoo.builder import build_zoo
 from narfast.zoo.store import ZooContents, write_zoo
 from narfast.zoo.zoo import add_networks
@@ -234,7 +234,7 @@ def test_another_encoder_is_refused(original):
 
 
 def test_the_same_networks_give_the_same_bytes(original, tmp_path):
-    shuffled = [(Architecture.of(name, load(name)), load(name)) for name in reversed(NAMES)]
+    shuffled = [(NetworkRecord.of(name, load(name)), load(name)) for name in reversed(NAMES)]
     again = ZooContents.from_networks(shuffled).embedded(FakeEncoder(), source="fake")
     write_zoo(tmp_path / "again", again)
     for path in original.iterdir():

@@ -15,13 +15,13 @@ from random import Random
 import numpy as np
 import pytest
 
-from narfast.errors import NarfastError, UnsupportedSourceError
+from narfast.errors import Failure, NarfastError, UnsupportedSourceError
+from narfast.reading.graph_codec import pack_graph, unpack_graph
 from narfast.reading.worker_pool import read_networks
 from narfast.storage import format as folder
-from narfast.storage.records import Failure
 from narfast.zoo import Zoo, builder
 from narfast.zoo.builder import build_zoo, identifiers_of, journal_path
-from narfast.zoo.journal import Journal, pack_graph, unpack_graph
+from narfast.zoo.journal import Journal
 from narfast.zoo.store import write_zoo
 from zoo_fakes import NAMES, FakeEncoder, contents, load
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from narfast.errors import UnsupportedSourceError
+from narfast.errors import Failure, UnsupportedSourceError
 from narfast.graph import ArchGraph, GraphMeta, build_graph, canonicalize
 from narfast.operators import by_name, pack_attributes
-from narfast.sources import load_raw as load_source
-from narfast.storage.records import Architecture, Failure
+from narfast.sources.loader import load_raw as load_source
+from narfast.storage.records import NetworkRecord
 from narfast.zoo.store import ZooContents
 
 BLOCKS = {
@@ -113,7 +113,7 @@ def load_once(source: str) -> ArchGraph:
 
 def contents(*, errors: tuple[Failure, ...] = ()) -> ZooContents:
     """What a zoo of `NAMES` holds."""
-    networks = [(Architecture.of(name, load(name)), load(name)) for name in NAMES]
+    networks = [(NetworkRecord.of(name, load(name)), load(name)) for name in NAMES]
     return ZooContents.from_networks(networks, errors=errors)
 
 

@@ -100,7 +100,7 @@ def zoo_files() -> Iterator[Files]:
     """A zoo with stored vectors, without and with an HNSW index."""
     import numpy as np
 
-    from narfast.storage.records import Failure
+    from narfast.errors import Failure
     from narfast.zoo import Zoo
     from narfast.zoo.store import ZooContents, write_zoo
 

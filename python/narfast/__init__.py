@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from narfast.encoder.encoder import ArchitectureEncoder
     from narfast.graph import ArchGraph, GraphBatch, canonicalize
     from narfast.motifs import coarsen, mine
-    from narfast.sources import load, trace
+    from narfast.retrieval import SearchResult, search
+    from narfast.sources.loader import load, trace
     from narfast.zoo import Zoo
 
 
@@ -34,6 +35,7 @@ __all__ = [
     "InvalidGraphError",
     "MissingDependencyError",
     "NarfastError",
+    "SearchResult",
     "TraceError",
     "UnsupportedSourceError",
     "Zoo",
@@ -42,6 +44,7 @@ __all__ = [
     "coarsen",
     "load",
     "mine",
+    "search",
     "trace",
 ]
 
@@ -49,12 +52,14 @@ _LAZY = {
     "ArchGraph": "narfast.graph",
     "ArchitectureEncoder": "narfast.encoder",
     "GraphBatch": "narfast.graph",
+    "SearchResult": "narfast.retrieval",
     "Zoo": "narfast.zoo",
     "canonicalize": "narfast.graph",
     "coarsen": "narfast.motifs",
-    "load": "narfast.sources",
+    "load": "narfast.sources.loader",
     "mine": "narfast.motifs",
-    "trace": "narfast.sources",
+    "search": "narfast.retrieval",
+    "trace": "narfast.sources.loader",
 }
 
 

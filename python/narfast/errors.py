@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import dataclass
 
 __all__ = [
     "CorruptFileError",
+    "Failure",
     "InvalidGraphError",
     "MissingDependencyError",
     "NarfastError",
@@ -80,3 +82,11 @@ class TraceError(NarfastError, RuntimeError):
 
 class MissingDependencyError(NarfastError, ImportError):
     """An optional library is needed and not installed; the message has the pip command."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A network of many that could not be read, and why, in one line."""
+
+    id: str
+    reason: str

@@ -1,8 +1,9 @@
 """Encode many networks into one parquet file: bad ones are listed, finished ones are never lost."""
 
 from narfast.bulk.engines import open_engine
-from narfast.bulk.engines.local import LocalEngine, ReadingLimits
-from narfast.bulk.run import BulkReport, Engine, encode_to_parquet
+from narfast.bulk.engines.base import Engine, ReadingLimits
+from narfast.bulk.engines.local import LocalEngine
+from narfast.bulk.run import BulkReport, encode_to_parquet
 from narfast.bulk.sources import Block, Inputs
 
 __all__ = [

@@ -17,10 +17,8 @@ from pathlib import Path
 
 from narfast.bulk.sources import Block, open_zoo
 from narfast.errors import NarfastError
-from narfast.search_spaces import SPACES
-from narfast.sources import LIBRARIES
+from narfast.sources.registry import LIBRARIES, SEARCH_SPACES, library_versions
 from narfast.storage.format import ARCHITECTURES, GRAPHS
-from narfast.zoo.store import library_versions
 
 __all__ = ["ABSENT", "Identities"]
 
@@ -52,7 +50,7 @@ class Identities:
 
     def _named(self, source: str, zoo: str) -> str | None:
         prefix, colon, rest = source.partition(":")
-        if colon and prefix in SPACES:
+        if colon and prefix in SEARCH_SPACES:
             return ""  # a cell is spelt out in the source
         if colon and prefix == "zoo":
             return self._zoo(zoo)

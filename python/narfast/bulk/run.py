@@ -8,37 +8,19 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, Protocol
 
+from narfast.bulk.engines.base import Engine
 from narfast.bulk.identity import Identities
 from narfast.bulk.sources import Block, Inputs, open_zoo
 from narfast.bulk.tables import Finished, Parts, errors_path
 from narfast.errors import NarfastError, printable
 from narfast.storage.format import check_replaceable_table
 
-__all__ = ["BulkReport", "Engine", "encode_to_parquet"]
+__all__ = ["BulkReport", "encode_to_parquet"]
 
 Progress = Callable[[int, int | None], None]
 
 _log = logging.getLogger("narfast")
-
-
-class Engine(Protocol):
-    """Reads and encodes blocks: here (`LocalEngine`), or on a cluster."""
-
-    @property
-    def dim(self) -> int:
-        """Length of a vector."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Identifies the encoder."""
-
-    def tables(self, blocks: Iterable[Block]) -> Iterator[Any]:
-        """Yield a table of `row_table` for each block, in order.
-
-        What a row holds depends on its source alone.
-        """
 
 
 @dataclass(frozen=True)

@@ -1,58 +1,37 @@
-"""What the commands of ``narfast`` share: options, encoders, and how they end."""
+"""What the commands of ``narfast`` share: options, encoders, output, progress."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import io
 import json
-import os
-import signal
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
-from narfast.errors import NarfastError, printable
+from narfast.sources.registry import accepted
 
 if TYPE_CHECKING:
     from narfast.cli._render import UpdateBar
     from narfast.encoder.encoder import ArchitectureEncoder
-    from narfast.graph import ArchGraph
 
 __all__ = [
-    "INTERRUPTED",
-    "TERMINATED",
-    "Commands",
     "EncoderOption",
     "IndexThreads",
     "Json",
     "Memory",
     "Source",
-    "Terminated",
     "Timeout",
     "ZooDir",
     "ZooOption",
     "bar",
-    "end_on_sigterm",
-    "failure",
-    "isolated",
-    "lasting",
     "open_encoder",
     "print_json",
-    "repair_standard_streams",
+    "resolve_encoder_path",
     "status",
 ]
 
-_BAD_INPUT = 2
-_UsageError: Any = typer.BadParameter.__base__  # not exported under its own name
-INTERRUPTED = 130
-TERMINATED = 143
-_SAME_SIGNAL = 2.0  # seconds: timeout(1) and supervisors send one to us and to our group
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 ZooOption = Annotated[
@@ -62,8 +41,7 @@ Source = Annotated[
     str,
     typer.Argument(
         metavar="SOURCE",
-        help="timm:NAME, torchvision:NAME, zoo:ID, an ONNX file, an NNRetrieval record.json, "
-        "or my_model.py:build (which runs that file).",
+        help=f"{accepted(objects=False)}. The last runs that file.",
     ),
 ]
 ZooDir = Annotated[Path, typer.Argument(metavar="DIR", help="A zoo folder.")]
@@ -86,95 +64,6 @@ IndexThreads = Annotated[
 ]
 
 
-class Terminated(BaseException):
-    """SIGTERM came. What was done is kept, as after Ctrl-C."""
-
-
-def end_on_sigterm() -> None:
-    """Let SIGTERM end this process as Ctrl-C does, unless whoever started it ignores the signal."""
-    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        return
-    last = float("-inf")
-
-    def stop(*_: object) -> None:
-        nonlocal last
-        before, last = last, time.monotonic()
-        if last - before > _SAME_SIGNAL:
-            raise Terminated
-
-    signal.signal(signal.SIGTERM, stop)
-
-
-class _ClosedStdout(io.TextIOBase):
-    """Takes the place of a stdout that was closed before the program began."""
-
-    def write(self, text: str) -> int:
-        raise NarfastError(
-            "stdout is closed, so there is no place for the result; send it to a file or a pipe"
-        )
-
-
-def repair_standard_streams() -> None:
-    """Make the streams fit for use, whatever they are.
-
-    Where a descriptor up to 2 is closed, the next file that is opened would get its number, and
-    what a library prints would end in that file.
-    """
-    while (descriptor := os.open(os.devnull, os.O_RDONLY)) <= 2:
-        pass
-    os.close(descriptor)
-    if sys.stdout is None:
-        sys.stdout = _ClosedStdout()
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError):
-            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
-
-
-class Commands(TyperGroup):
-    """Turns what a user can cause into one line on stderr and an exit code."""
-
-    def make_context(self, *args: Any, **kwargs: Any) -> Any:
-        """Read the options that stand before the command."""
-        with _endings():
-            return super().make_context(*args, **kwargs)
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run the chosen command."""
-        with _endings():
-            return super().invoke(ctx)
-
-
-@contextlib.contextmanager
-def _endings() -> Iterator[None]:
-    try:
-        yield
-    except _UsageError as error:
-        raise _usage(error) from None
-    except NarfastError as error:
-        raise failure(str(error)) from None
-    except KeyboardInterrupt as stop:
-        raise _stopped("interrupted", stop, INTERRUPTED) from None
-    except Terminated as stop:
-        raise _stopped("terminated", stop, TERMINATED) from None
-    except BrokenPipeError:
-        # The reader (head, less) has gone: no one is left to be told.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(1) from None
-    except OSError as error:
-        if error.errno is None:
-            raise
-        raise failure(_system_error(error)) from None
-    except MemoryError:
-        raise failure("out of memory; use fewer or smaller networks at a time") from None
-
-
-def _stopped(how: str, stop: BaseException, code: int) -> typer.Exit:
-    """Say that the command was stopped, and what is kept; raise what this returns."""
-    typer.echo("; ".join([how, *getattr(stop, "__notes__", [])]), err=True)
-    return typer.Exit(code)
-
-
 def open_encoder(source: str) -> ArchitectureEncoder:
     """Open an encoder; it is imported here, not before."""
     from narfast.encoder.encoder import ArchitectureEncoder
@@ -182,63 +71,14 @@ def open_encoder(source: str) -> ArchitectureEncoder:
     return ArchitectureEncoder.from_pretrained(source)
 
 
-def isolated(source: str) -> str | ArchGraph:
-    """Read the network of a Python file in a process of its own; other sources stay as they are.
-
-    The file's code may print to any descriptor, end its process, fork or crash: none of that must
-    spoil or replace the answer.
-    """
-    from narfast.sources import python_file_of
-
-    if python_file_of(source) is None:
-        return source
-    from narfast.graph import canonicalize
-    from narfast.reading.worker_pool import read_apart
-
-    return canonicalize(read_apart(source))
-
-
-def lasting(encoder: str) -> str:
-    """Return a name of an encoder that holds in every working folder."""
+def resolve_encoder_path(encoder: str) -> str:
+    """Return the path of an encoder so that it holds in every working folder."""
     return encoder if encoder == "default" else str(Path(encoder).resolve())
 
 
 def print_json(value: Any) -> None:
     """Print a result for programs."""
     typer.echo(json.dumps(value, indent=2, allow_nan=False))
-
-
-def failure(message: str) -> typer.Exit:
-    """Say in one line what is wrong; raise what this returns."""
-    typer.echo(f"error: {printable(' '.join(message.split()))}", err=True)
-    return typer.Exit(_BAD_INPUT)
-
-
-def _usage(error: Any) -> Exception:
-    """What to raise for a command line that cannot be understood."""
-    if type(error).__name__ == "NoArgsIsHelpError":  # no error: someone wants to see the help
-        return error  # type: ignore[no-any-return]
-    command = error.ctx.command_path if error.ctx else "narfast"
-    return failure(f"{error.format_message().rstrip('.')}; see '{command} --help'")
-
-
-_REMEDIES = {
-    errno.ENOSPC: "free some space or choose another disk",
-    errno.EDQUOT: "free some space or choose another disk",
-    errno.EROFS: "choose a place that can be written",
-    errno.EACCES: "check its permissions or choose another place",
-    errno.EPERM: "check its permissions or choose another place",
-    errno.ENOENT: "check the path",
-    errno.EISDIR: "give a file, not a folder",
-    errno.ENOTDIR: "give a folder, not a file",
-}
-
-
-def _system_error(error: OSError) -> str:
-    where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
-    remedy = _REMEDIES.get(error.errno or 0)
-    reason = (error.strerror or "system error").lower()
-    return f"{where}{reason}" + (f"; {remedy}" if remedy else "")
 
 
 def status(text: str) -> contextlib.AbstractContextManager[None]:

@@ -16,13 +16,12 @@ from narfast.cli._options import (
     Timeout,
     ZooDir,
     bar,
-    failure,
-    isolated,
-    lasting,
     open_encoder,
     print_json,
+    resolve_encoder_path,
     status,
 )
+from narfast.cli._process import failure
 from narfast.errors import NarfastError
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ def zoo_build(
             directory,
             identifiers,
             encoder=model,
-            encoder_source=lasting(encoder),
+            encoder_source=resolve_encoder_path(encoder),
             workers=workers,
             timeout=timeout,
             memory=int(memory * 1e9),
@@ -111,6 +110,7 @@ def zoo_add(
 ) -> None:
     """Add networks to a zoo, made where there is none; sources that fail are never fatal."""
     from narfast.cli._render import print_errors
+    from narfast.reading.isolation import isolated
     from narfast.zoo.zoo import add_networks
 
     readable: list[str | ArchGraph] = []
@@ -224,7 +224,7 @@ def zoo_embed(
     with bar("embedding", "structures") as progress:
         zoo.embed(
             open_encoder(encoder),
-            source=lasting(encoder),
+            source=resolve_encoder_path(encoder),
             index_threads=index_threads,
             progress=progress,
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,10 +21,8 @@ from narfast.errors import CorruptFileError
 
 if TYPE_CHECKING:
     from narfast.explain import SharedMotif
-    from narfast.graph import ArchGraph
-    from narfast.zoo import Hit, Zoo
 
-__all__ = ["PRECISION", "SHARED", "Calibration", "Relation", "relations_of", "shares_blocks"]
+__all__ = ["PRECISION", "SHARED", "Calibration", "Relation", "shares_blocks"]
 
 PRECISION = 0.9
 """How often a word must be right among the hits that get it or a stronger one."""
@@ -165,35 +163,6 @@ def shares_blocks(nodes: int, other: int, shared: Iterable[SharedMotif]) -> bool
     """
     covered = sum(m.size * min(m.count, m.query_count) for m in shared if m.size >= _BLOCK)
     return covered >= SHARED * min(nodes, other)
-
-
-def relations_of(
-    zoo: Zoo, query: ArchGraph, hits: Sequence[Hit], shared: Sequence[Sequence[SharedMotif]]
-) -> list[Relation | None]:
-    """Say what the scores of hits mean; None where the zoo's encoder has no thresholds.
-
-    Args:
-        zoo: where they were found.
-        query: what was searched for.
-        hits: what was found.
-        shared: the motifs that each hit has in common with the query.
-    """
-    stamp = zoo.manifest.encoder or {}
-    calibration = Calibration.load(str(stamp.get("source", "default")))
-    if calibration is None:
-        return [None] * len(hits)
-    own = query.structural_hash
-    return [
-        Relation(
-            calibration.word(
-                hit.score,
-                same_structure=hit.structural_hash == own,
-                shares_blocks=shares_blocks(query.num_nodes, hit.nodes, motifs),
-            ),
-            calibration.percentile(hit.score),
-        )
-        for hit, motifs in zip(hits, shared, strict=True)
-    ]
 
 
 def _lowest(scores: NDArray[np.floating[Any]], right: NDArray[np.bool_]) -> float:

@@ -1,4 +1,4 @@
-"""ArchitectureEncoder: networks in, vectors out. Training lives in ``narfast.training.run``."""
+"""ArchitectureEncoder: networks in, vectors out. `narfast.training` trains it."""
 
 from __future__ import annotations
 
@@ -231,7 +231,9 @@ class ArchitectureEncoder:
             require("torch", "numba", by=f"encode(device={str(device)!r})")
             from narfast.nn.inference import TorchInference
 
-            self._torch = TorchInference(self._weights, device)
+            self._torch = TorchInference(
+                self.config, self.tensors, self._weights.label_idf(), device
+            )
         return self._torch
 
 
@@ -243,7 +245,7 @@ def _load(items: Sequence[Any], start: int, stop: int) -> GraphBatch:
         source = items[i]
         if not isinstance(source, ArchGraph):
             # Imported here: graphs can be encoded without any frontend.
-            from narfast import load
+            from narfast.sources.loader import load
 
             source = load(source)
         graphs.append(source)

@@ -25,7 +25,7 @@ from narfast.evaluation.metrics import (
     summarize_scores,
 )
 from narfast.evaluation.protocols import PROTOCOLS, Setting
-from narfast.zoo.store import library_versions
+from narfast.sources.registry import library_versions
 from narfast.zoo.zoo import Zoo
 
 __all__ = ["Report", "SettingResult", "evaluate", "merged", "rankings_of"]

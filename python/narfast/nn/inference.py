@@ -5,7 +5,8 @@ The core and the Numba kernels prepare a batch; this computes its vectors.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -24,8 +25,9 @@ from narfast.nn.inputs import (
 from narfast.nn.model import ArchitectureModel
 
 if TYPE_CHECKING:
-    from narfast.encoder.storage import Weights
+    from narfast.encoder_config import EncoderConfig
     from narfast.graph import GraphBatch
+    from narfast.structural_features import LabelIdf
 
 __all__ = ["TorchInference"]
 
@@ -33,15 +35,28 @@ __all__ = ["TorchInference"]
 class TorchInference:
     """An encoder on a device of torch."""
 
-    def __init__(self, weights: Weights, device: str | torch.device) -> None:
-        """Put weights on a device."""
+    def __init__(
+        self,
+        config: EncoderConfig,
+        tensors: Mapping[str, NDArray[Any]],
+        label_idf: LabelIdf | None,
+        device: str | torch.device,
+    ) -> None:
+        """Put weights on a device.
+
+        Args:
+            config: What fixes the shape of the model.
+            tensors: Its state, by name.
+            label_idf: The labels of structural features, where the encoder has some.
+            device: Where to compute.
+        """
         self.device = torch.device(device)
-        model = ArchitectureModel(weights.config)
-        model.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in weights.tensors.items()})
+        model = ArchitectureModel(config)
+        model.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in tensors.items()})
         self.model = model.to(self.device).eval().requires_grad_(False)
-        self._rows = OperatorRows(weights.config.operators)
-        self._idf = weights.label_idf()
-        axes = self.model.wide_axes.float() if weights.config.wide_dim else torch.empty(0)
+        self._rows = OperatorRows(config.operators)
+        self._idf = label_idf
+        axes = self.model.wide_axes.float() if config.wide_dim else torch.empty(0)
         self._axes = axes.to(self.device)
 
     def encode(

@@ -23,11 +23,10 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
-from narfast.errors import NarfastError
+from narfast.errors import Failure, NarfastError
 from narfast.graph import ArchGraph
+from narfast.reading.graph_codec import unpack_graph
 from narfast.reading.worker_process import Channel, line_of, reason_of
-from narfast.storage.records import Failure
-from narfast.zoo.journal import unpack_graph
 
 __all__ = [
     "DEFAULT_LOADER",
@@ -51,7 +50,7 @@ _START = 60.0  # seconds more for the first network of a process, until it says 
 _LOOK = 0.25  # seconds between looks at the memory of processes
 _BUSY = 0.1  # share of the processor from which a process counts as kept waiting, not as hung
 
-DEFAULT_LOADER = "narfast.sources:load_raw"
+DEFAULT_LOADER = "narfast.sources.loader:load_raw"
 """``module:function`` that turns a source string into a raw `ArchGraph`."""
 
 _BOOT = (

@@ -21,7 +21,7 @@ import warnings
 from typing import Any
 
 from narfast.errors import NarfastError
-from narfast.zoo.journal import pack_graph
+from narfast.reading.graph_codec import pack_graph
 
 __all__ = ["Channel", "line_of", "reason_of", "serve"]
 

@@ -9,19 +9,11 @@ from narfast.graph import ArchGraph, GraphMeta
 from narfast.taxonomy.coarse_class import coarse_class
 from narfast.taxonomy.families import classify
 
-__all__ = ["Architecture", "Failure", "by_structure", "rows_by_structure"]
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A network that could not be read, and why, in one line."""
-
-    id: str
-    reason: str
+__all__ = ["NetworkRecord", "by_structure", "rows_by_structure"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Architecture:
+class NetworkRecord:
     """One named network.
 
     Attributes:
@@ -66,7 +58,7 @@ class Architecture:
     unknown_ops: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, identifier: str, graph: ArchGraph) -> Architecture:
+    def of(cls, identifier: str, graph: ArchGraph) -> NetworkRecord:
         """Describe a canonical graph; name and source come from its metadata or the identifier."""
         prefix, _, rest = identifier.partition(":")
         meta = graph.meta
@@ -110,7 +102,7 @@ class Architecture:
         )
 
 
-def by_structure(records: Iterable[Architecture]) -> dict[str, tuple[Architecture, ...]]:
+def by_structure(records: Iterable[NetworkRecord]) -> dict[str, tuple[NetworkRecord, ...]]:
     """Group records by structural hash, in the zoo's row order (see `rows_by_structure`)."""
     known = list(records)
     rows = rows_by_structure(

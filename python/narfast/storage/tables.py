@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narfast._documents import Integer, MapOf, parse_document
-from narfast.errors import CorruptFileError, InvalidGraphError, NarfastError
+from narfast.errors import CorruptFileError, Failure, InvalidGraphError, NarfastError
 from narfast.graph import ArchGraph, GraphBatch
 from narfast.storage.format import remedy
-from narfast.storage.records import Architecture, Failure, rows_by_structure
+from narfast.storage.records import NetworkRecord, rows_by_structure
 
 __all__ = [
     "GraphFile",
@@ -90,12 +90,12 @@ def _graph_schema() -> Any:
     )
 
 
-def architectures_to_bytes(records: Sequence[Architecture]) -> bytes:
+def architectures_to_bytes(records: Sequence[NetworkRecord]) -> bytes:
     """Return ``architectures.parquet`` with one row per record, sorted by id."""
     return _write(architecture_table(sorted(records, key=lambda record: record.id)))
 
 
-def architecture_table(rows: Sequence[Architecture]) -> Any:
+def architecture_table(rows: Sequence[NetworkRecord]) -> Any:
     """Return records as an Arrow table, a row each."""
     import pyarrow as pa
 
@@ -120,7 +120,7 @@ def architectures_from_bytes(data: bytes, path: Path) -> StructureGroups:
     return StructureGroups(_read(data, _architecture_schema(), path, required=_REQUIRED), path)
 
 
-class StructureGroups(Sequence[tuple[Architecture, ...]]):
+class StructureGroups(Sequence[tuple[NetworkRecord, ...]]):
     """The networks of a zoo: for each structure, in row order, the records that share it.
 
     The whole table is checked at once. A record is made when it is asked for: most searches need a
@@ -146,7 +146,7 @@ class StructureGroups(Sequence[tuple[Architecture, ...]]):
         self._unknown = {text: _counts(text, path) for text in set(unknown)}
         rows = rows_by_structure(hashes, names, sources, ids)
         self._positions = list(rows.values())
-        self._groups: list[tuple[Architecture, ...] | None] = [None] * len(rows)
+        self._groups: list[tuple[NetworkRecord, ...] | None] = [None] * len(rows)
         self._made = 0
         self._complete = False
         self._making = threading.RLock()
@@ -162,14 +162,14 @@ class StructureGroups(Sequence[tuple[Architecture, ...]]):
         return len(self._positions)
 
     @overload
-    def __getitem__(self, row: int) -> tuple[Architecture, ...]: ...
+    def __getitem__(self, row: int) -> tuple[NetworkRecord, ...]: ...
 
     @overload
-    def __getitem__(self, row: slice) -> list[tuple[Architecture, ...]]: ...
+    def __getitem__(self, row: slice) -> list[tuple[NetworkRecord, ...]]: ...
 
     def __getitem__(
         self, row: int | slice
-    ) -> tuple[Architecture, ...] | list[tuple[Architecture, ...]]:
+    ) -> tuple[NetworkRecord, ...] | list[tuple[NetworkRecord, ...]]:
         """Return the records of a row, or of several, the representative first."""
         if isinstance(row, slice):
             return [self[i] for i in range(*row.indices(len(self)))]
@@ -178,7 +178,7 @@ class StructureGroups(Sequence[tuple[Architecture, ...]]):
             group = self._make(row)
         return group
 
-    def _make(self, row: int) -> tuple[Architecture, ...]:
+    def _make(self, row: int) -> tuple[NetworkRecord, ...]:
         with self._making:
             if self._made > _FEW:
                 self._make_all()
@@ -192,11 +192,11 @@ class StructureGroups(Sequence[tuple[Architecture, ...]]):
                 self._groups[row] = group
             return group
 
-    def __iter__(self) -> Iterator[tuple[Architecture, ...]]:
+    def __iter__(self) -> Iterator[tuple[NetworkRecord, ...]]:
         self._make_all()
         return super().__iter__()
 
-    def to_dict(self) -> dict[str, tuple[Architecture, ...]]:
+    def to_dict(self) -> dict[str, tuple[NetworkRecord, ...]]:
         """Return structural hash -> records, in row order."""
         return dict(zip(self.row_of, self, strict=True))
 
@@ -208,10 +208,10 @@ class StructureGroups(Sequence[tuple[Architecture, ...]]):
             self._groups = [tuple(records[i] for i in group) for group in self._positions]
             self._complete = True
 
-    def _record(self, row: dict[str, Any]) -> Architecture:
+    def _record(self, row: dict[str, Any]) -> NetworkRecord:
         row["unknown_ops"] = dict(self._unknown[row["unknown_ops"]])
         row["input_shape"] = row["input_shape"] and tuple(row["input_shape"])
-        return Architecture(**row)
+        return NetworkRecord(**row)
 
 
 def _check_rows(table: Any, hashes: Sequence[str], path: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from narfast.storage.records import Architecture, Failure
+from narfast.errors import Failure
+from narfast.storage.records import NetworkRecord
 from narfast.zoo.entries import Hit, ZooEntry
 from narfast.zoo.zoo import DEFAULT_ZOO, AddReport, Zoo
 
-__all__ = ["DEFAULT_ZOO", "AddReport", "Architecture", "Failure", "Hit", "Zoo", "ZooEntry"]
+__all__ = ["DEFAULT_ZOO", "AddReport", "Failure", "Hit", "NetworkRecord", "Zoo", "ZooEntry"]

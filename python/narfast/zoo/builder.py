@@ -14,7 +14,7 @@ from typing import Any
 
 from narfast import operators
 from narfast._optional import require
-from narfast.errors import NarfastError
+from narfast.errors import Failure, NarfastError
 from narfast.graph import ArchGraph, GraphBatch, canonicalize, hash_texts, structural_hash
 from narfast.reading.worker_pool import (
     DEFAULT_LOADER,
@@ -24,12 +24,13 @@ from narfast.reading.worker_pool import (
     read_networks,
 )
 from narfast.search_spaces import darts
-from narfast.sources import LIBRARIES, library
+from narfast.sources.loader import library
+from narfast.sources.registry import LIBRARIES, library_versions
 from narfast.storage.format import MANIFEST, check_replaceable
-from narfast.storage.records import Architecture, Failure
+from narfast.storage.records import NetworkRecord
 from narfast.storage.writing import writing
 from narfast.zoo.journal import Journal
-from narfast.zoo.store import Encoder, Progress, ZooContents, library_versions, write_zoo
+from narfast.zoo.store import Encoder, Progress, ZooContents, write_zoo
 from narfast.zoo.zoo import Zoo
 
 __all__ = ["BuildReport", "build_zoo", "identifiers_of", "journal_path"]
@@ -204,7 +205,7 @@ def _is_complete(zoo: Zoo, wanted: Sequence[str], encoder: Encoder | None) -> bo
 
 def _networks(
     identifiers: Sequence[str], journal: Journal, finished: Zoo | None, *, num_threads: int
-) -> Iterator[tuple[Architecture, ArchGraph]]:
+) -> Iterator[tuple[NetworkRecord, ArchGraph]]:
     """Yield records with canonical graphs, a few at a time: raw graphs need much memory."""
     for start in range(0, len(identifiers), _CHUNK):
         chunk = identifiers[start : start + _CHUNK]
@@ -215,7 +216,7 @@ def _networks(
                 graph = next(canonical)
             else:
                 graph = finished.graph_of(key)
-            yield Architecture.of(key, graph), graph
+            yield NetworkRecord.of(key, graph), graph
 
 
 def _header(loader: str) -> dict[str, Any]:

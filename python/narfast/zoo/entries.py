@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narfast.graph import ArchGraph
-from narfast.storage.records import Architecture
+from narfast.storage.records import NetworkRecord
 
 if TYPE_CHECKING:
-    from narfast.zoo.zoo import Zoo
+    from narfast.storage.stored_zoo import StoredZoo
 
 __all__ = ["Hit", "ZooEntry"]
 
@@ -44,7 +44,7 @@ class Hit:
     ids: tuple[str, ...]
 
     @classmethod
-    def of(cls, records: Sequence[Architecture], score: float) -> Hit:
+    def of(cls, records: Sequence[NetworkRecord], score: float) -> Hit:
         """Describe a structure by its records, the one to show first."""
         first = records[0]
         return cls(
@@ -69,28 +69,28 @@ class Hit:
 class ZooEntry:
     """One distinct structure of a zoo: its representative's facts, all its names, its graph."""
 
-    __slots__ = ("_zoo", "records", "row")
+    __slots__ = ("_stored", "records", "row")
 
-    def __init__(self, zoo: Zoo, row: int, records: tuple[Architecture, ...]) -> None:
-        self._zoo = zoo
+    def __init__(self, stored: StoredZoo, row: int, records: tuple[NetworkRecord, ...]) -> None:
+        """Describe a row of a zoo by its records, the representative first."""
+        self._stored = stored
         self.row = row
         self.records = records
 
-    def __getattr__(self, name: str) -> Any:
-        """Facts of the representative, such as ``id``, ``source``, ``task`` and ``params``."""
-        if name in Architecture.__slots__:
-            return getattr(self.records[0], name)
-        raise AttributeError(f"a zoo entry has no attribute {name!r}")
+    @property
+    def record(self) -> NetworkRecord:
+        """All that is stored of the representative."""
+        return self.records[0]
 
     @property
     def id(self) -> str:
         """Id of the representative name."""
-        return self.records[0].id
+        return self.record.id
 
     @property
     def name(self) -> str:
         """The representative name."""
-        return self.records[0].name
+        return self.record.name
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -98,9 +98,39 @@ class ZooEntry:
         return _names(self.records)
 
     @property
+    def source(self) -> str:
+        """Library, or kind of source, of the representative."""
+        return self.record.source
+
+    @property
+    def task(self) -> str | None:
+        """Task of the representative."""
+        return self.record.task
+
+    @property
+    def coarse_class(self) -> str | None:
+        """Class by its operators, such as ``convolutional``."""
+        return self.record.coarse_class
+
+    @property
+    def params(self) -> int | None:
+        """Number of parameters of the representative."""
+        return self.record.params
+
+    @property
+    def nodes(self) -> int:
+        """Operators of the canonical graph."""
+        return self.record.nodes
+
+    @property
+    def edges(self) -> int:
+        """Edges of the canonical graph."""
+        return self.record.edges
+
+    @property
     def family(self) -> str | None:
         """The family that most of its names belong to."""
-        return self._zoo.family_of(self.row)
+        return self._stored.family_of(self.row)
 
     @property
     def families(self) -> frozenset[str]:
@@ -120,12 +150,12 @@ class ZooEntry:
     @property
     def graph(self) -> ArchGraph:
         """The canonical graph, with the representative's metadata (arrays are shared views)."""
-        return replace(self._zoo.graphs[self.row], meta=self.records[0].graph_meta())
+        return replace(self._stored.graphs[self.row], meta=self.record.graph_meta())
 
     @property
     def embedding(self) -> NDArray[np.float32]:
         """Its vector, float32 [dim] (a shared view)."""
-        row: NDArray[np.float32] = self._zoo.embeddings[self.row]
+        row: NDArray[np.float32] = self._stored.embeddings[self.row]
         return row
 
     def __repr__(self) -> str:
@@ -133,5 +163,5 @@ class ZooEntry:
         return f"ZooEntry({self.id!r}" + (f" and {others} other names)" if others else ")")
 
 
-def _names(records: Sequence[Architecture]) -> tuple[str, ...]:
+def _names(records: Sequence[NetworkRecord]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(record.name for record in records))

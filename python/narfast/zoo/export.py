@@ -10,7 +10,7 @@ import numpy as np
 from narfast._files import replacing
 from narfast.errors import NarfastError
 from narfast.storage.format import check_replaceable_csv, check_replaceable_table
-from narfast.storage.records import Architecture
+from narfast.storage.records import NetworkRecord
 from narfast.storage.tables import architecture_table
 from narfast.zoo.store import Progress
 from narfast.zoo.zoo import Zoo
@@ -25,7 +25,7 @@ _ROWS = 1024  # per row group
 def export_zoo(zoo: Zoo, path: Path, format: str, *, progress: Progress | None = None) -> int:
     """Write a zoo as one table, a row per name.
 
-    The columns are those of `Architecture`. A parquet file also holds the canonical graph (``op``,
+    The columns are those of `NetworkRecord`. A parquet file also holds the canonical graph (``op``,
     ``attr``, ``in_ptr``, ``in_src``, as in `narfast.graph.ArchGraph`), the names of its operators
     (``op_names``) and, where there is one, the ``embedding``. Rows are written a group at a time,
     beside ``path``, and put there in one step.
@@ -88,7 +88,7 @@ def _flat(table: Any) -> Any:
     return table.set_column(position, "input_shape", pa.array(text, type=pa.string()))
 
 
-def _with_graphs(table: Any, zoo: Zoo, records: list[Architecture]) -> Any:
+def _with_graphs(table: Any, zoo: Zoo, records: list[NetworkRecord]) -> Any:
     import pyarrow as pa
 
     rows = [zoo[record.structural_hash] for record in records]

@@ -5,54 +5,23 @@ One JSON object per line, each with its own checksum: a line cut off by a crash 
 
 from __future__ import annotations
 
-import base64
 import fcntl
 import json
 import logging
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
+from narfast.errors import Failure, NarfastError
+from narfast.graph import ArchGraph
+from narfast.reading.graph_codec import unpack_graph
 
-from narfast.errors import NarfastError
-from narfast.graph import ArchGraph, GraphMeta
-from narfast.storage.records import Failure
-
-__all__ = ["Journal", "pack_graph", "unpack_graph"]
+__all__ = ["Journal"]
 
 _log = logging.getLogger("narfast")
-
-_ARRAYS = (("op", "<u2"), ("attr", "<u4"), ("in_ptr", "<i8"), ("in_src", "<i4"))
-
-
-def pack_graph(identifier: str, graph: ArchGraph) -> dict[str, Any]:
-    """Return a network as plain JSON values."""
-    arrays = {}
-    for name, dtype in _ARRAYS:
-        raw = np.ascontiguousarray(getattr(graph, name)).astype(dtype).tobytes()
-        arrays[name] = base64.b64encode(zlib.compress(raw, 1)).decode("ascii")
-    return {"id": identifier, "meta": asdict(graph.meta), "arrays": arrays}
-
-
-def unpack_graph(value: Mapping[str, Any]) -> tuple[str, ArchGraph]:
-    """Undo `pack_graph`."""
-    meta = dict(value["meta"])
-    if meta["input_shape"] is not None:
-        meta["input_shape"] = tuple(meta["input_shape"])
-    meta["input_shapes"] = tuple(map(tuple, meta.get("input_shapes", ())))
-    op, attr, in_ptr, in_src = (
-        np.frombuffer(zlib.decompress(base64.b64decode(value["arrays"][name])), dtype=dtype).astype(
-            dtype[1:]
-        )
-        for name, dtype in _ARRAYS
-    )
-    graph = ArchGraph(op, attr, in_ptr, in_src, meta=GraphMeta(**meta))
-    return str(value["id"]), graph
 
 
 class Journal:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,14 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narfast import operators
-from narfast._version import __version__
-from narfast.errors import CorruptFileError
+from narfast.errors import Failure
 from narfast.graph import ArchGraph, GraphBatch
 from narfast.index import EXACT_LIMIT, IndexSettings, VectorIndex
-from narfast.sources import LIBRARIES
+from narfast.sources.registry import library_versions
 from narfast.storage import format as folder
 from narfast.storage.index_cache import index_key, store_index
-from narfast.storage.records import Architecture, Failure, by_structure
+from narfast.storage.records import NetworkRecord, by_structure
 from narfast.storage.tables import (
     architectures_to_bytes,
     embeddings_to_bytes,
@@ -32,17 +30,9 @@ __all__ = [
     "Progress",
     "ZooContents",
     "encode_graphs",
-    "library_version",
-    "library_versions",
-    "operator_map",
     "write_zoo",
 ]
 
-_DISTRIBUTIONS = {
-    "open_clip": "open_clip_torch",
-    "smp": "segmentation-models-pytorch",
-    "vit_pytorch": "vit-pytorch",
-}
 _ENCODE_CHUNK = 2048  # graphs per step of the progress bar
 
 
@@ -77,7 +67,7 @@ class ZooContents:
         errors: networks that were wanted and could not be read.
     """
 
-    groups: dict[str, tuple[Architecture, ...]]
+    groups: dict[str, tuple[NetworkRecord, ...]]
     graphs: GraphBatch
     embeddings: NDArray[np.float32] | None = None
     encoder: dict[str, Any] | None = None
@@ -85,10 +75,10 @@ class ZooContents:
 
     @classmethod
     def from_networks(
-        cls, networks: Iterable[tuple[Architecture, ArchGraph]], *, errors: Sequence[Failure] = ()
+        cls, networks: Iterable[tuple[NetworkRecord, ArchGraph]], *, errors: Sequence[Failure] = ()
     ) -> ZooContents:
         """Deduplicate (record, canonical graph) pairs. A later record replaces one of equal id."""
-        records: dict[str, Architecture] = {}
+        records: dict[str, NetworkRecord] = {}
         graphs: dict[str, ArchGraph] = {}
         for record, graph in networks:
             records[record.id] = record
@@ -176,40 +166,3 @@ def write_zoo(
     if index is not None and settings is not None:
         store_index(index_key(manifest.files[folder.EMBEDDINGS]["sha256"], settings), index)
     return manifest
-
-
-def library_version(library: str) -> str | None:
-    """Return the installed version of a library that narfast reads, None where it is missing."""
-    try:
-        # Builds of one version for different devices ("2.13.0+cpu") trace the same graphs.
-        found = importlib.metadata.version(_DISTRIBUTIONS.get(library, library))
-    except importlib.metadata.PackageNotFoundError:
-        return None
-    return found.partition("+")[0]
-
-
-def library_versions() -> dict[str, str]:
-    """Return the versions of the installed libraries that decide a zoo's content."""
-    versions = {name: library_version(name) for name in sorted(("torch", *LIBRARIES))}
-    return {
-        "narfast": __version__,
-        **{name: version for name, version in versions.items() if version},
-    }
-
-
-def operator_map(stored: Sequence[str], path: Path) -> NDArray[np.uint16] | None:
-    """Return today's id of each stored operator id, or None when the tables agree.
-
-    Raises:
-        CorruptFileError: the zoo uses an operator that this narfast lacks.
-    """
-    current = {info.name: info.id for info in operators.table()}
-    if all(current.get(name) == position for position, name in enumerate(stored)):
-        return None
-    missing = [name for name in stored if name not in current]
-    if missing:
-        raise CorruptFileError(
-            f"{path}: uses operators that this narfast lacks ({', '.join(missing[:3])}); "
-            "upgrade narfast or make the zoo again with 'narfast zoo build'"
-        )
-    return np.array([current[name] for name in stored], dtype=np.uint16)

@@ -5,31 +5,25 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-import narfast
 from narfast._data import SHIPPED_ZOO
-from narfast.errors import CorruptFileError, NarfastError, UnsupportedSourceError
+from narfast.errors import Failure, NarfastError, UnsupportedSourceError
 from narfast.graph import ArchGraph, GraphBatch, hash_texts, structural_hash
 from narfast.index import IndexSettings, VectorIndex
+from narfast.sources.loader import load
+from narfast.sources.registry import STORED, check_allowed
 from narfast.storage import format as folder
+from narfast.storage.format import Manifest
 from narfast.storage.index_cache import index_key, load_index, store_index
-from narfast.storage.records import Architecture, Failure
-from narfast.storage.tables import (
-    GraphFile,
-    StructureGroups,
-    architectures_from_bytes,
-    embeddings_from_bytes,
-    errors_from_bytes,
-    graphs_from_bytes,
-)
+from narfast.storage.records import NetworkRecord
+from narfast.storage.stored_zoo import StoredZoo
 from narfast.storage.writing import recover, writing
 from narfast.zoo.entries import Hit, ZooEntry
 from narfast.zoo.store import (
@@ -37,7 +31,6 @@ from narfast.zoo.store import (
     Progress,
     ZooContents,
     encode_graphs,
-    operator_map,
     write_zoo,
 )
 
@@ -46,7 +39,7 @@ __all__ = ["DEFAULT_ZOO", "AddReport", "Query", "Source", "Zoo", "add_networks"]
 DEFAULT_ZOO = SHIPPED_ZOO
 """The zoo that ships with the package."""
 
-Source = str | os.PathLike[str] | ArchGraph
+Source = str | os.PathLike[str] | ArchGraph | tuple[Any, Any]
 Query = Source | NDArray[Any]
 _Read = tuple[Source, ArchGraph]
 
@@ -83,9 +76,10 @@ class Zoo:
         self, directory: str | os.PathLike[str], *, encoder: Encoder | None = None
     ) -> None:
         """Open the zoo at ``directory``; see `open`."""
-        self._folder = folder.ZooFolder(directory)
+        self._stored = StoredZoo(directory)
         self._encoder = encoder
         self._given = encoder is not None
+        self._index: VectorIndex | None = None
         self._loads = 0
 
     @classmethod
@@ -113,24 +107,69 @@ class Zoo:
     @property
     def directory(self) -> Path:
         """Where the zoo lies."""
-        return self._folder.path
+        return self._stored.path
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the folder promises."""
+        return self._stored.manifest
 
     @property
     def checksum(self) -> str:
         """Identifies the zoo's whole content."""
-        return self._folder.manifest.checksum
+        return self.manifest.checksum
 
     @property
-    def manifest(self) -> folder.Manifest:
-        """What the folder promises."""
-        return self._folder.manifest
+    def records(self) -> list[NetworkRecord]:
+        """All names, in row order."""
+        return [record for group in self._stored.groups for record in group]
+
+    @property
+    def errors(self) -> tuple[Failure, ...]:
+        """Networks that the build of this zoo wanted and could not read, by id."""
+        return self._stored.errors
+
+    @property
+    def graphs(self) -> GraphBatch:
+        """All canonical graphs, one per row, with the representatives' metadata."""
+        return self._stored.graphs
+
+    def graph_rows(self, start: int, stop: int) -> GraphBatch:
+        """Return the graphs of rows ``start`` to ``stop``; see `StoredZoo.graph_rows`."""
+        return self._stored.graph_rows(start, stop)
+
+    def graphs_at(self, rows: Sequence[int]) -> GraphBatch:
+        """Return the graphs of some rows, in the order given; see `StoredZoo.graphs_at`."""
+        return self._stored.graphs_at([self._row(row) for row in rows])
+
+    def graph_of(self, identifier: str) -> ArchGraph:
+        """Return the canonical graph of a name, with the metadata of that very name.
+
+        Raises:
+            KeyError: no such id.
+        """
+        return self._stored.graph_of(identifier)
+
+    @property
+    def embeddings(self) -> NDArray[np.float32]:
+        """Vectors, float32 [rows, dim]; read-only.
+
+        Raises:
+            NarfastError: no encoder has seen this zoo yet.
+            CorruptFileError: the file is damaged.
+        """
+        return self._stored.embeddings
+
+    def family_of(self, row: int) -> str | None:
+        """Return the family that most names of a row belong to; ties go to the representative's."""
+        return self._stored.family_of(row)
 
     def __len__(self) -> int:
         """Count distinct structures."""
-        return self._folder.manifest.counts["distinct"]
+        return len(self._stored)
 
     def __iter__(self) -> Iterator[ZooEntry]:
-        return (ZooEntry(self, row, group) for row, group in enumerate(self._groups))
+        return (ZooEntry(self._stored, row, group) for row, group in enumerate(self._stored.groups))
 
     def __getitem__(self, key: int | str) -> ZooEntry:
         """Return the entry of a row number, an id such as ``timm:resnet50``, or a hash.
@@ -140,154 +179,39 @@ class Zoo:
             KeyError: no such id or hash.
         """
         if isinstance(key, str):
-            row = self._row(key)
-            if row is None:
+            found = self._stored.row_of(key)
+            if found is None:
                 raise KeyError(f"{key!r} is not in the zoo {self.directory}")
         else:
-            if not -len(self) <= key < len(self):
-                raise IndexError(f"row {key} of a zoo of {len(self)} structures")
-            row = key % len(self)
-        return ZooEntry(self, row, self._groups[row])
+            found = self._row(key)
+        return ZooEntry(self._stored, found, self._stored.groups[found])
 
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and self._row(key) is not None
+        return isinstance(key, str) and self._stored.row_of(key) is not None
 
-    @cached_property
-    def _groups(self) -> StructureGroups:
-        path = self.directory / folder.ARCHITECTURES
-        groups = architectures_from_bytes(self._folder.read(folder.ARCHITECTURES), path)
-        counts = self._folder.manifest.counts
-        if len(groups) != counts["distinct"] or groups.names != counts["names"]:
-            raise CorruptFileError(
-                f"{path}: has {len(groups)} structures and {groups.names} names, the manifest "
-                f"promises {counts['distinct']} and {counts['names']}; "
-                f"{folder.remedy(folder.ARCHITECTURES)}"
-            )
-        return groups
-
-    def _row(self, key: str) -> int | None:
-        """The row of an id or a structural hash."""
-        row = self._groups.row_of_id.get(key)
-        return self._groups.row_of.get(key) if row is None else row
+    def _row(self, row: int) -> int:
+        """A row counted from the begin; negative ones are counted from the end."""
+        if not -len(self) <= row < len(self):
+            raise IndexError(f"row {row} of a zoo of {len(self)} structures")
+        return row % len(self)
 
     @property
-    def records(self) -> list[Architecture]:
-        """All names, in row order."""
-        return [record for group in self._groups for record in group]
-
-    @cached_property
-    def errors(self) -> tuple[Failure, ...]:
-        """Networks that the build of this zoo wanted and could not read, by id."""
-        if folder.ERRORS not in self._folder.manifest.files:
-            return ()
-        data = self._folder.read(folder.ERRORS)
-        return tuple(errors_from_bytes(data, self.directory / folder.ERRORS))
-
-    def family_of(self, row: int) -> str | None:
-        """Return the family that most names of a row belong to; ties go to the representative's."""
-        counts = Counter(record.family for record in self._groups[row] if record.family)
-        return max(counts, key=lambda family: counts[family], default=None)
-
-    @cached_property
-    def graphs(self) -> GraphBatch:
-        """All canonical graphs, one per row, with the representatives' metadata."""
-        path = self.directory / folder.GRAPHS
-        hashes, batch = graphs_from_bytes(self._folder.read(folder.GRAPHS), path)
-        return self._described(hashes, batch, self._groups)
-
-    def graph_rows(self, start: int, stop: int) -> GraphBatch:
-        """Return the graphs of rows ``start`` to ``stop``, read by row groups of the file.
-
-        Unlike `graphs`, nothing stays in memory but the row group read last.
-
-        Raises:
-            CorruptFileError: the file is damaged.
-        """
-        hashes, batch = self._graph_file.rows(start, stop)
-        return self._described(hashes, batch, self._groups[start:stop])
-
-    def graphs_at(self, rows: Sequence[int]) -> GraphBatch:
-        """Return the graphs of some rows, in the order given.
-
-        A few cost much less time and memory than `graphs`, which holds all of them.
-
-        Raises:
-            IndexError: no such row.
-            CorruptFileError: the file is damaged.
-        """
-        entries = [self[row] for row in rows]
-        if not entries or "graphs" in self.__dict__:
-            return GraphBatch.from_graphs([entry.graph for entry in entries])
-        hashes, batch = self._graph_file.pick([entry.row for entry in entries])
-        return self._described(hashes, batch, [entry.records for entry in entries])
-
-    @cached_property
-    def _graph_file(self) -> GraphFile:
-        return GraphFile(self._folder.open(folder.GRAPHS), self.directory / folder.GRAPHS)
-
-    def _described(
-        self, hashes: list[str], batch: GraphBatch, groups: Sequence[tuple[Architecture, ...]]
-    ) -> GraphBatch:
-        """Check rows of the file of graphs and add what is known of the networks."""
-        path = self.directory / folder.GRAPHS
-        if hashes != [group[0].structural_hash for group in groups]:
-            raise CorruptFileError(
-                f"{path}: its rows are not those of {folder.ARCHITECTURES}; "
-                f"{folder.remedy(folder.GRAPHS)}"
-            )
-        stored = self._folder.manifest.operators
-        if len(batch.op) and int(batch.op.max()) >= len(stored):
-            raise CorruptFileError(
-                f"{path}: uses an operator that the manifest does not name; "
-                f"{folder.remedy(folder.GRAPHS)}"
-            )
-        renumbered = operator_map(stored, path)
-        metas = tuple(group[0].graph_meta() for group in groups)
-        return replace(
-            batch, op=batch.op if renumbered is None else renumbered[batch.op], metas=metas
-        )
-
-    @cached_property
-    def embeddings(self) -> NDArray[np.float32]:
-        """Vectors, float32 [rows, dim]; read-only.
-
-        Raises:
-            NarfastError: no encoder has seen this zoo yet.
-            CorruptFileError: the file is damaged.
-        """
-        path = self.directory / folder.EMBEDDINGS
-        stamp = self._stamp()
-        matrix = embeddings_from_bytes(self._folder.read(folder.EMBEDDINGS), path, len(self))
-        if matrix.shape[1] != stamp["dim"]:
-            raise CorruptFileError(
-                f"{path}: vectors of {matrix.shape[1]} numbers, {folder.MANIFEST} promises "
-                f"{stamp['dim']}; {folder.remedy(folder.EMBEDDINGS)}"
-            )
-        matrix.flags.writeable = False
-        return matrix
-
-    def _stamp(self) -> Mapping[str, Any]:
-        """Return what the manifest says of the encoder behind the embeddings, if there are any."""
-        stamp = self._folder.manifest.encoder
-        if stamp is None:
-            raise NarfastError(
-                f"{self.directory}: this zoo has no embeddings yet; make them with "
-                f"'narfast zoo embed {self.directory}'"
-            )
-        return stamp
-
-    @cached_property
     def index(self) -> VectorIndex:
         """Search over the embeddings.
 
         That of a large zoo is built once by each user: no index from elsewhere is trusted. Building
         takes a thread about six minutes for a million vectors of 256 numbers.
         """
-        stored = self._folder.manifest.index
+        if self._index is None:
+            self._index = self._open_index()
+        return self._index
+
+    def _open_index(self) -> VectorIndex:
+        stored = self.manifest.index
         if stored is None:
             return VectorIndex(self.embeddings, exact_limit=max(len(self), 1))
         settings = IndexSettings(**stored)
-        key = index_key(self._folder.manifest.files[folder.EMBEDDINGS]["sha256"], settings)
+        key = index_key(self.manifest.files[folder.EMBEDDINGS]["sha256"], settings)
         serialized = load_index(key)
         if serialized is None:
             _log.warning(
@@ -307,7 +231,7 @@ class Zoo:
         Raises:
             NarfastError: no encoder has seen this zoo yet, or the manifest names another one.
         """
-        stamp = self._stamp()
+        stamp = self._stored.stamp()
         if self._encoder is None:
             self._encoder = _open_encoder(stamp["source"])
         if self._encoder.fingerprint != stamp["fingerprint"]:
@@ -320,21 +244,15 @@ class Zoo:
 
     def find(self, source: str) -> ZooEntry | None:
         """Return the entry that ``id`` or ``zoo:id`` names, or None."""
-        row = self._row(source.removeprefix("zoo:"))
+        row = self._stored.row_of(source.removeprefix("zoo:"))
         return None if row is None else self[row]
 
-    def graph_of(self, identifier: str) -> ArchGraph:
-        """Return the canonical graph of a name, with the metadata of that very name.
-
-        Raises:
-            KeyError: no such id.
-        """
-        entry = self[identifier]
-        record = next((r for r in entry.records if r.id == identifier), entry.records[0])
-        return replace(entry.graph, meta=record.graph_meta())
-
-    def load(self, source: Source) -> ArchGraph:
+    def load(self, source: Source, *, allow: Collection[str] | None = None) -> ArchGraph:
         """Return the canonical graph of any source; networks of this zoo need no library.
+
+        Args:
+            source: an id of this zoo, or what `narfast.load` reads.
+            allow: as for `narfast.load`; networks of this zoo are of the kind ``zoo``.
 
         Raises:
             NarfastError: as `narfast.load`.
@@ -344,13 +262,14 @@ class Zoo:
         if isinstance(source, str):
             entry = self.find(source)
             if entry is not None:
+                check_allowed(STORED, allow, source)
                 self._loads += 1
                 return entry.graph if self._loads > _FEW else self.graphs_at([entry.row])[0]
             if source.startswith("zoo:"):
                 raise UnsupportedSourceError(
                     f"{source}: not in the zoo {self.directory}; ids look like 'timm:resnet50'"
                 )
-        return _load(source)
+        return load(source, allow=allow)
 
     def vector(self, query: Query) -> NDArray[np.float32]:
         """Return the vector of a source, graph or vector, float32 [dim].
@@ -384,7 +303,7 @@ class Zoo:
         query: Query,
         k: int = 10,
         *,
-        where: Callable[[Architecture], bool] | None = None,
+        where: Callable[[NetworkRecord], bool] | None = None,
     ) -> list[Hit]:
         """Find the structures most like a network.
 
@@ -404,7 +323,9 @@ class Zoo:
             raise NarfastError(f"k must be at least 1, got {k}")
         allowed: NDArray[np.bool_] | None = None
         if where is not None:
-            allowed = np.array([any(map(where, group)) for group in self._groups], dtype=bool)
+            allowed = np.array(
+                [any(map(where, group)) for group in self._stored.groups], dtype=bool
+            )
         k = min(k, len(self))
         vector, own = self._placed(query)
         rows, scores = self.index.search(vector[None], k, allowed=allowed)
@@ -414,8 +335,8 @@ class Zoo:
             found = {own: 1.0} | {row: score for row, score in found.items() if row != own}
         return [self._hit(row, score, where) for row, score in list(found.items())[:k]]
 
-    def _hit(self, row: int, score: float, where: Callable[[Architecture], bool] | None) -> Hit:
-        group = self._groups[row]
+    def _hit(self, row: int, score: float, where: Callable[[NetworkRecord], bool] | None) -> Hit:
+        group = self._stored.groups[row]
         first = group[0] if where is None else next(filter(where, group))
         return Hit.of((first, *(record for record in group if record is not first)), score)
 
@@ -425,9 +346,11 @@ class Zoo:
         ``by_source`` and ``by_trace_kind`` count names, the other counts distinct structures; one
         that several libraries offer counts in ``distinct_by_source`` for each of them.
         """
-        manifest = self._folder.manifest
-        first = [group[0] for group in self._groups]
-        structures = (source for group in self._groups for source in {r.source for r in group})
+        manifest = self.manifest
+        first = [group[0] for group in self._stored.groups]
+        structures = (
+            source for group in self._stored.groups for source in {r.source for r in group}
+        )
         return {
             "path": str(self.directory),
             "distinct": manifest.counts["distinct"],
@@ -449,19 +372,19 @@ class Zoo:
 
     def verify(self) -> list[str]:
         """Check every file, and that they agree; return one line per problem, none when whole."""
-        problems = self._folder.problems()
+        problems = self._stored.problems()
         if problems:
             return problems
         try:
             graphs = self.graphs
-            if self._folder.manifest.encoder is not None:
+            if self.manifest.encoder is not None:
                 _ = self.embeddings
         except NarfastError as error:
             return [str(error)]
         edges = np.diff(graphs.in_ptr[graphs.node_ptr]).tolist()
         nodes = np.diff(graphs.node_ptr).tolist()
         hashes = hash_texts(structural_hash(graphs))
-        for row, (structure, group) in enumerate(self._groups.to_dict().items()):
+        for row, (structure, group) in enumerate(self._stored.groups.to_dict().items()):
             facts = (hashes[row], nodes[row], edges[row])
             if any((structure, record.nodes, record.edges) != facts for record in group):
                 problems.append(
@@ -498,7 +421,7 @@ class Zoo:
     def _put(self, networks: Sequence[_Read], errors: Sequence[tuple[str, str]]) -> AddReport:
         """Name networks and write the zoo with them."""
         records = _named(networks, self.records)
-        fresh = {record.structural_hash for record, _ in records} - set(self._groups.row_of)
+        fresh = {record.structural_hash for record, _ in records} - set(self._stored.groups.row_of)
         if records:
             self._rewrite(records)
         return AddReport(
@@ -507,14 +430,16 @@ class Zoo:
             errors=tuple(errors),
         )
 
-    def _rewrite(self, networks: Sequence[tuple[Architecture, ArchGraph]]) -> None:
+    def _rewrite(self, networks: Sequence[tuple[NetworkRecord, ArchGraph]]) -> None:
         stored = [
-            (record, self.graphs[row]) for row, group in enumerate(self._groups) for record in group
+            (record, self.graphs[row])
+            for row, group in enumerate(self._stored.groups)
+            for record in group
         ]
         contents = ZooContents.from_networks([*stored, *networks], errors=self.errors)
-        stamp = self._folder.manifest.encoder
+        stamp = self.manifest.encoder
         if stamp is not None:
-            known = self._groups.row_of
+            known = self._stored.groups.row_of
             fresh = [row for row, key in enumerate(contents.groups) if key not in known]
             old = [row for row, key in enumerate(contents.groups) if key in known]
             matrix = np.empty((len(contents.groups), self.embeddings.shape[1]), dtype=np.float32)
@@ -547,7 +472,7 @@ class Zoo:
         with writing(self.directory):
             self._reopen()
             contents = ZooContents(
-                groups=self._groups.to_dict(), graphs=self.graphs, errors=self.errors
+                groups=self._stored.groups.to_dict(), graphs=self.graphs, errors=self.errors
             )
             contents = contents.embedded(encoder, source=source, progress=progress)
             self._encoder, self._given = encoder, True
@@ -559,17 +484,14 @@ class Zoo:
 
     def _reopen(self) -> None:
         """Look at the folder anew if someone has replaced it; call it in `writing`."""
-        current = folder.ZooFolder(self.directory)
+        current = StoredZoo(self.directory)
         if current.manifest.checksum == self.checksum:
             return
-        encoder, given = self._encoder, self._given
+        self._stored, self._index, self._loads = current, None, 0
         stamp = current.manifest.encoder
-        self.__dict__.clear()  # every cached view belongs to the old files
-        self._folder = current
-        self._given = given
-        self._loads = 0
-        same = encoder is not None and stamp and encoder.fingerprint == stamp["fingerprint"]
-        self._encoder = encoder if given or same else None
+        same = self._encoder and stamp and self._encoder.fingerprint == stamp["fingerprint"]
+        if not self._given and not same:
+            self._encoder = None
 
 
 def add_networks(
@@ -599,7 +521,7 @@ def add_networks(
     recover(directory)
     folder.check_replaceable(directory)
     zoo = Zoo(directory) if _is_zoo(directory) else None
-    networks, errors = _read(sources, _load if zoo is None else zoo.load, progress)
+    networks, errors = _read(sources, load if zoo is None else zoo.load, progress)
     if zoo is None and not networks:
         return None, AddReport((), 0, tuple(errors))
     with writing(directory):
@@ -625,11 +547,6 @@ def _open_encoder(source: str) -> Encoder:
     return ArchitectureEncoder.from_pretrained(source)
 
 
-def _load(source: Source) -> ArchGraph:
-    """Return the canonical graph of any source."""
-    return narfast.load(source)
-
-
 def _read(
     sources: Iterable[Source], load: Callable[[Source], ArchGraph], progress: Progress | None
 ) -> tuple[list[_Read], list[tuple[str, str]]]:
@@ -648,13 +565,13 @@ def _read(
 
 
 def _named(
-    networks: Sequence[_Read], records: Iterable[Architecture]
-) -> list[tuple[Architecture, ArchGraph]]:
+    networks: Sequence[_Read], records: Iterable[NetworkRecord]
+) -> list[tuple[NetworkRecord, ArchGraph]]:
     """Describe networks under ids that no other structure of ``records`` has."""
     known = {record.id: record.structural_hash for record in records}
     named = []
     for source, graph in networks:
-        record = Architecture.of(_identifier(source, graph, known), graph)
+        record = NetworkRecord.of(_identifier(source, graph, known), graph)
         known[record.id] = record.structural_hash
         named.append((record, graph))
     return named

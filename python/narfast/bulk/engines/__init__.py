@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from narfast.bulk.engines.local import LocalEngine, ReadingLimits
-from narfast.bulk.run import Engine
-from narfast.encoder.encoder import ArchitectureEncoder
+from narfast.bulk.engines.base import Engine, ReadingLimits, load_encoder
+from narfast.bulk.engines.local import LocalEngine
 
-__all__ = ["load_encoder", "open_engine"]
+__all__ = ["open_engine"]
 
 
 @contextmanager
@@ -48,11 +47,3 @@ def open_engine(
     finally:
         if motif_cache is not None:
             model.motif_cache.save()
-
-
-def load_encoder(encoder: str, motif_cache: Path | None) -> ArchitectureEncoder:
-    """An encoder with its motif cache; see `open_engine`."""
-    model = ArchitectureEncoder.from_pretrained(encoder)
-    if motif_cache is not None:
-        model.use_motif_cache(motif_cache)
-    return model

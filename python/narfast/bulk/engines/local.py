@@ -13,33 +13,19 @@ from typing import Any
 
 import numpy as np
 
+from narfast.bulk.engines.base import ReadingLimits
 from narfast.bulk.sources import Block, open_zoo
 from narfast.bulk.tables import Row, row_table
-from narfast.errors import NarfastError
+from narfast.errors import Failure, NarfastError
 from narfast.graph import ArchGraph, GraphBatch, canonicalize, hash_texts, structural_hash
-from narfast.reading.worker_pool import DEFAULT_LOADER, MEMORY, TIMEOUT, ReadingPool, reason_of
-from narfast.search_spaces import SPACES, nasbench101, nasbench201
+from narfast.reading.graph_codec import unpack_graph
+from narfast.reading.worker_pool import DEFAULT_LOADER, ReadingPool, reason_of
+from narfast.search_spaces import nasbench101, nasbench201
 from narfast.sources.onnx import load_onnx_files
-from narfast.storage.records import Failure
-from narfast.zoo.journal import unpack_graph
+from narfast.sources.registry import SEARCH_SPACES
 from narfast.zoo.store import Encoder
 
-__all__ = ["LocalEngine", "ReadingLimits"]
-
-
-@dataclass(frozen=True)
-class ReadingLimits:
-    """What reading one network may take.
-
-    Attributes:
-        timeout: seconds.
-        memory: bytes.
-        loader: ``module:function`` from a source to its raw graph.
-    """
-
-    timeout: float = TIMEOUT
-    memory: int = MEMORY
-    loader: str = DEFAULT_LOADER
+__all__ = ["LocalEngine"]
 
 
 @dataclass
@@ -156,7 +142,7 @@ class LocalEngine:
     def _in_threads(self, source: str) -> bool:
         """Whether the core reads a source: Python processes would not make it faster or safer."""
         prefix, colon, _ = source.partition(":")
-        return bool(colon and prefix in (*SPACES, "zoo")) or self._is_onnx(source)
+        return bool(colon and prefix in (*SEARCH_SPACES, "zoo")) or self._is_onnx(source)
 
     def _is_onnx(self, source: str) -> bool:
         """Whether a source is nothing but the path of an ONNX file, which the core reads."""

@@ -22,8 +22,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from narfast.bulk.engines import load_encoder
-from narfast.bulk.engines.local import LocalEngine, ReadingLimits
+from narfast.bulk.engines.base import ReadingLimits, load_encoder
+from narfast.bulk.engines.local import LocalEngine
 from narfast.bulk.sources import Block
 from narfast.encoder.encoder import ArchitectureEncoder
 from narfast.errors import MissingDependencyError, NarfastError

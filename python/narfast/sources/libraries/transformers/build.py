@@ -17,7 +17,14 @@ from narfast.sources._quiet import quiet
 from narfast.sources._torchvision_compat import import_torchvision
 from narfast.sources.libraries.base import build_without_weights, import_library
 from narfast.sources.libraries.transformers.catalog import Entry, missing_defaults
-from narfast.sources.libraries.transformers.inputs import config_parts, entry_point, example_inputs
+from narfast.sources.libraries.transformers.inputs import (
+    TEXT_ONLY,
+    Builder,
+    config_parts,
+    entry_point,
+    signature,
+)
+from narfast.sources.libraries.transformers.special_cases import SPECIAL
 
 __all__ = ["LOGGER", "Network", "default_config", "model_class", "narrow_config", "network"]
 
@@ -184,3 +191,30 @@ def network(
             if hasattr(own, "_experts_implementation"):
                 own._experts_implementation = experts
         return Network(module), example_inputs(module, text_only=text_only)
+
+
+def example_inputs(module: nn.Module, *, text_only: bool = False) -> dict[str, Any]:
+    """Keyword arguments with which the model can be called.
+
+    Integers have values, everything else is on the meta device.
+
+    Args:
+        module: The model.
+        text_only: Leave images and sounds out, which a model of text and more may do without.
+
+    Raises:
+        ValueError: `text_only`, and the model takes no text, or nothing else.
+    """
+    config: Any = module.config
+    names = signature(module)
+    if text_only:
+        kept = {name: required for name, required in names.items() if name not in TEXT_ONLY}
+        if "input_ids" not in names or len(kept) == len(names):
+            raise ValueError("there is nothing but text, or no text")
+        names = kept
+    builder = Builder(module, config, names)
+    inputs = builder.make()
+    adjust = SPECIAL.get(builder.model_type)
+    if adjust is not None:
+        adjust(builder, inputs)
+    return inputs

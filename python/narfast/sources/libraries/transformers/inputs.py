@@ -14,15 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from narfast.sources.libraries.transformers.special_cases import (
-    IMAGE_SIDES,
-    ROWS_END,
-    SPECIAL,
-    TEXT_ONLY,
-    hidden_names,
-)
-
-__all__ = ["Sizes", "config_parts", "entry_point", "example_inputs"]
+__all__ = ["Builder", "Sizes", "config_parts", "entry_point", "signature"]
 
 TEXT = 16  # tokens of a text
 TARGET = 8  # tokens of a decoder's text
@@ -37,6 +29,57 @@ _BINS = (
     "feature_size",
     "mel_bins",
 )
+
+# Sides of images where the configuration does not say, or says what the model cannot take.
+IMAGE_SIDES = {
+    "depth_pro": 1536,
+    "janus_vqgan": 512,
+    "pe_audio_video": 336,
+    "pe_audio_video_encoder": 336,
+    "pe_video": 336,
+    "pe_video_encoder": 336,
+    "rf_detr": 560,
+    "tvp": 448,
+}
+_IMAGES = ("pixel_values", "image_position_ids", "image_sizes", "pixel_values_videos")
+_SOUNDS = ("input_features", "input_features_mask", "input_values", "feature_attention_mask")
+# Inputs that are left out. Images become integers, the codes of an image tokenizer, before the
+# network sees them; sounds of a text-to-speech model are a reference voice; and some models take
+# one of two inputs.
+_HIDDEN: dict[str, tuple[str, ...]] = {
+    "apertus1p5": (*_IMAGES, *_SOUNDS),
+    "chameleon": _IMAGES,
+    "csm": ("input_values",),
+    "emu3": _IMAGES,
+    "glm_image": ("pixel_values", "image_grid_thw"),
+    "pop2piano": ("input_ids",),
+    "qwen3_omni_moe_talker_code_predictor": ("input_ids",),
+    "speech-encoder-decoder": ("input_features",),
+}
+
+
+# Images end each row of their grid with a token of its own, and may be between two more.
+ROWS_END: dict[str, int] = {"hunyuan_vl": 2, "hy_v4_vl": 0}
+TEXT_ONLY = frozenset(
+    [
+        *_IMAGES,
+        *_SOUNDS,
+        "audio_values",
+        "image_grid_thw",
+        "mm_token_type_ids",
+        "pixel_attention_mask",
+        "spatial_shapes",
+    ]
+)
+
+
+def hidden_names(config: Any) -> frozenset[str]:
+    """Parameters of forward that are not given, though it takes them."""
+    names = set(_HIDDEN.get(config.model_type, ()))
+    for part, inputs in (("vision_config", _IMAGES), ("audio_config", _SOUNDS)):
+        if getattr(config, part, config) is None:  # a model that may do without this part
+            names.update(inputs)
+    return frozenset(names)
 
 
 class Sizes:
@@ -131,6 +174,7 @@ class Builder:
 
     @property
     def batch(self) -> tuple[int, ...]:
+        """Leading sizes of everything made of tokens."""
         return (1, 2) if self.kind.endswith("ForMultipleChoice") else (1,)
 
     def ids(self, length: int = TEXT, vocabulary: int | None = None) -> torch.Tensor:
@@ -142,11 +186,13 @@ class Builder:
         return torch.tensor(row).expand(*self.batch, length).clone()
 
     def vocabulary(self) -> int:
+        """How many tokens there are."""
         return self.text.integer("vocab_size", "n_vocab", default=0) or self.sizes.integer(
             "vocab_size", default=100
         )
 
     def input_ids(self) -> torch.Tensor:
+        """A text, with places for the images and sounds that belong into it."""
         tokens = self.ids(self.length())
         for kind, count in self.placeholders().items():
             token = self.token(kind)
@@ -159,6 +205,7 @@ class Builder:
         return tokens
 
     def length(self) -> int:
+        """Tokens of a text."""
         return TEXT
 
     def token(self, kind: str) -> int | None:
@@ -184,9 +231,11 @@ class Builder:
     # Images
 
     def channels(self) -> int:
+        """Channels of an image."""
         return self.vision.integer("num_channels", "in_channels", "in_chans", default=3)
 
     def image_size(self) -> tuple[int, int]:
+        """Height and width of an image."""
         side = IMAGE_SIDES.get(self.model_type)
         if side is not None:
             return side, side
@@ -198,6 +247,7 @@ class Builder:
         return height, width
 
     def pixel_values(self) -> torch.Tensor:
+        """One image, in the layout that the model takes."""
         if "image_grid_thw" in self.names or "grid_thw" in self.names:
             return self.patches()
         if "spatial_shapes" in self.names:
@@ -214,26 +264,32 @@ class Builder:
         return self.floats(1, self.channels(), *size)
 
     def merge(self) -> int:
+        """Patches to a side that become one token."""
         return self.vision.integer("spatial_merge_size", "merge_size", default=1)
 
     def grid(self) -> list[int]:
+        """Frames, rows and columns of patches."""
         return [1, 4 * self.merge(), 4 * self.merge()]
 
     def grid_places(self) -> int:
+        """Patches of an image."""
         return math.prod(self.grid())
 
     def patches(self) -> torch.Tensor:
+        """An image as a list of flat patches."""
         patch = self.vision.integer("patch_size", default=14)
         frames = self.vision.integer("temporal_patch_size", "patch_temporal", default=1)
         return self.floats(self.grid_places(), self.channels() * frames * patch * patch)
 
     def pixel_values_videos(self) -> torch.Tensor:
+        """A video."""
         frames = self.vision.integer("num_frames", "frames_per_clip", default=8)
         return self.floats(1, frames, self.channels(), *self.image_size())
 
     # Sound
 
     def input_values(self) -> torch.Tensor:
+        """A sound as a wave, or as a list of frames."""
         bins = self.audio.integer("num_mel_bins", default=0)
         length = self.audio.integer("max_length", default=0)
         if bins and length and not self.sizes.get("conv_dim"):
@@ -245,6 +301,7 @@ class Builder:
         return self.floats(1, channels, 24000) if codec else self.floats(1, 16000)
 
     def input_features(self) -> torch.Tensor:
+        """A sound as a spectrogram."""
         bins = self.audio.integer(*_BINS, default=80)
         positions = self.audio.integer("max_source_positions", default=0)
         if positions and self.audio.get("num_mel_bins"):
@@ -261,6 +318,7 @@ class Builder:
         return value
 
     def floats(self, *shape: int) -> torch.Tensor:
+        """A tensor on the meta device."""
         return torch.empty(shape, device="meta")
 
     def make(self) -> dict[str, Any]:
@@ -276,9 +334,6 @@ class Builder:
             value = maker(self)
             if value is not None:
                 inputs[name] = value
-        adjust = SPECIAL.get(self.model_type)
-        if adjust is not None:
-            adjust(self, inputs)
         return inputs
 
 
@@ -480,25 +535,3 @@ def signature(module: nn.Module) -> dict[str, bool]:
         for p in inspect.signature(getattr(called, "forward", called)).parameters.values()
         if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
     }
-
-
-def example_inputs(module: nn.Module, *, text_only: bool = False) -> dict[str, Any]:
-    """Keyword arguments with which the model can be called.
-
-    Integers have values, everything else is on the meta device.
-
-    Args:
-        module: The model.
-        text_only: Leave images and sounds out, which a model of text and more may do without.
-
-    Raises:
-        ValueError: `text_only`, and the model takes no text, or nothing else.
-    """
-    config: Any = module.config
-    names = signature(module)
-    if text_only:
-        kept = {name: required for name, required in names.items() if name not in TEXT_ONLY}
-        if "input_ids" not in names or len(kept) == len(names):
-            raise ValueError("there is nothing but text, or no text")
-        names = kept
-    return Builder(module, config, names).make()

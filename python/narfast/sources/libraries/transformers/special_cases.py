@@ -3,65 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
-if TYPE_CHECKING:
-    from narfast.sources.libraries.transformers.inputs import Builder
+from narfast.sources.libraries.transformers.inputs import Builder
 
-__all__ = ["IMAGE_SIDES", "ROWS_END", "SPECIAL", "TEXT_ONLY", "hidden_names"]
-
-# Sides of images where the configuration does not say, or says what the model cannot take.
-IMAGE_SIDES = {
-    "depth_pro": 1536,
-    "janus_vqgan": 512,
-    "pe_audio_video": 336,
-    "pe_audio_video_encoder": 336,
-    "pe_video": 336,
-    "pe_video_encoder": 336,
-    "rf_detr": 560,
-    "tvp": 448,
-}
-_IMAGES = ("pixel_values", "image_position_ids", "image_sizes", "pixel_values_videos")
-_SOUNDS = ("input_features", "input_features_mask", "input_values", "feature_attention_mask")
-# Inputs that are left out. Images become integers, the codes of an image tokenizer, before the
-# network sees them; sounds of a text-to-speech model are a reference voice; and some models take
-# one of two inputs.
-_HIDDEN: dict[str, tuple[str, ...]] = {
-    "apertus1p5": (*_IMAGES, *_SOUNDS),
-    "chameleon": _IMAGES,
-    "csm": ("input_values",),
-    "emu3": _IMAGES,
-    "glm_image": ("pixel_values", "image_grid_thw"),
-    "pop2piano": ("input_ids",),
-    "qwen3_omni_moe_talker_code_predictor": ("input_ids",),
-    "speech-encoder-decoder": ("input_features",),
-}
-
-
-# Images end each row of their grid with a token of its own, and may be between two more.
-ROWS_END: dict[str, int] = {"hunyuan_vl": 2, "hy_v4_vl": 0}
-TEXT_ONLY = frozenset(
-    [
-        *_IMAGES,
-        *_SOUNDS,
-        "audio_values",
-        "image_grid_thw",
-        "mm_token_type_ids",
-        "pixel_attention_mask",
-        "spatial_shapes",
-    ]
-)
-
-
-def hidden_names(config: Any) -> frozenset[str]:
-    """Parameters of forward that are not given, though it takes them."""
-    names = set(_HIDDEN.get(config.model_type, ()))
-    for part, inputs in (("vision_config", _IMAGES), ("audio_config", _SOUNDS)):
-        if getattr(config, part, config) is None:  # a model that may do without this part
-            names.update(inputs)
-    return frozenset(names)
+__all__ = ["SPECIAL"]
 
 
 def _ones(*shape: int) -> torch.Tensor:
@@ -316,7 +264,7 @@ def _mel_spectrogram(b: Builder, inputs: dict[str, Any]) -> None:
     inputs["mel_spectrogram"] = b.floats(1, b.sizes.integer("mel_dim", default=80), 64)
 
 
-_Adjust = Callable[["Builder", dict[str, Any]], None]
+_Adjust = Callable[[Builder, dict[str, Any]], None]
 SPECIAL: dict[str, _Adjust] = {
     "clvp": _mel_first,
     "colqwen2": _batch_of_patches,

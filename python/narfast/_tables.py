@@ -1,0 +1,63 @@
+"""Tables as people see them in a terminal: one style, and plain text where they are long."""
+
+from __future__ import annotations
+
+import re
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.markup import render
+from rich.table import Table
+
+__all__ = ["make_table", "print_table", "short_count", "stdout_console"]
+
+_LAID_OUT = 200  # rows of a table that rich lays out
+_MARKUP = re.compile(r"[\[\\\n]")
+
+
+def short_count(value: int | None) -> str:
+    """Write a large number as people do: 25557032 -> 25.6M."""
+    if value is None:
+        return "–"
+    for limit, unit in ((10**9, "B"), (10**6, "M"), (10**3, "k")):
+        if value >= limit:
+            return f"{value / limit:.3g}{unit}"
+    return str(value)
+
+
+def stdout_console() -> Console:
+    """Return a console on stdout, wide enough for tables where no terminal has an edge."""
+    console = Console(highlight=False, emoji=False)
+    if not console.is_terminal and console.width < 120:
+        console = Console(
+            highlight=False, emoji=False, width=120
+        )  # a file or pipe has no edge to wrap at
+    return console
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Print a table; a long one, whose layout by rich takes a millisecond a row, as plain text."""
+    if table.row_count <= _LAID_OUT:
+        console.print(table)
+        return
+    columns = []
+    for column in table.columns:
+        cells = [_plain_text(str(cell)) for cell in (column.header, *column.cells)]
+        lengths = list(map(cell_len, cells))
+        width = max(lengths)
+        pads = [" " * (width - length) for length in lengths]
+        right = column.justify == "right"
+        columns.append([p + c if right else c + p for c, p in zip(cells, pads, strict=True)])
+    lines = ["  ".join(row).rstrip() for row in zip(*columns, strict=True)]
+    console.file.write("\n".join((_plain_text(str(table.title)), *lines)) + "\n")
+
+
+def _plain_text(markup: str) -> str:
+    if not _MARKUP.search(markup):
+        return markup
+    return " ".join(render(markup, emoji=False).plain.split("\n"))
+
+
+def make_table(title: str) -> Table:
+    """Return an empty table in the style of all of them."""
+    return Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)

@@ -1,0 +1,36 @@
+"""Sources that run a user's own code are read in a process apart; all others stay as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TypeVar
+
+from narfast.graph import ArchGraph, canonicalize
+from narfast.reading.worker_pool import read_apart
+from narfast.sources.loader import python_file_of
+from narfast.sources.registry import check_allowed, kind_of
+
+__all__ = ["isolated"]
+
+_Source = TypeVar("_Source")
+
+
+def isolated(source: _Source, *, allow: Collection[str] | None = None) -> _Source | ArchGraph:
+    """Read the network of a Python file in a process of its own; return other sources unchanged.
+
+    The file's code may print to any descriptor, end its process, fork or crash: none of that must
+    spoil or replace the answer.
+
+    Args:
+        source: anything that `narfast.load` reads.
+        allow: names of the kinds of sources that may be read.
+
+    Raises:
+        NarfastError: the file cannot be read, or must not be.
+    """
+    if not isinstance(source, str) or python_file_of(source) is None:
+        return source
+    kind = kind_of(source)
+    assert kind is not None
+    check_allowed(kind, allow, source)
+    return canonicalize(read_apart(source))

@@ -1,0 +1,260 @@
+"""`load`, the one function that reads a network from any source, and `trace` for modules in memory.
+
+A reader is imported when a source of its kind is first loaded; `registry` says which it is.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+from collections.abc import Collection, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from narfast._optional import require
+from narfast.errors import NarfastError, TraceError, UnsupportedSourceError
+from narfast.graph import ArchGraph, canonicalize
+from narfast.sources.registry import (
+    LIBRARIES,
+    SOURCES,
+    SourceKind,
+    check_allowed,
+    kind_of,
+    prefix_hint,
+    unsupported,
+)
+from narfast.taxonomy.families import classify
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from narfast.sources.libraries.base import ModelSource
+
+__all__ = ["library", "load", "load_raw", "python_file_of", "trace"]
+
+_PICKLES = frozenset({".pkl", ".pickle", ".pt", ".pth", ".bin", ".ckpt"})
+_FILES = {kind.suffix: kind for kind in SOURCES if kind.suffix and not kind.runs_code}
+(_MODULE,) = (kind for kind in SOURCES if kind.group == "object")
+
+
+def library(name: str) -> ModelSource:
+    """The module that knows a library's models by name.
+
+    Raises:
+        UnsupportedSourceError: There is no such library.
+        MissingDependencyError: torch is not installed.
+    """
+    if name not in LIBRARIES:
+        raise UnsupportedSourceError(
+            f"{name!r} is not a library of models that narfast reads: {', '.join(LIBRARIES)}"
+        )
+    require("torch", by=f"{name}: reading its networks", extra=name)
+    return cast("ModelSource", importlib.import_module(f"narfast.sources.libraries.{name}"))
+
+
+def python_file_of(source: str) -> tuple[Path, str] | None:
+    """The file and the function that ``my_model.py:build`` names; None for other sources.
+
+    Raises:
+        UnsupportedSourceError: There is no such file, or no function is named.
+    """
+    kind = kind_of(source)
+    if kind is None or kind.name != "python":
+        return None
+    file, _, function = source.rpartition(":")
+    if not file.endswith(".py"):
+        raise UnsupportedSourceError(
+            f"{source}: name the function that builds the model, as {source}:build"
+        )
+    path = Path(file)
+    if not path.is_file():
+        raise UnsupportedSourceError(f"{path}: no such file; check the path")
+    if not function.isidentifier():
+        raise UnsupportedSourceError(
+            f"{path}:{function}: name a function of the file, as {path}:build"
+        )
+    return path, function
+
+
+def _read(kind: SourceKind, *what: Any) -> ArchGraph:
+    """Call the function of a kind of source."""
+    module = importlib.import_module(f"narfast.{kind.module}")
+    graph: ArchGraph = getattr(module, kind.function)(*what)
+    return graph
+
+
+def _from_library(prefix: str, name: str) -> ArchGraph:
+    source = library(prefix)
+    from narfast.sources.libraries.base import Fallback, fallbacks_of
+    from narfast.sources.torch_trace.tracer import trace as trace_raw
+
+    reasons = []
+    params = None  # of the network that is asked for, not of a narrow one in its place
+    ways: list[Fallback] = [("", partial(source.build, name))]
+    for difference, build in (*ways, *fallbacks_of(source, name)):
+        try:
+            module, inputs = build()
+            params = params or sum(p.numel() for p in module.parameters())
+            group, task = source.labels(name)
+            family = classify(prefix, group, name).family
+            graph = trace_raw(
+                module, inputs, name=name, source=prefix, family=family, task=task, copy=False
+            )
+        except TraceError as error:
+            reasons.append(str(error))
+        except NarfastError:
+            raise
+        except Exception as error:  # what a library's builder may raise has no limit
+            what = str(error).strip().partition("\n")[0][:200]
+            reasons.append(f"{name} could not be built ({type(error).__name__}: {what})")
+        else:
+            kind = f"{graph.meta.trace_kind}+{difference}" if difference else graph.meta.trace_kind
+            return graph.with_meta(trace_kind=kind, group=group, params=params)
+    raise TraceError("; ".join(reasons))
+
+
+def _from_file(path: Path, allow: Collection[str] | None) -> ArchGraph:
+    suffix = path.suffix.lower()
+    if suffix in _PICKLES:
+        raise UnsupportedSourceError(
+            f"{path}: pickles can run code and are never loaded; export the model to ONNX with "
+            "torch.onnx.export, or name a function that builds it, as my_model.py:build"
+        )
+    kind = _FILES.get(suffix)
+    if kind is None:
+        raise unsupported(path, f"files ending in {suffix or 'nothing'} are not read")
+    check_allowed(kind, allow, path)
+    if not path.exists():
+        raise UnsupportedSourceError(f"{path}: no such file; check the path")
+    return _read(kind, path)
+
+
+def _from_text(source: str, allow: Collection[str] | None) -> ArchGraph:
+    prefix, colon, rest = source.partition(":")
+    kind = kind_of(source)
+    if kind is not None and (kind.prefixed or kind.name == "python"):
+        check_allowed(kind, allow, source)
+        if kind.group == "library":
+            return _from_library(prefix, rest)
+        python_file = python_file_of(source)
+        if kind.extra is not None:
+            require("torch", by=f"{source}: reading it", extra=kind.extra)
+        return _read(kind, *(python_file or (rest,)))
+    path = Path(source)
+    if colon and not path.exists() and "/" not in prefix and "." not in prefix:
+        raise unsupported(source, prefix_hint(prefix))
+    if not path.suffix and not path.is_file():
+        raise unsupported(
+            source, f"not a file, and names need their library, as timm:{source or 'NAME'}"
+        )
+    return _from_file(path, allow)
+
+
+def load_raw(
+    source: str | os.PathLike[str] | ArchGraph | tuple[nn.Module, Any],
+    *,
+    allow: Collection[str] | None = None,
+) -> ArchGraph:
+    """Reads one network, as its source spells it: before canonicalization.
+
+    Args:
+        source: See `load`.
+        allow: See `load`.
+
+    Raises:
+        NarfastError: As `load`.
+    """
+    if isinstance(source, ArchGraph):
+        return source
+    if isinstance(source, (str, os.PathLike)):
+        text = os.fspath(source)
+        if not isinstance(text, str):
+            raise unsupported(repr(source), "paths must be text")
+        if "\0" in text:
+            raise unsupported(repr(source), "a path cannot hold a null character")
+        try:
+            if isinstance(source, str):
+                return _from_text(source, allow)
+            return _from_file(Path(text), allow)
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            raise unsupported(f"{text[:80]}...", "longer than any file's name") from None
+    if isinstance(source, tuple) and len(source) == 2:
+        check_allowed(_MODULE, allow, type(source[0]).__name__)
+        require("torch", by="reading a module")
+        return _read(_MODULE, *source)
+    if hasattr(source, "named_parameters"):
+        raise UnsupportedSourceError(
+            f"{type(source).__name__}: a module needs example inputs; "
+            "use narfast.trace(module, example_inputs)"
+        )
+    raise unsupported(type(source).__name__, "not a source")
+
+
+def load(
+    source: str | os.PathLike[str] | ArchGraph | tuple[nn.Module, Any],
+    *,
+    passes: Sequence[str] | None = None,
+    allow: Collection[str] | None = None,
+) -> ArchGraph:
+    """Reads one network from any kind of source and canonicalizes it.
+
+    Args:
+        source: Anything that `narfast.sources.registry.SOURCES` lists: a text such as
+            ``timm:NAME``, ``darts:GENOTYPE`` or ``my_model.py:build`` (which runs that file), the
+            path of a file, or a pair of module and example inputs. A graph is returned as it is.
+        passes: Canonicalization passes to run; all by default.
+        allow: Names of the kinds of sources to read, such as ``UNTRUSTED_KINDS`` of the registry;
+            all by default.
+
+    Raises:
+        UnsupportedSourceError: No reader takes this source, a library has no such model, or
+            `allow` does not permit it.
+        MissingDependencyError: The source's library is not installed.
+        TraceError: A module could not be traced.
+        CorruptFileError: A file is not what its name says.
+    """
+    if isinstance(source, ArchGraph):
+        return source
+    raw = load_raw(source, allow=allow)
+    if isinstance(source, str) and source.startswith("zoo:"):
+        return raw  # stored in canonical form
+    return canonicalize(raw, passes=passes)
+
+
+def trace(
+    module: nn.Module,
+    example_inputs: Any,
+    *,
+    name: str | None = None,
+    canonical: bool = True,
+    family: str | None = None,
+    task: str | None = None,
+) -> ArchGraph:
+    """Reads the graph of a `torch.nn.Module` without allocating weights.
+
+    Args:
+        module: Any module, on any device; it is not changed.
+        example_inputs: A tensor; a tuple or list of arguments; or a dict of keyword arguments.
+        name: Name to record; the class name by default.
+        canonical: False gives the graph as PyTorch spells it.
+        family: Family label to record.
+        task: Task label to record.
+
+    Returns:
+        The graph; ``meta.trace_kind`` says how it was read, ``meta.untraced`` how many parameter
+        tensors no traced operator uses.
+
+    Raises:
+        TraceError: No way of tracing worked; the message gives the reason of each.
+        UnsupportedSourceError: `module` is not a module.
+        MissingDependencyError: torch is not installed.
+    """
+    require("torch", by="narfast.trace")
+    from narfast.sources.torch_trace.tracer import trace as trace_raw
+
+    raw = trace_raw(module, example_inputs, name=name, family=family, task=task)
+    return canonicalize(raw) if canonical else raw
