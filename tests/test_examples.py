@@ -6,14 +6,14 @@ import doctest
 import importlib
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 
 import narfast
+from paths import ROOT
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = ROOT / "examples"
 
 
 @pytest.mark.parametrize("name", ["narfast.index", "narfast.zoo.zoo"])

@@ -12,8 +12,8 @@ import pytest
 import narfast
 from narfast import _core, operators
 from narfast.graph import canonicalization_passes
+from paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 CORE = sorted((ROOT / "cpp" / "narfast").rglob("*.*"))
 
 

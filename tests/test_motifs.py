@@ -8,7 +8,6 @@ import threading
 import time
 from collections import defaultdict
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -23,10 +22,11 @@ from narfast.graph import ArchGraph, GraphBatch, build_graph, structural_hash
 from narfast.motifs import MiningMethod, Motifs, coarsen, mine
 from networks import network, tiny_zoo
 from oracles import neighbor_sequence as oracle
+from paths import DATA
 from random_graphs import batch_of, chain, edges_of, graphs, renumbered
 
 METHODS: tuple[MiningMethod, ...] = get_args(MiningMethod)
-GOLDEN = Path(__file__).parent / "data" / "nnretrieval_motifs.jsonl.gz"
+GOLDEN = DATA / "nnretrieval_motifs.jsonl.gz"
 RECORDS = {
     record["name"]: record
     for record in map(json.loads, gzip.decompress(GOLDEN.read_bytes()).splitlines())

@@ -16,9 +16,8 @@ import narfast
 from narfast._optional import require
 from narfast.errors import MissingDependencyError
 from narfast.sources.registry import LIBRARIES
+from paths import DATA, ROOT
 
-ROOT = Path(__file__).parents[1]
-DATA = Path(__file__).parent / "data"
 EXAMPLE = ROOT / "examples" / "gated_resnet.onnx"
 CELL = "nasbench201:" + "|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"
 TORCH = "pip install 'narfast[torch]'"

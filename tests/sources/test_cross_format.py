@@ -22,8 +22,9 @@ import narfast
 from exports import VARIANTS, build, export
 from narfast.graph import ArchGraph, canonicalize
 from narfast.sources.onnx import load_onnx
+from paths import DATA
 
-FIXTURE = Path(__file__).parent / "data" / "onnx_exports.zip"
+FIXTURE = DATA / "onnx_exports.zip"
 
 # Networks whose exports all have the very structure of the trace.
 EQUAL = (

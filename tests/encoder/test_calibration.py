@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from narfast.encoder.calibration import PRECISION, SHARED, Calibration, relations_of, shares_blocks
+from narfast.encoder.calibration import PRECISION, SHARED, Calibration, shares_blocks
 from narfast.errors import CorruptFileError
 from narfast.explain import SharedMotif
+from narfast.retrieval import relations_of
 from narfast.zoo import Zoo
 from narfast.zoo.entries import Hit
 from random_graphs import chain

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -23,6 +22,7 @@ from narfast.zoo import Zoo, builder
 from narfast.zoo.builder import build_zoo, identifiers_of, journal_path
 from narfast.zoo.journal import Journal
 from narfast.zoo.store import write_zoo
+from paths import TESTS
 from zoo_fakes import NAMES, FakeEncoder, contents, load
 
 FILES = [folder.ARCHITECTURES, folder.GRAPHS, folder.EMBEDDINGS, folder.MANIFEST]
@@ -89,7 +89,7 @@ def build_in_a_process(tmp_path, monkeypatch):
     """Starts `_BUILD` on a folder."""
     script = tmp_path / "build.py"
     script.write_text(_BUILD)
-    paths = [*sys.path, str(Path(__file__).parent)]
+    paths = [*sys.path, str(TESTS)]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
     monkeypatch.setenv("NARFAST_TEST_CALLS", str(tmp_path / "calls"))
 

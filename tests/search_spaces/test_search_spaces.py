@@ -12,9 +12,10 @@ import torch
 
 import narfast
 from narfast.graph import ArchGraph, GraphBatch, canonicalize, structural_hash
-from narfast.search_spaces import SPACES, darts, nasbench101, nasbench201
+from narfast.search_spaces import darts, nasbench101, nasbench201
 from narfast.search_spaces.darts import Genotype
 from narfast.sources.loader import load_raw
+from narfast.sources.registry import SEARCH_SPACES
 from narfast.sources.torch_trace.tracer import trace
 from oracles import nas_modules
 from oracles import nasbench101 as brute_force
@@ -330,7 +331,7 @@ def test_numbers_out_of_range_are_refused() -> None:
 def test_spaces_need_no_torch() -> None:
     code = (
         "import sys, narfast; narfast.load('darts:NASNet'); "
-        f"[__import__('narfast.search_spaces.' + s) for s in {SPACES}]; "
+        f"[__import__('narfast.search_spaces.' + s) for s in {SEARCH_SPACES}]; "
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -20,8 +20,9 @@ from narfast.errors import CorruptFileError, InvalidGraphError, UnsupportedSourc
 from narfast.sources.loader import load_raw
 from narfast.sources.nnretrieval import clean_edges, from_nodes, load_record
 from oracles import nnretrieval_cleaning
+from paths import DATA
 
-GOLDEN = Path(__file__).parent / "data" / "nnretrieval_motifs.jsonl.gz"
+GOLDEN = DATA / "nnretrieval_motifs.jsonl.gz"
 RECORDS = {
     record["name"]: record
     for record in map(json.loads, gzip.decompress(GOLDEN.read_bytes()).splitlines())

@@ -22,6 +22,7 @@ from narfast.training.augment import AugmentConfig
 from narfast.training.config import DataConfig, GraphStage, MotifStage, PretrainConfig
 from networks import tiny_zoo
 from oracles import learning as oracle
+from paths import ROOT
 
 GRAPHS, LABELS = tiny_zoo()
 
@@ -343,7 +344,7 @@ def test_mined_batches_of_the_core_collate() -> None:
 
 @pytest.mark.parametrize("name", ["default", "paper", "gcn", "gat", "graphcl", "ablation"])
 def test_shipped_configurations(name: str) -> None:
-    path = Path(__file__).parent.parent / "configs" / f"{name}.toml"
+    path = ROOT / "configs" / f"{name}.toml"
     config = PretrainConfig.from_toml(path)
     assert config.name == name
     assert config.encoder.dim <= 256

@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 import narfast
-from narfast import sources as frontends
 from narfast.errors import MissingDependencyError, TraceError, UnsupportedSourceError
+from narfast.sources import loader, registry
 from narfast.sources.libraries import base
 from narfast.sources.loader import load, load_raw, trace
 
@@ -89,7 +89,7 @@ def test_different_networks_differ() -> None:
 
 
 def test_every_kind_of_torchvision_task_is_labelled() -> None:
-    source = frontends.library("torchvision")
+    source = loader.library("torchvision")
     labels = {
         "fasterrcnn_resnet50_fpn": ("faster_rcnn", "object-detection"),
         "deeplabv3_resnet50": ("deeplabv3", "image-segmentation"),
@@ -119,7 +119,7 @@ def test_detection_models_show_the_heads_behind_their_proposals() -> None:
 
 
 def test_names_are_complete() -> None:
-    timm, torchvision = (frontends.library(name).list_names() for name in frontends.LIBRARIES[:2])
+    timm, torchvision = (loader.library(name).list_names() for name in registry.LIBRARIES[:2])
     assert len(timm) > 1_000
     assert len(torchvision) > 100
     assert timm == sorted(set(timm), key=timm.index)
@@ -261,7 +261,7 @@ def test_absent_library_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) 
 
 def test_unknown_library_is_refused() -> None:
     with pytest.raises(UnsupportedSourceError, match="timm, torchvision"):
-        frontends.library("keras")
+        loader.library("keras")
 
 
 def test_zoo_entries(monkeypatch: pytest.MonkeyPatch) -> None:

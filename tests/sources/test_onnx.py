@@ -34,8 +34,9 @@ from narfast.errors import (
 from narfast.graph import ArchGraph, canonicalize
 from narfast.sources.onnx import load_onnx, load_onnx_files
 from onnx_files import field, varint, write_with_hole
+from paths import DATA
 
-FUZZ = Path(__file__).parent / "data" / "fuzz" / "onnx"
+FUZZ = DATA / "fuzz" / "onnx"
 
 
 def f32(name: str, *shape: int) -> onnx.TensorProto:

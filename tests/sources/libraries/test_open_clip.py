@@ -9,14 +9,14 @@ from types import ModuleType
 
 import pytest
 
-from narfast import sources as frontends
 from narfast.errors import MissingDependencyError, UnsupportedSourceError
 from narfast.explain import summarize
+from narfast.sources import loader
 from narfast.sources.libraries import base
 from narfast.sources.loader import load, load_raw
 
 pytestmark = pytest.mark.skipif(find_spec("open_clip") is None, reason="needs open_clip")
-source = frontends.library("open_clip")
+source = loader.library("open_clip")
 
 
 def test_vit_b_32_has_two_towers_of_twelve_blocks() -> None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import csv
 import re
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 
 from narfast.sources.loader import library
+from paths import DATA
 
-TABLE = Path(__file__).parent / "data" / "published_params.csv"
+TABLE = DATA / "published_params.csv"
 FEW = 1.2e9  # larger networks have more layers, which take longer to build
 
 

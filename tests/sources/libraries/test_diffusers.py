@@ -9,18 +9,18 @@ from types import ModuleType
 
 import pytest
 
-from narfast import sources as frontends
 from narfast.errors import MissingDependencyError, UnsupportedSourceError
 from narfast.explain import summarize
+from narfast.sources import loader
 from narfast.sources.libraries import base
 from narfast.sources.libraries.diffusers import _configuration, _released
 from narfast.sources.loader import load, load_raw
 
 pytestmark = pytest.mark.skipif(find_spec("diffusers") is None, reason="needs diffusers")
-source = frontends.library("diffusers")
+source = loader.library("diffusers")
 
 
-def largest_count(graph: frontends.ArchGraph) -> int:
+def largest_count(graph: loader.ArchGraph) -> int:
     motifs = [motif for motif in summarize(graph).motifs if motif.count > 1]
     return max(motifs, key=lambda motif: motif.size * motif.count).count
 

@@ -6,13 +6,13 @@ import hashlib
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from expected_vectors import PATH
 from narfast import _core
+from paths import TESTS
 
 EXPECTED = {
     kind: hashlib.sha256(found.tobytes()).hexdigest() for kind, found in np.load(PATH).items()
@@ -21,7 +21,7 @@ EXPECTED = {
 
 def digests(**environment: str) -> dict[str, str]:
     """What a process of its own computes: the kernels are chosen once in each."""
-    script = Path(__file__).with_name("expected_vectors.py")
+    script = TESTS / "expected_vectors.py"
     result = subprocess.run(
         [sys.executable, str(script), "--digest"],
         env={**os.environ, **environment},

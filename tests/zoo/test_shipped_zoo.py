@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import narfast
-from narfast import sources as frontends
 from narfast.graph import canonicalize, structural_hash
+from narfast.sources import loader
 from narfast.sources.libraries.transformers.catalog import entries
 from narfast.taxonomy.coarse_class import COARSE_CLASSES
 from narfast.zoo import DEFAULT_ZOO, Zoo
@@ -33,7 +33,7 @@ def test_it_is_whole_and_small(zoo):
     assert len(info["by_family"]) >= 300
     assert len(info["by_source"]) >= 8
     assert max(info["distinct_by_source"].values()) <= 0.6 * len(zoo)
-    assert info["by_source"]["timm"] >= 0.99 * len(frontends.library("timm").list_names())
+    assert info["by_source"]["timm"] >= 0.99 * len(loader.library("timm").list_names())
     assert info["by_source"]["torchvision"] >= 118
 
 
@@ -51,7 +51,7 @@ def test_every_network_has_labels(zoo):
 
 @pytest.mark.parametrize("source", ["timm", "torchvision", "transformers", "smp", "monai"])
 def test_every_name_is_one_that_its_library_offers(zoo, source):
-    listed = set(frontends.library(source).list_names())
+    listed = set(loader.library(source).list_names())
     assert {record.name for record in zoo.records if record.source == source} <= listed
 
 
