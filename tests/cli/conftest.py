@@ -28,7 +28,7 @@ def zoo_path(tmp_path):
 def run(monkeypatch):
     """Run the CLI in this process, with the made-up networks in place of libraries and weights."""
     monkeypatch.setattr(loader, "load", load)
-    monkeypatch.setattr("narfast.zoo.zoo.load", lambda source, allow: load(source))
+    monkeypatch.setattr("narfast.zoo.zoo.load", lambda source, allow=None: load(source))
     monkeypatch.setattr(ArchitectureEncoder, "from_pretrained", lambda source: FakeEncoder())
     monkeypatch.setattr(
         engines,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from encoders import make_encoder
+
 import os
 
 import numpy as np
@@ -84,7 +86,6 @@ def test_encode_of_no_sources(run, tmp_path):
 
 
 def test_encode_keeps_motifs(run, tmp_path, monkeypatch):
-    from test_encoder import make_encoder
 
     monkeypatch.setattr(ArchitectureEncoder, "from_pretrained", lambda source: make_encoder())
     tables = []

@@ -98,7 +98,7 @@ def test_a_stopped_run_says_what_is_kept(run, tmp_path, monkeypatch, stop, word,
         yield progress
 
     output = tmp_path / "out.parquet"
-    monkeypatch.setattr(cli, "bar", bar)
+    monkeypatch.setattr("narfast.cli.encode.bar", bar)
     result = run("encode", "fake:plain_1", "fake:plain_2", "-o", output)
     assert result.exit_code == code
     assert result.stderr == f"{word}; 2 sources are kept in {output}.parts; go on with --resume\n"

@@ -16,6 +16,8 @@ from narfast.cli import _render
 from narfast.encoder.calibration import Relation
 from narfast.explain import operator_label, shared_motifs, summarize
 from narfast.operators import by_name, pack_attributes
+from narfast import _tables
+from narfast.retrieval import SearchResult
 from narfast.sources import loader
 from narfast.sources.loader import load as load_source
 from narfast.zoo import Zoo
@@ -81,12 +83,12 @@ def test_long_tables_are_plain_text(capsys):
     """Laid out by rich, a table of all networks took half a minute."""
 
     def table(rows):
-        made = _render._table("all [bold]of[/bold] them")
+        made = _tables.make_table("all [bold]of[/bold] them")
         made.add_column("#", justify="right")
         made.add_column("name", overflow="fold")
         for place in range(rows):
             made.add_row(str(place), escape(f"[red]x{place}") + " [dim]+1 more[/dim]")
-        _render._print(_render._console(), made)
+        _tables.print_table(_tables.stdout_console(), made)
         return [line.rstrip() for line in capsys.readouterr().out.splitlines()]
 
     short, start = table(200), time.process_time()

@@ -52,7 +52,7 @@ def test_vectors_tell_networks_apart(encoder: ArchitectureEncoder) -> None:
 @pytest.mark.parametrize("normalize", [True, False])
 def test_the_core_agrees_with_the_torch_model(kind: str, normalize: bool) -> None:
     encoder = make_encoder(**KINDS[kind])
-    oracle = TorchInference(encoder._weights, "cpu")
+    oracle = encoder._on("cpu")
     batch = GraphBatch.from_graphs(GRAPHS)
     vectors = encoder.encode(batch, normalize_embeddings=normalize)
     expected = oracle.encode(batch, normalize=normalize)
@@ -63,7 +63,7 @@ def test_the_shipped_encoder_agrees_with_the_torch_model() -> None:
     encoder = ArchitectureEncoder.from_pretrained()
     rows = range(0, len(Zoo.open()), 100)
     batch = GraphBatch.from_graphs([Zoo.open().graphs[row] for row in rows])
-    expected = TorchInference(encoder._weights, "cpu").encode(batch)
+    expected = encoder._on("cpu").encode(batch)
     np.testing.assert_allclose(encoder.encode(batch), expected, atol=1e-5)
 
 

@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save
 
 import narfast
 from encoders import GRAPHS, make_encoder
+from narfast.encoder import motif_cache
 from narfast.encoder.motif_cache import MotifCache, MotifFolder
 from narfast.errors import NarfastError
 
@@ -120,7 +121,7 @@ def test_files_of_motifs_that_are_none(
     other = MotifFolder(tmp_path, fingerprint="y").write(ids, vectors)
     header = safetensors.safe_open(good, "np").metadata()
     with monkeypatch.context() as patch:
-        patch.setattr(narfast, "__version__", "99.0")
+        patch.setattr(motif_cache, "__version__", "99.0")
         assert MotifFolder(tmp_path, fingerprint="x").path != folder.path
     bad = [
         put(folder, b"garbage"),

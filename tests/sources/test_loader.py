@@ -264,19 +264,39 @@ def test_unknown_library_is_refused() -> None:
         loader.library("keras")
 
 
-def test_zoo_entries(monkeypatch: pytest.MonkeyPatch) -> None:
-    graph = load_raw((nn.ReLU(), torch.zeros(1, 3)))
-
-    class FakeZoo(dict[str, SimpleNamespace]):
-        def graphs_at(self, rows: list[int]) -> list[object]:
-            return [graph for row in rows if row == 7]
-
-    zoo = FakeZoo({"timm:resnet18": SimpleNamespace(row=7)})
-    module = SimpleNamespace(Zoo=SimpleNamespace(open=lambda _: zoo))
-    monkeypatch.setitem(sys.modules, "narfast.zoo", module)  # type: ignore[arg-type]
-    assert load("zoo:timm:resnet18") is graph
+def test_zoo_entries() -> None:
+    stored = load("zoo:timm:resnet18")
+    assert stored.meta.name == "resnet18"
+    assert stored.structural_hash == load("timm:resnet18").structural_hash
     with pytest.raises(UnsupportedSourceError, match="no such entry"):
         load("zoo:absent")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "timm:resnet18",
+        "hf:some/config.json",
+        "model.onnx",
+        Path("model.pt2"),
+        "record.json",
+        "my_model.py:build",
+        (nn.ReLU(), torch.zeros(1)),
+    ],
+)
+def test_kinds_that_run_code_or_open_paths_can_be_refused(source: object) -> None:
+    with pytest.raises(UnsupportedSourceError, match="not allowed here; allowed: darts, nas"):
+        load(source, allow=registry.UNTRUSTED_KINDS)  # type: ignore[arg-type]
+
+
+def test_what_is_allowed_is_read() -> None:
+    graph = load("zoo:timm:resnet18", allow=["zoo"])
+    assert load(graph, allow=()) is graph
+    assert load("darts:NASNet", allow=registry.UNTRUSTED_KINDS).num_nodes
+    with pytest.raises(UnsupportedSourceError, match="'zoo' are not allowed here; allowed: none"):
+        load("zoo:timm:resnet18", allow=())
+    with pytest.raises(UnsupportedSourceError, match="no kind of source is called 'onx'"):
+        load("zoo:timm:resnet18", allow=["onx"])
 
 
 def test_constructors_keep_small_computations_real_and_weights_on_meta() -> None:
