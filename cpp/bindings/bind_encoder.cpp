@@ -3,9 +3,9 @@
 
 #include "arrays.h"
 #include "bindings.h"
+#include "narfast/base/parallel.h"
 #include "narfast/encoder/encoder.h"
-#include "narfast/operators.h"
-#include "narfast/parallel.h"
+#include "narfast/graph/operators.h"
 
 namespace narfast::bindings {
 

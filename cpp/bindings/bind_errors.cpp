@@ -1,9 +1,9 @@
 // Turns the exceptions of the core into those of narfast.errors, and Ctrl-C into KeyboardInterrupt.
 #include "bindings.h"
-#include "narfast/byte_source.h"
-#include "narfast/errors.h"
-#include "narfast/onnx_reader.h"
-#include "narfast/parallel.h"
+#include "narfast/base/errors.h"
+#include "narfast/base/parallel.h"
+#include "narfast/onnx/byte_source.h"
+#include "narfast/onnx/reader.h"
 
 namespace narfast::bindings {
 

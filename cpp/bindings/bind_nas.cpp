@@ -1,9 +1,9 @@
 // Generators of search spaces as functions of arrays.
 #include "arrays.h"
 #include "bindings.h"
-#include "narfast/darts.h"
-#include "narfast/nasbench101.h"
-#include "narfast/nasbench201.h"
+#include "narfast/search_spaces/darts.h"
+#include "narfast/search_spaces/nasbench101.h"
+#include "narfast/search_spaces/nasbench201.h"
 
 namespace narfast::bindings {
 

@@ -5,8 +5,8 @@
 
 #include "arrays.h"
 #include "bindings.h"
-#include "narfast/onnx_graph.h"
-#include "narfast/parallel.h"
+#include "narfast/base/parallel.h"
+#include "narfast/onnx/raw_graph.h"
 
 namespace narfast::bindings {
 

@@ -3,8 +3,8 @@
 #include <pybind11/typing.h>
 
 #include "bindings.h"
-#include "narfast/attributes.h"
-#include "narfast/operators.h"
+#include "narfast/graph/attributes.h"
+#include "narfast/graph/operators.h"
 
 namespace narfast::bindings {
 

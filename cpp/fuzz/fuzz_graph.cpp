@@ -6,13 +6,13 @@
 #include <cstdlib>
 #include <vector>
 
-#include "narfast/canonicalize.h"
-#include "narfast/coarsen.h"
-#include "narfast/errors.h"
-#include "narfast/graph.h"
-#include "narfast/mining.h"
-#include "narfast/operators.h"
-#include "narfast/structural_hash.h"
+#include "narfast/base/errors.h"
+#include "narfast/graph/graph.h"
+#include "narfast/graph/operators.h"
+#include "narfast/graph/structural_hash.h"
+#include "narfast/motifs/coarsen.h"
+#include "narfast/motifs/mining.h"
+#include "narfast/passes/canonicalize.h"
 
 namespace {
 

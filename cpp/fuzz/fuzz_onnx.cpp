@@ -5,10 +5,10 @@
 #include <cstdlib>
 #include <vector>
 
-#include "narfast/canonicalize.h"
-#include "narfast/errors.h"
-#include "narfast/graph.h"
-#include "narfast/onnx_graph.h"
+#include "narfast/base/errors.h"
+#include "narfast/graph/graph.h"
+#include "narfast/onnx/raw_graph.h"
+#include "narfast/passes/canonicalize.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   narfast::onnx::RawGraph raw;

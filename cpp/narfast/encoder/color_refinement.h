@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "narfast/hash128.h"
+#include "narfast/graph/hash128.h"
 
 namespace narfast {
 

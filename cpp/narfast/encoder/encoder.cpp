@@ -6,10 +6,10 @@
 #include <numeric>
 #include <unordered_map>
 
-#include "narfast/coarsen.h"
-#include "narfast/errors.h"
-#include "narfast/operators.h"
-#include "narfast/parallel.h"
+#include "narfast/base/errors.h"
+#include "narfast/base/parallel.h"
+#include "narfast/graph/operators.h"
+#include "narfast/motifs/coarsen.h"
 
 namespace narfast {
 namespace {

@@ -10,7 +10,7 @@
 #include "narfast/encoder/motif_cache.h"
 #include "narfast/encoder/settings.h"
 #include "narfast/encoder/structural_features.h"
-#include "narfast/graph.h"
+#include "narfast/graph/graph.h"
 
 namespace narfast {
 

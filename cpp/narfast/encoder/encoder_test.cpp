@@ -10,7 +10,7 @@
 #include <random>
 #include <thread>
 
-#include "narfast/test_graphs.h"
+#include "narfast/testing/test_graphs.h"
 
 namespace narfast {
 namespace {

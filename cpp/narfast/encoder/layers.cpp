@@ -4,7 +4,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "narfast/errors.h"
+#include "narfast/base/errors.h"
 
 namespace narfast {
 namespace {

@@ -10,7 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "narfast/hash128.h"
+#include "narfast/graph/hash128.h"
 
 namespace narfast {
 

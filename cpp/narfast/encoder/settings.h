@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "narfast/mining.h"
+#include "narfast/motifs/mining.h"
 
 namespace narfast {
 

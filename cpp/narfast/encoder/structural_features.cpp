@@ -5,8 +5,8 @@
 #include <bit>
 #include <cmath>
 
-#include "narfast/errors.h"
-#include "narfast/hash128.h"
+#include "narfast/base/errors.h"
+#include "narfast/graph/hash128.h"
 
 namespace narfast {
 namespace {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "narfast/encoder/kernels.h"
-#include "narfast/graph.h"
+#include "narfast/graph/graph.h"
 
 namespace narfast {
 
