@@ -10,7 +10,7 @@ namespace narfast::bindings {
 namespace py = pybind11;
 
 const char* error_class(const std::exception& error) {
-  // NotOnnx is a CorruptFile too: what is no ONNX file at all is an unsupported source.
+  // Before CorruptFile, its base: a file in another format is an unsupported source.
   if (dynamic_cast<const onnx::NotOnnx*>(&error) != nullptr ||
       dynamic_cast<const FileNotReadable*>(&error) != nullptr)
     return "UnsupportedSourceError";

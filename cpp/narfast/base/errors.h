@@ -12,6 +12,11 @@ struct InvalidGraph : std::invalid_argument {
   using std::invalid_argument::invalid_argument;
 };
 
+/// A graph that canonicalization still changes after the largest number of rounds.
+struct NotSettled : InvalidGraph {
+  using InvalidGraph::InvalidGraph;
+};
+
 /// A file whose bytes are not what its format promises.
 struct CorruptFile : std::runtime_error {
   using std::runtime_error::runtime_error;

@@ -8,51 +8,62 @@
 namespace narfast {
 namespace {
 
-std::uint32_t kernel_class(int side) {
-  if (side <= 0) return 0;
-  if (side <= 3) return static_cast<std::uint32_t>(side);
+// The layout as zoos have stored it: side by side from bit 0.
+constexpr bool is_contiguous() {
+  unsigned next = 0;
+  for (const attr::Field& field : attr::kLayout) {
+    if (field.shift != next) return false;
+    next += field.bits;
+  }
+  return next <= 32;
+}
+static_assert(is_contiguous());
+
+Attr clamped(const attr::Field& field, int value) {
+  return field.pack(static_cast<Attr>(std::clamp(value, 0, static_cast<int>(field.largest()))));
+}
+
+int kernel_class(int side) {
+  if (side <= 3) return side;
   if (side <= 5) return 4;
   if (side <= 7) return 5;
   return side < 16 ? 6 : 7;
 }
 
-std::uint32_t groups_class(const Attributes& a) {
+int groups_class(const Attributes& a) {
   if (a.groups <= 0) return 0;
   if (a.groups == 1) return 1;
   return a.groups == a.in_channels ? 3 : 2;
 }
 
-std::uint32_t ratio_class(int in, int out) {
+int ratio_class(int in, int out) {
   if (in <= 0 || out <= 0) return 0;
   const double log_ratio = std::log2(static_cast<double>(out) / static_cast<double>(in));
-  return static_cast<std::uint32_t>(std::clamp(static_cast<int>(std::lround(log_ratio)), -7, 7) +
-                                    8);
+  return std::max(1, static_cast<int>(std::lround(log_ratio)) + attr::kRatioOne);
 }
 
-std::uint32_t heads_class(int heads) {
-  if (heads <= 0) return 0;
-  return std::min(7u, static_cast<std::uint32_t>(std::bit_width(static_cast<unsigned>(heads))));
+int heads_class(int heads) {
+  return heads <= 0 ? 0 : static_cast<int>(std::bit_width(static_cast<unsigned>(heads)));
 }
 
 }  // namespace
 
-std::uint32_t pack_attributes(const Attributes& a) {
-  std::uint32_t bits = kernel_class(a.kernel);
-  if (a.stride > 1) bits |= attr::kStrided;
-  bits |= groups_class(a) << 4;
-  if (a.dilation > 1) bits |= attr::kDilated;
-  bits |= ratio_class(a.in_channels, a.out_channels) << 7;
-  bits |= heads_class(a.heads) << 11;
-  bits |= static_cast<std::uint32_t>(std::clamp(a.spatial_rank, 0, 3)) << 14;
-  if (!a.square) bits |= attr::kNotSquare;
-  if (a.param_operand) bits |= attr::kParamOperand;
-  if (a.scalar_operand) bits |= attr::kScalarOperand;
-  if (a.constant_first) bits |= attr::kConstantFirst;
-  if (a.last_axis) bits |= attr::kLastAxis;
-  if (a.space_axes) bits |= attr::kSpaceAxes;
-  if (a.layout_permute) bits |= attr::kLayoutPermute;
-  bits |= static_cast<std::uint32_t>(std::clamp(a.constant_class, 0, 3))
-          << attr::kConstantClassShift;
+Attr pack_attributes(const Attributes& a) {
+  Attr bits = clamped(attr::kKernel, kernel_class(a.kernel)) |
+              clamped(attr::kGroups, groups_class(a)) |
+              clamped(attr::kRatio, ratio_class(a.in_channels, a.out_channels)) |
+              clamped(attr::kHeads, heads_class(a.heads)) | clamped(attr::kRank, a.spatial_rank) |
+              clamped(attr::kConstantClass, a.constant_class);
+  const auto set = [&](bool flag, Attr mask) { bits |= flag ? mask : 0; };
+  set(a.stride > 1, attr::kStrided);
+  set(a.dilation > 1, attr::kDilated);
+  set(!a.square, attr::kNonSquare);
+  set(a.param_operand, attr::kParamOperand);
+  set(a.scalar_operand, attr::kScalarOperand);
+  set(a.constant_first, attr::kConstantFirst);
+  set(a.last_axis, attr::kLastAxis);
+  set(a.space_axes, attr::kSpaceAxes);
+  set(a.layout_permute, attr::kLayoutPermute);
   return bits;
 }
 

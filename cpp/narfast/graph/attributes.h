@@ -2,7 +2,11 @@
 // The layout is part of the zoo format: fields may be added in free bits, never moved.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <string_view>
+
+#include "narfast/graph/graph.h"
 
 namespace narfast {
 
@@ -29,29 +33,72 @@ struct Attributes {
 };
 
 namespace attr {
-inline constexpr std::uint32_t kKernelMask = 7u;
-inline constexpr std::uint32_t kKernelOne = 1u;
-inline constexpr std::uint32_t kStrided = 1u << 3;
-inline constexpr std::uint32_t kGroupsMask = 3u << 4;
-inline constexpr std::uint32_t kGroupsDense = 1u << 4;
-inline constexpr std::uint32_t kDilated = 1u << 6;
-inline constexpr std::uint32_t kRatioMask = 15u << 7;
-inline constexpr std::uint32_t kHeadsMask = 7u << 11;
-inline constexpr std::uint32_t kRankMask = 3u << 14;
-inline constexpr std::uint32_t kNotSquare = 1u << 16;
-inline constexpr std::uint32_t kParamOperand = 1u << 17;
-inline constexpr std::uint32_t kScalarOperand = 1u << 18;
-inline constexpr std::uint32_t kConstantFirst = 1u << 19;
-inline constexpr std::uint32_t kLastAxis = 1u << 20;
-inline constexpr std::uint32_t kSpaceAxes = 1u << 21;
-inline constexpr std::uint32_t kLayoutPermute = 1u << 22;
-inline constexpr std::uint32_t kConstantClassShift = 23;
-inline constexpr std::uint32_t kConstantClassMask = 3u << kConstantClassShift;
+
+/// A field of packed attributes.
+struct Field {
+  std::string_view name;
+  unsigned shift;
+  unsigned bits;
+
+  [[nodiscard]] constexpr Attr largest() const { return (Attr{1} << bits) - 1; }
+  [[nodiscard]] constexpr Attr mask() const { return largest() << shift; }
+  /// The packed form of one value, at most `largest()`.
+  [[nodiscard]] constexpr Attr pack(Attr value) const { return value << shift; }
+  [[nodiscard]] constexpr Attr unpack(Attr packed) const { return (packed & mask()) >> shift; }
+};
+
+/// The fields in the order of their bits.
+inline constexpr auto kLayout = std::to_array<Field>({
+    {"kernel", 0, 3},          // class of the side: 0 to 3, 4-5, 6-7, 8-15, above
+    {"stride", 3, 1},          // above 1
+    {"groups", 4, 2},          // dense, grouped, depthwise
+    {"dilation", 6, 1},        // above 1
+    {"channel_ratio", 7, 4},   // 8 + rounded log2(out / in)
+    {"heads", 11, 3},          // number of binary digits
+    {"rank", 14, 2},           // of space
+    {"non_square", 16, 1},     // unequal sides of the window
+    {"param_operand", 17, 1},  // from here on see Attributes
+    {"scalar_operand", 18, 1},
+    {"constant_first", 19, 1},
+    {"last_axis", 20, 1},
+    {"space_axes", 21, 1},
+    {"layout_permute", 22, 1},
+    {"constant_class", 23, 2},
+});
+
+/// The field of a name. A name outside the layout does not compile.
+[[nodiscard]] consteval Field field(std::string_view name) {
+  for (const Field& known : kLayout)
+    if (known.name == name) return known;
+  throw "the layout of attributes has no such field";
+}
+
+inline constexpr Field kKernel = field("kernel");
+inline constexpr Field kGroups = field("groups");
+inline constexpr Field kRatio = field("channel_ratio");
+inline constexpr Field kHeads = field("heads");
+inline constexpr Field kRank = field("rank");
+inline constexpr Field kConstantClass = field("constant_class");
+// Flags, as masks.
+inline constexpr Attr kStrided = field("stride").mask();
+inline constexpr Attr kDilated = field("dilation").mask();
+inline constexpr Attr kNonSquare = field("non_square").mask();
+inline constexpr Attr kParamOperand = field("param_operand").mask();
+inline constexpr Attr kScalarOperand = field("scalar_operand").mask();
+inline constexpr Attr kConstantFirst = field("constant_first").mask();
+inline constexpr Attr kLastAxis = field("last_axis").mask();
+inline constexpr Attr kSpaceAxes = field("space_axes").mask();
+inline constexpr Attr kLayoutPermute = field("layout_permute").mask();
+
+inline constexpr Attr kKernelOne = kKernel.pack(1);
+inline constexpr Attr kGroupsDense = kGroups.pack(1);
+
+/// The bin of the ratio 1. Each bin doubles the ratio of the bin below; bin 0 means unknown.
+inline constexpr int kRatioOne = 8;
+
 }  // namespace attr
 
-/// Packs `a` into 32 bits: kernel class 0-2, stride > 1 3, groups 4-5, dilation > 1 6, channel
-/// ratio 7-10, heads 11-13, spatial rank 14-15, then the flags in the order of the fields. Values
-/// out of range are clamped into the outermost bin.
-std::uint32_t pack_attributes(const Attributes& a);
+/// Packs `a` into 32 bits by `attr::kLayout`. Values out of range fall into the outermost bin.
+[[nodiscard]] Attr pack_attributes(const Attributes& a);
 
 }  // namespace narfast

@@ -24,6 +24,12 @@ TEST_CASE("every flag has the bit of the zoo format") {
   CHECK(pack_attributes({.constant_class = 3}) == 3u << 23);
 }
 
+TEST_CASE("a field is packed and unpacked") {
+  CHECK(attr::kRatio.mask() == 15u << 7);
+  CHECK(attr::kRatio.unpack(attr::kRatio.pack(9) | attr::kStrided | attr::kParamOperand) == 9);
+  CHECK(attr::kRatio.largest() == 15);
+}
+
 TEST_CASE("stride and dilation of one are no attribute") {
   CHECK(pack_attributes({.stride = 1, .dilation = 1}) == 0);
 }

@@ -134,7 +134,8 @@ class Planner {
     return step({EinsumStep::Kind::kPermute, value, -1, std::move(axes)});
   }
 
-  // Brings the axes of an operand into the common order, with those it lacks as ones of length one.
+  // Brings the axes of an operand into the common order, with its missing axes as axes of length
+  // one.
   int arrange(const Term& term) {
     Labels before;  // a diagonal, a label twice in one term, keeps the first
     for (const char label : term.labels)

@@ -1,4 +1,4 @@
-// Validation, the deterministic node order, concatenation and the transpose of graphs.
+// Validation, the deterministic node order, and concatenation.
 #include "narfast/graph/graph.h"
 
 #include <string>
@@ -13,7 +13,7 @@ std::string at_node(std::size_t graph, Offset node) {
   return "graph " + std::to_string(graph) + ", node " + std::to_string(node);
 }
 
-// For checks made once; loops throw by themselves, so that no message is built for what is right.
+// For checks outside loops: it builds its message even where the check holds.
 void require(bool ok, const std::string& message) {
   if (!ok) throw InvalidGraph(message);
 }
@@ -173,21 +173,6 @@ GraphBatch concatenate(std::span<const Graph> graphs) {
     batch.node_ptr.push_back(static_cast<Offset>(batch.op.size()));
   }
   return batch;
-}
-
-Consumers consumers_of(const GraphView& graph) {
-  const auto n = static_cast<std::size_t>(graph.num_nodes());
-  Consumers result;
-  result.ptr.assign(n + 1, 0);
-  for (NodeId node = 0; node < graph.num_nodes(); ++node)
-    for (NodeId source : graph.inputs(node)) ++result.ptr[static_cast<std::size_t>(source) + 1];
-  for (std::size_t i = 0; i < n; ++i) result.ptr[i + 1] += result.ptr[i];
-  result.node.resize(static_cast<std::size_t>(result.ptr[n]));
-  std::vector<Offset> next(result.ptr.begin(), result.ptr.end() - 1);
-  for (NodeId node = 0; node < graph.num_nodes(); ++node)
-    for (NodeId source : graph.inputs(node))
-      result.node[static_cast<std::size_t>(next[static_cast<std::size_t>(source)]++)] = node;
-  return result;
 }
 
 }  // namespace narfast

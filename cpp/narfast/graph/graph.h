@@ -1,12 +1,13 @@
-// Computational graphs as flat arrays, one at a time or many concatenated.
-// What lives here: the views every algorithm reads, the owning form it returns, validation, and the
-// deterministic node order. What does not: anything that knows what an operator means.
+// Computational graphs as flat arrays, one at a time or many concatenated. Here: views for
+// algorithms to read, owning forms for results, validation, and the deterministic node order. Not
+// here: the meaning of operators.
 #pragma once
 
 #include <cstdint>
 #include <span>
 #include <vector>
 
+#include "narfast/base/csr.h"
 #include "narfast/base/errors.h"
 
 namespace narfast {
@@ -30,13 +31,10 @@ struct GraphView {
   std::span<const Offset> in_ptr;
   std::span<const NodeId> in_src;
 
-  NodeId num_nodes() const { return static_cast<NodeId>(op.size()); }
-  Offset num_edges() const { return op.empty() ? 0 : in_ptr.back() - in_ptr.front(); }
-  std::span<const NodeId> inputs(NodeId node) const {
-    auto i = static_cast<std::size_t>(node);
-    return in_src.subspan(static_cast<std::size_t>(in_ptr[i]),
-                          static_cast<std::size_t>(in_ptr[i + 1] - in_ptr[i]));
-  }
+  [[nodiscard]] NodeId num_nodes() const { return static_cast<NodeId>(op.size()); }
+  [[nodiscard]] Offset num_edges() const { return op.empty() ? 0 : in_ptr.back() - in_ptr.front(); }
+  [[nodiscard]] CsrView<Offset, NodeId> edges() const { return {in_ptr, in_src}; }
+  [[nodiscard]] std::span<const NodeId> inputs(NodeId node) const { return edges()[node]; }
 };
 
 /// Many graphs, concatenated. `node_ptr` has one entry more than there are graphs; `in_ptr` one
@@ -48,8 +46,8 @@ struct GraphBatchView {
   std::span<const Offset> in_ptr;
   std::span<const NodeId> in_src;
 
-  std::size_t size() const { return node_ptr.empty() ? 0 : node_ptr.size() - 1; }
-  GraphView operator[](std::size_t graph) const {
+  [[nodiscard]] std::size_t size() const { return node_ptr.empty() ? 0 : node_ptr.size() - 1; }
+  [[nodiscard]] GraphView operator[](std::size_t graph) const {
     auto begin = static_cast<std::size_t>(node_ptr[graph]);
     auto count = static_cast<std::size_t>(node_ptr[graph + 1]) - begin;
     return {op.subspan(begin, count), attr.subspan(begin, count), in_ptr.subspan(begin, count + 1),
@@ -64,7 +62,7 @@ struct Graph {
   std::vector<Offset> in_ptr{0};
   std::vector<NodeId> in_src;
 
-  GraphView view() const { return {op, attr, in_ptr, in_src}; }
+  [[nodiscard]] GraphView view() const { return {op, attr, in_ptr, in_src}; }
   bool operator==(const Graph&) const = default;
 };
 
@@ -76,7 +74,7 @@ struct GraphBatch {
   std::vector<Offset> in_ptr{0};
   std::vector<NodeId> in_src;
 
-  GraphBatchView view() const { return {op, attr, node_ptr, in_ptr, in_src}; }
+  [[nodiscard]] GraphBatchView view() const { return {op, attr, node_ptr, in_ptr, in_src}; }
   bool operator==(const GraphBatch&) const = default;
 };
 
@@ -86,8 +84,8 @@ struct GraphBatch {
 /// InvalidGraph naming the graph, the node and the remedy.
 void validate(const GraphBatchView& batch, int num_threads = 1);
 
-/// As `validate`, but nodes may stand in any order and cycles are not looked for: enough for the
-/// algorithms that only follow edges (mining by sequence, coarsening).
+/// As `validate`, but accepts nodes in any order, and cycles: enough for algorithms that only
+/// follow edges (mining by sequence, coarsening).
 void validate_loose(const GraphBatchView& batch, int num_threads = 1);
 
 /// A graph in any node numbering, as frontends and rewriting passes hold it.
@@ -99,7 +97,7 @@ struct LooseGraph {
   std::vector<NodeId> outputs;
 };
 
-/// Result of `order_nodes`: the graph, and for each of its nodes the number it had before.
+/// Result of `order_nodes`: the graph, and the former number of each node.
 struct OrderedGraph {
   Graph graph;
   std::vector<NodeId> old_id;
@@ -109,23 +107,15 @@ struct OrderedGraph {
 /// arguments in order. This order is topological, does not depend on the numbering of `loose`, and
 /// keeps the blocks of a network contiguous. Iterative; O(nodes + edges).
 /// Throws InvalidGraph on a cycle, a dangling edge or a graph beyond the limits.
-OrderedGraph order_nodes(const LooseGraph& loose);
+[[nodiscard]] OrderedGraph order_nodes(const LooseGraph& loose);
 
 /// Concatenates graphs in the given order; their node numbers stay local.
-GraphBatch concatenate(std::span<const Graph> graphs);
+[[nodiscard]] GraphBatch concatenate(std::span<const Graph> graphs);
 
-/// For each node the nodes that read it, ascending, with multiplicity: the transpose of the
-/// in-neighbour arrays, by count, prefix sum and fill.
-struct Consumers {
-  std::vector<Offset> ptr;
-  std::vector<NodeId> node;
-
-  std::span<const NodeId> of(NodeId id) const {
-    auto i = static_cast<std::size_t>(id);
-    return std::span(node).subspan(static_cast<std::size_t>(ptr[i]),
-                                   static_cast<std::size_t>(ptr[i + 1] - ptr[i]));
-  }
-};
-Consumers consumers_of(const GraphView& graph);
+/// The readers of each node, ascending, with multiplicity.
+using Consumers = Csr<Offset, NodeId>;
+[[nodiscard]] inline Consumers consumers_of(const GraphView& graph) {
+  return transpose(graph.edges());
+}
 
 }  // namespace narfast

@@ -186,7 +186,7 @@ TEST_CASE("order_nodes refuses what is not a graph") {
 TEST_CASE("a chain as long as the limit needs no deep stack, one node more is refused") {
   LooseGraph chain;
   const auto nodes = static_cast<std::size_t>(kMaxNodes);
-  chain.op.assign(nodes, operator_id("relu"));
+  chain.op.assign(nodes, "relu"_op);
   chain.attr.assign(nodes, 0);
   chain.in_ptr.resize(nodes + 1);
   std::iota(chain.in_ptr.begin() + 1, chain.in_ptr.end(), 0);
@@ -194,7 +194,7 @@ TEST_CASE("a chain as long as the limit needs no deep stack, one node more is re
   std::iota(chain.in_src.begin(), chain.in_src.end(), 0);
   chain.outputs = {static_cast<NodeId>(nodes) - 1};
   CHECK(order_nodes(chain).graph.op.size() == nodes);
-  chain.op.push_back(operator_id("relu"));
+  chain.op.push_back("relu"_op);
   chain.attr.push_back(0);
   chain.in_ptr.push_back(chain.in_ptr.back());
   CHECK_THROWS_WITH_AS(order_nodes(chain), doctest::Contains("at most 2000000"), InvalidGraph);
@@ -208,7 +208,7 @@ TEST_CASE("consumers_of is the transpose, ascending, with multiplicity") {
   net.add("add", {x, y});
   const Consumers consumers = consumers_of(net.view());
   const auto of = [&](NodeId node) {
-    const auto readers = consumers.of(node);
+    const auto readers = consumers[node];
     return std::vector<NodeId>(readers.begin(), readers.end());
   };
   CHECK(of(x) == std::vector<NodeId>{1, 3});

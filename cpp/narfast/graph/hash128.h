@@ -16,9 +16,11 @@ struct Hash128 {
 };
 
 /// Sums commute: the hash of a multiset is the sum of the mixed hashes of its members.
-constexpr Hash128 operator+(Hash128 a, Hash128 b) { return {a.high + b.high, a.low + b.low}; }
+[[nodiscard]] constexpr Hash128 operator+(Hash128 a, Hash128 b) {
+  return {a.high + b.high, a.low + b.low};
+}
 
-constexpr std::uint64_t mix64(std::uint64_t x) {
+[[nodiscard]] constexpr std::uint64_t mix64(std::uint64_t x) {
   x += 0x9e3779b97f4a7c15u;
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
   x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
@@ -26,18 +28,20 @@ constexpr std::uint64_t mix64(std::uint64_t x) {
 }
 
 /// Hash of the ordered pair (a, b).
-constexpr Hash128 combine(Hash128 a, Hash128 b) {
+[[nodiscard]] constexpr Hash128 combine(Hash128 a, Hash128 b) {
   return {mix64(mix64(a.high ^ 0x8a5cd789635d2dffu) + b.high),
           mix64(mix64(a.low ^ 0x121fd2155c472f96u) + 3 * b.low + 1)};
 }
 
 /// Hash of a word, for use as a label.
-constexpr Hash128 hash_word(std::uint64_t word) {
+[[nodiscard]] constexpr Hash128 hash_word(std::uint64_t word) {
   return {mix64(word), mix64(word ^ 0xd6e8feb86659fd93u)};
 }
 
 struct Hash128Hasher {
-  std::size_t operator()(const Hash128& h) const { return static_cast<std::size_t>(h.low); }
+  [[nodiscard]] std::size_t operator()(const Hash128& h) const {
+    return static_cast<std::size_t>(h.low);
+  }
 };
 
 }  // namespace narfast

@@ -4,26 +4,26 @@
 #include <doctest/doctest.h>
 
 #include <set>
-#include <stdexcept>
 #include <string>
 
 namespace narfast {
 namespace {
 
-TEST_CASE("names are unique and lead back to their id") {
+TEST_CASE("names lead back to their id") {
   const auto table = operator_table();
-  for (std::size_t id = 0; id < table.size(); ++id) CHECK(operator_id(table[id].name) == id);
-  CHECK_THROWS_AS(operator_id("no such operator"), std::out_of_range);
+  for (std::size_t id = 0; id < table.size(); ++id) CHECK(find_operator(table[id].name) == id);
+  CHECK_FALSE(find_operator("no such operator"));
 }
 
 TEST_CASE("ids that zoos have stored stay where they are") {
-  CHECK(operator_id("input") == 0);
-  CHECK(operator_id("conv") == 2);
-  CHECK(operator_id("linear") == 4);
-  CHECK(operator_id("attention") == 8);
-  CHECK(operator_id("relu") == 16);
-  CHECK(operator_id("add") == 38);
-  CHECK(operator_id("unknown/other") == 126);
+  static_assert(operator_id("input") == 0);
+  static_assert(operator_id("conv") == 2);
+  static_assert(operator_id("linear") == 4);
+  static_assert(operator_id("attention") == 8);
+  static_assert(operator_id("relu") == 16);
+  static_assert(operator_id("add") == 38);
+  static_assert(operator_id("unknown/other") == 126);
+  static_assert("conv"_op == operator_id("conv"));
 }
 
 TEST_CASE("no frontend has one spelling for two operators") {
@@ -49,11 +49,11 @@ TEST_CASE("no frontend has one spelling for two operators") {
 TEST_CASE("find_spelling") {
   const auto conv = find_spelling(Frontend::kOnnx, "Conv");
   REQUIRE(conv.has_value());
-  CHECK(conv->op == operator_id("conv"));
+  CHECK(conv->op == "conv"_op);
   CHECK(conv->data_inputs == 1);
   CHECK(find_spelling(Frontend::kOnnx, "Add")->data_inputs == -1);
-  CHECK(find_spelling(Frontend::kAutograd, "Convolution")->op == operator_id("conv"));
-  CHECK(find_spelling(Frontend::kAten, "silu_")->op == operator_id("silu"));
+  CHECK(find_spelling(Frontend::kAutograd, "Convolution")->op == "conv"_op);
+  CHECK(find_spelling(Frontend::kAten, "silu_")->op == "silu"_op);
   CHECK_FALSE(find_spelling(Frontend::kAten, "Conv").has_value());
   CHECK_FALSE(find_spelling(Frontend::kOnnx, "").has_value());
 }

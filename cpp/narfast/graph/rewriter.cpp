@@ -21,7 +21,7 @@ Rewriter::Rewriter(const GraphView& graph)
 
 void Rewriter::replace_by(NodeId node, NodeId other) {
   const NodeId target = resolve(other);
-  // Those who read `node` read the target now, and `node` itself no longer does.
+  // The readers of `node` read the target from now on, and `node` itself no longer does.
   const auto& read = inputs_[index(node)];
   const auto own = std::count_if(read.begin(), read.end(),
                                  [&](NodeId source) { return resolve(source) == target; });
@@ -48,8 +48,9 @@ void Rewriter::find_outputs() {
   uses_.assign(op_.size(), 0);
   for (const auto& sources : inputs_)
     for (NodeId source : sources) ++uses_[index(source)];
-  // An output that was replaced by a node with readers is none any more: a graph does not say which
-  // of its inner values the network returns, and a second run must see what the first one saw.
+  // A replaced output stays an output only if its replacement has no reader: a graph does not say
+  // which of its inner values the network returns, and a second run must see the same outputs as
+  // the first.
   outputs_.clear();
   for (NodeId node = 0; node < size(); ++node) {
     if (uses_[index(node)] != 0) continue;
@@ -70,7 +71,7 @@ void Rewriter::compact() {
     refresh(node);
     for (NodeId source : inputs_[index(node)]) live[index(source)] = true;
   }
-  changed_ = false;  // not before: nothing is refreshed where nothing has changed
+  changed_ = false;  // not before: `refresh` does nothing without changes
   std::vector<NodeId> new_id(op_.size(), -1);
   NodeId next = 0;
   for (NodeId node = 0; node < size(); ++node) {

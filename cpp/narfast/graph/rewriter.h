@@ -1,6 +1,5 @@
-// A graph that is being rewritten. Passes go over its nodes in topological order and replace nodes
-// by earlier ones or turn them, in place, into other operators; `compact` then drops what nothing
-// reads.
+// A graph under rewriting. Passes visit its nodes in topological order, and either replace a node
+// by an earlier one or turn it, in place, into another operator; `compact` then drops unread nodes.
 #pragma once
 
 #include <cstdint>
@@ -13,18 +12,19 @@ namespace narfast {
 
 class Rewriter {
  public:
-  /// Takes a topologically ordered graph; its outputs are the nodes that nothing reads.
+  /// Takes a topologically ordered graph; nodes without a reader are its outputs.
   explicit Rewriter(const GraphView& graph);
 
-  NodeId size() const { return static_cast<NodeId>(op_.size()); }
-  OpId op(NodeId node) const { return op_[index(node)]; }
-  Attr attr(NodeId node) const { return attr_[index(node)]; }
-  bool has_attr(NodeId node, Attr bits) const { return (attr(node) & bits) != 0; }
+  [[nodiscard]] NodeId size() const { return static_cast<NodeId>(op_.size()); }
+  [[nodiscard]] OpId op(NodeId node) const { return op_[index(node)]; }
+  [[nodiscard]] Attr attr(NodeId node) const { return attr_[index(node)]; }
+  [[nodiscard]] bool has_attr(NodeId node, Attr bits) const { return (attr(node) & bits) != 0; }
   /// In-neighbours, with replaced nodes already resolved.
-  const std::vector<NodeId>& inputs(NodeId node) const { return inputs_[index(node)]; }
-  /// How many edges (and network outputs) read the node; more than do where readers have changed
-  /// since the last `compact`, never fewer.
-  std::int32_t uses(NodeId node) const { return uses_[index(node)]; }
+  [[nodiscard]] const std::vector<NodeId>& inputs(NodeId node) const {
+    return inputs_[index(node)];
+  }
+  /// Upper bound on the number of readers (edges and network outputs); exact after `compact`.
+  [[nodiscard]] std::int32_t uses(NodeId node) const { return uses_[index(node)]; }
 
   /// From now on every reader of `node` reads `other`, an earlier node, instead.
   void replace_by(NodeId node, NodeId other);
@@ -35,23 +35,23 @@ class Rewriter {
     become(node, op(node), attr(node), std::move(inputs));
   }
 
-  /// Resolves the inputs of `node` after replacements; a pass calls this before it looks at a node.
+  /// Resolves the inputs of `node` after replacements. A pass must call this before it reads a
+  /// node.
   void refresh(NodeId node);
   /// Whether anything has changed since the last `compact`.
-  bool changed() const { return changed_; }
-  /// Drops nodes that no output needs and renumbers the rest in the same order. O(1) if nothing has
-  /// changed.
+  [[nodiscard]] bool changed() const { return changed_; }
+  /// Drops the nodes that no output needs, and renumbers the others in the same order. O(1) without
+  /// changes.
   void compact();
   /// The graph in the deterministic order.
-  Graph finish() const;
+  [[nodiscard]] Graph finish() const;
 
  private:
-  static std::size_t index(NodeId node) { return static_cast<std::size_t>(node); }
-  NodeId resolve(NodeId node) const {
+  [[nodiscard]] NodeId resolve(NodeId node) const {
     while (alias_[index(node)] != node) node = alias_[index(node)];
     return node;
   }
-  // Counts readers; what nothing reads is an output.
+  // Counts readers; a node without a reader is an output.
   void find_outputs();
 
   std::vector<OpId> op_;

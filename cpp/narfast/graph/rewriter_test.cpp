@@ -48,7 +48,7 @@ TEST_CASE("what no output needs is dropped") {
   const NodeId unused = net.add("tanh", {x});
   const NodeId y = net.add("mul", {x, unused});
   Rewriter rewriter(net.view());
-  rewriter.become(y, operator_id("gelu"), 7, {x});
+  rewriter.become(y, "gelu"_op, 7, {x});
   rewriter.compact();
   CHECK(names(rewriter) == Names{"input", "gelu"});
   CHECK(rewriter.attr(1) == 7);
@@ -58,7 +58,7 @@ TEST_CASE("becoming what it is already changes nothing") {
   Net net;
   const NodeId x = net.add("relu", {net.input()}, 3);
   Rewriter rewriter(net.view());
-  rewriter.become(x, operator_id("relu"), 3, {0});
+  rewriter.become(x, "relu"_op, 3, {0});
   rewriter.set_attr(x, 3);
   rewriter.set_inputs(x, {0});
   CHECK_FALSE(rewriter.changed());

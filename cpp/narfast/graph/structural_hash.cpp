@@ -49,7 +49,7 @@ class Refinement {
 
  private:
   void sweep() {
-    // Forward: every label takes in those of its in-neighbours, already renewed.
+    // Forward: every label takes in the renewed labels of its in-neighbours.
     for (NodeId node = 0; node < graph_.num_nodes(); ++node) {
       Hash128 inputs = kForward;
       std::uint64_t position = 0;
@@ -57,7 +57,7 @@ class Refinement {
         inputs = inputs + edge(at(label_, source), node, position++);
       at(label_, node) = combine(at(label_, node), inputs);
     }
-    // Backward: when a node's turn comes, all its readers have added themselves to its sum.
+    // Backward: all readers of a node have added themselves to its sum before its turn.
     std::fill(sum_.begin(), sum_.end(), kBackward);
     for (NodeId node = graph_.num_nodes() - 1; node >= 0; --node) {
       at(label_, node) = combine(at(label_, node), at(sum_, node));
@@ -67,7 +67,7 @@ class Refinement {
     }
   }
 
-  // Distinct labels, by open addressing: the labels are hashes already. Sorting them would cost
+  // Counts distinct labels by open addressing, as labels are hashes already: sorting would cost
   // more than both passes of a sweep.
   std::size_t count_classes() {
     const std::size_t mask = std::bit_ceil(2 * label_.size() + 1) - 1;

@@ -1,4 +1,4 @@
-// Every graph on its own, by count, prefix sum and fill; then all results in a row.
+// Coarsens every graph on its own, then concatenates the results.
 #include "narfast/motifs/coarsen.h"
 
 #include <algorithm>
@@ -9,33 +9,22 @@
 namespace narfast {
 namespace {
 
-std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
-
 MacroGraphs coarsen_one(const GraphView& graph, std::span<const std::int32_t> instance,
                         std::int32_t num_instances) {
   MacroGraphs macro;
-  macro.member_ptr.assign(index(num_instances) + 1, 0);
-  for (std::int32_t number : instance) {
+  for (std::int32_t number : instance)
     if (number < 0 || number >= num_instances)
       throw InvalidGraph("instance number " + std::to_string(number) + " is not in [0, " +
                          std::to_string(num_instances) + ")");
-    ++macro.member_ptr[index(number) + 1];
-  }
-  for (std::int32_t i = 0; i < num_instances; ++i) {
-    if (macro.member_ptr[index(i) + 1] == 0)
-      throw InvalidGraph("instance " + std::to_string(i) + " has no node");
-    macro.member_ptr[index(i) + 1] += macro.member_ptr[index(i)];
-  }
-  macro.member.resize(instance.size());
-  std::vector<Offset> next(macro.member_ptr.begin(), macro.member_ptr.end() - 1);
-  for (NodeId node = 0; node < graph.num_nodes(); ++node)
-    macro.member[index(next[index(instance[index(node)])]++)] = node;
+  Csr<Offset, NodeId> members = group_by<Offset, NodeId>(instance, index(num_instances));
+  for (std::int32_t i = 0; i < num_instances; ++i)
+    if (members[i].empty()) throw InvalidGraph("instance " + std::to_string(i) + " has no node");
 
   std::vector<std::int32_t> sources;
   for (std::int32_t i = 0; i < num_instances; ++i) {
     sources.clear();
-    for (Offset m = macro.member_ptr[index(i)]; m < macro.member_ptr[index(i) + 1]; ++m)
-      for (NodeId source : graph.inputs(macro.member[index(m)]))
+    for (const NodeId node : members[i])
+      for (NodeId source : graph.inputs(node))
         if (instance[index(source)] != i) sources.push_back(instance[index(source)]);
     std::sort(sources.begin(), sources.end());
     for (std::size_t begin = 0; begin < sources.size();) {
@@ -47,6 +36,8 @@ MacroGraphs coarsen_one(const GraphView& graph, std::span<const std::int32_t> in
     }
     macro.in_ptr.push_back(static_cast<Offset>(macro.in_src.size()));
   }
+  macro.member_ptr = std::move(members.ptr);
+  macro.member = std::move(members.values);
   return macro;
 }
 

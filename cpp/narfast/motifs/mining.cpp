@@ -1,4 +1,4 @@
-// The simple ways to divide a graph, and what all miners share: numbering and naming of motifs.
+// The simple ways to divide a graph, and the numbering and naming of motifs for all miners.
 #include "narfast/motifs/mining.h"
 
 #include <algorithm>
@@ -14,8 +14,6 @@
 
 namespace narfast {
 namespace {
-
-std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 std::vector<std::int32_t> fixed_size(NodeId nodes, NodeId size) {
   std::vector<std::int32_t> segment(index(nodes));
@@ -33,7 +31,7 @@ std::vector<std::int32_t> fixed_count(NodeId nodes, NodeId count) {
 
 std::vector<std::int32_t> random_sizes(NodeId nodes, const MiningOptions& options) {
   std::vector<std::int32_t> segment(index(nodes));
-  // From the network alone: what is mined with it must not matter.
+  // From the network alone: the other networks of the batch must not matter.
   std::uint64_t state = mix64(options.seed ^ mix64(static_cast<std::uint64_t>(nodes)));
   const auto width =
       static_cast<std::uint64_t>(std::int64_t{options.max_size} - options.min_size + 1);
@@ -90,17 +88,10 @@ std::u32string content_of(const LooseGraph& graph) {
 
 std::vector<Hash128> motif_ids(const GraphView& graph, const std::vector<std::int32_t>& instance,
                                std::int32_t num_instances) {
-  // Members of each instance, ascending, by count, prefix sum and fill.
-  std::vector<Offset> ptr(index(num_instances) + 1, 0);
-  for (std::int32_t number : instance) ++ptr[index(number) + 1];
-  for (std::size_t i = 1; i < ptr.size(); ++i) ptr[i] += ptr[i - 1];
-  std::vector<NodeId> member(instance.size()), position(instance.size());
-  std::vector<Offset> next(ptr.begin(), ptr.end() - 1);
-  for (NodeId node = 0; node < graph.num_nodes(); ++node) {
-    Offset& slot = next[index(instance[index(node)])];
-    position[index(node)] = static_cast<NodeId>(slot - ptr[index(instance[index(node)])]);
-    member[index(slot++)] = node;
-  }
+  const auto members = group_by<Offset, NodeId>(std::span(instance), index(num_instances));
+  std::vector<NodeId> position(instance.size());  // of each node, within its instance
+  for (std::size_t number = 0; number < members.size(); ++number)
+    for (NodeId at = 0; const NodeId node : members[number]) position[index(node)] = at++;
 
   std::vector<Hash128> ids;
   ids.reserve(index(num_instances));
@@ -113,8 +104,7 @@ std::vector<Hash128> motif_ids(const GraphView& graph, const std::vector<std::in
     induced.in_src.clear();
     induced.outputs.clear();
     bool topological = true;
-    for (Offset m = ptr[index(number)]; m < ptr[index(number) + 1]; ++m) {
-      const NodeId node = member[index(m)];
+    for (const NodeId node : members[number]) {
       induced.op.push_back(graph.op[index(node)]);
       induced.attr.push_back(graph.attr[index(node)]);
       for (NodeId source : graph.inputs(node)) {
@@ -130,8 +120,8 @@ std::vector<Hash128> motif_ids(const GraphView& graph, const std::vector<std::in
                  ? structural_hash({induced.op, induced.attr, induced.in_ptr, induced.in_src})
                  : structural_hash(order_nodes(induced).graph.view());
     };
-    // Most motifs occur again, and comparing them costs less than hashing them. One of more than
-    // half of the nodes cannot.
+    // Most motifs occur again, and comparison costs less than hashing. A motif of more than half of
+    // the nodes cannot occur again.
     if (2 * induced.op.size() > graph.op.size()) {
       ids.push_back(hash());
       continue;

@@ -1,4 +1,4 @@
-// Dividing graphs into motifs: one entry for all methods.
+// Divides graphs into motifs: one entry point for all methods.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ enum class MiningMethod : std::uint8_t {
 };
 
 /// The method of a name as users type it. Throws std::invalid_argument listing the names.
-MiningMethod mining_method(std::string_view name);
+[[nodiscard]] MiningMethod mining_method(std::string_view name);
 
 struct MiningOptions {
   MiningMethod method = MiningMethod::kRepeats;
@@ -42,6 +42,7 @@ struct Motifs {
 
 /// Mines every graph of a batch. Results do not depend on `num_threads`.
 /// Throws std::invalid_argument for sizes or counts below 1, InvalidGraph for a cyclic motif.
-Motifs mine(const GraphBatchView& batch, const MiningOptions& options, int num_threads);
+[[nodiscard]] Motifs mine(const GraphBatchView& batch, const MiningOptions& options,
+                          int num_threads);
 
 }  // namespace narfast

@@ -16,7 +16,7 @@ class CodeBook {
   CodeBook() : small_(std::size_t{kSmall} * kSmall, -1) {}
 
   std::int32_t number(const std::vector<NodeId>& distances) {
-    // Nearly all nodes read one or two that are close by: a table for those, exactly.
+    // Nearly all nodes read one or two near nodes: an exact table for these.
     if (distances.empty() ||
         (distances.size() <= 2 && distances.front() > 0 && distances.back() < kSmall)) {
       const NodeId first = distances.empty() ? 0 : distances.front();

@@ -1,4 +1,4 @@
-// Rounds of candidates from a suffix array over what is still uncovered; see repeats.h.
+// Rounds of candidates from a suffix array over the uncovered nodes; see repeats.h.
 #include "narfast/motifs/repeats.h"
 
 #include <algorithm>
@@ -19,20 +19,17 @@ constexpr int kMaxRounds = 64;
 constexpr std::int32_t kMinLength = 2;
 // Work of one round spent on trying candidates, in node visits for each node still uncovered.
 constexpr std::int64_t kWorkPerNode = 32;
-// Neighbours in the suffix array that are looked at, from either end of a repeat's range, for
-// overlap.
+// Neighbours in the suffix array to check for overlap, from either end of the range of a repeat.
 constexpr std::int32_t kNeighborsLookedAt = 4;
 // Rotations are tried for blocks up to this size: the search is quadratic in it.
 constexpr std::int32_t kMaxRotatedLength = 512;
 constexpr std::int32_t kFree = -1;
 
-std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
-
-// How much shorter a sequence becomes when `count` copies of a block are written once and named.
+// The saving in sequence length when `count` copies of a block are written once and named.
 std::int64_t gain(std::int64_t length, std::int64_t count) { return (length - 1) * count - length; }
 
-// The order in which blocks are taken: twice the gain, less the block's length once more, so that
-// many copies of one layer come before few copies of two layers in a row.
+// The priority of a block: twice the gain, less the length of the block once more. Many copies of
+// one layer so come before few copies of two layers in a row.
 std::int64_t worth(std::int64_t length, std::int64_t count) {
   return 2 * gain(length, count) - length;
 }
@@ -57,7 +54,7 @@ class RepeatFinder {
     Repeat repeat;
     bool exact;
 
-    // Most worth first; then shorter; then earlier: a total order, so that runs are reproducible.
+    // Larger worth first, then shorter, then earlier: a total order, for reproducible runs.
     bool operator<(const Candidate& other) const {
       if (worth != other.worth) return worth < other.worth;
       if (repeat.length != other.repeat.length) return repeat.length > other.repeat.length;
@@ -79,8 +76,7 @@ class RepeatFinder {
           std::lower_bound(distinct.begin(), distinct.end(), key) - distinct.begin()));
   }
 
-  // The uncovered nodes as a text; where covered ones were cut out stands a sign that never
-  // repeats.
+  // Writes the uncovered nodes as a text. A unique symbol stands in place of covered nodes.
   void write_text() {
     text_.clear();
     node_at_.clear();
@@ -124,8 +120,8 @@ class RepeatFinder {
       Candidate candidate = queue.top();
       queue.pop();
       const auto [starts, blocked] = free_occurrences(candidate.repeat, work);
-      // Cut into by a block taken before: what is left of it may be part of a longer repeat, which
-      // only the next round can see.
+      // An earlier block covers a part of it. The rest may belong to a longer repeat, for the next
+      // round to find.
       if (blocked) continue;
       const auto count = static_cast<std::int64_t>(starts.size());
       if (count < 2 || gain(candidate.repeat.length, count) <= 0) continue;
@@ -139,10 +135,10 @@ class RepeatFinder {
     return covered;
   }
 
-  // The length of a repeat, or the distance of two of its occurrences if they overlap: then it is
-  // periodic, and its period is the block. Occurrences that overlap are neighbours in the suffix
-  // array, so a few at either end of the range tell. When it fits in twice, a shorter repeat has
-  // the same block with more occurrences.
+  // The length of a repeat, or its period if two occurrences overlap: the period is then the block.
+  // Overlapping occurrences are neighbours in the suffix array, so a few at either end of the range
+  // suffice. If the period fits in twice, a shorter repeat has the same block with more
+  // occurrences.
   std::int32_t overlap_period(const Repeat& repeat) const {
     std::int32_t period = repeat.length;
     for (std::int32_t k = 0; k < std::min(kNeighborsLookedAt, repeat.last - repeat.first); ++k)
@@ -151,8 +147,8 @@ class RepeatFinder {
     return period;
   }
 
-  // Starts (in the text) of occurrences that do not overlap, leftmost first, and whether any was
-  // passed over because part of it is covered.
+  // Starts (in the text) of disjoint occurrences, leftmost first, and whether one of them is partly
+  // covered.
   std::pair<std::vector<std::int32_t>, bool> free_occurrences(const Repeat& repeat,
                                                               std::int64_t& work) const {
     std::vector<std::int32_t> starts(sa_.begin() + repeat.first, sa_.begin() + repeat.last + 1);
@@ -176,7 +172,7 @@ class RepeatFinder {
     return true;
   }
 
-  // Makes blocks of the occurrences that agree in structure. Returns whether there were any.
+  // Makes blocks of occurrences of equal structure. Returns whether there were any.
   bool cover(std::int32_t length, std::vector<std::int32_t> starts, std::int64_t& work) {
     if (const std::int32_t root = primitive_root(starts.front(), length); root < length) {
       starts = unroll(starts, length, root);
@@ -205,8 +201,8 @@ class RepeatFinder {
     return covered;
   }
 
-  // Length of the shortest string that the block is two or more repetitions of (the last of which
-  // may be cut short): the block's period, if it fits twice.
+  // The period of the block if it fits in at least twice (the last repetition may be cut short),
+  // else the length of the block.
   std::int32_t primitive_root(std::int32_t start, std::int32_t length) const {
     std::vector<std::int32_t> border(index(length), 0);
     for (std::int32_t i = 1, k = 0; i < length; ++i) {
@@ -218,7 +214,7 @@ class RepeatFinder {
     return period * 2 <= length ? period : length;
   }
 
-  // The starts of every whole copy of the root, in each occurrence and as far as it goes on after.
+  // The starts of all whole copies of the root, in each occurrence and directly after it.
   std::vector<std::int32_t> unroll(const std::vector<std::int32_t>& starts, std::int32_t length,
                                    std::int32_t root) const {
     std::vector<std::int32_t> unrolled;
@@ -236,7 +232,7 @@ class RepeatFinder {
     return unrolled;
   }
 
-  // Whether the `root` signs at `at` are free and repeat the ones just before.
+  // Whether the `root` symbols at `at` are free and repeat the `root` symbols before them.
   bool repeats_at(std::int32_t at, std::int32_t root) const {
     if (at + root > static_cast<std::int32_t>(text_.size()) || at < root) return false;
     if (!std::equal(text_.begin() + at, text_.begin() + at + root, text_.begin() + at - root))
@@ -244,7 +240,8 @@ class RepeatFinder {
     return is_free(at, root);
   }
 
-  // Moves all starts by the same amount so that fewest values cross the border of the block.
+  // Moves all starts by the same distance, such that the fewest values cross the border of the
+  // block.
   void rotate(std::int32_t length, std::vector<std::int32_t>& starts) const {
     if (length > kMaxRotatedLength) return;
     std::int32_t left = length - 1, right = length - 1;
@@ -256,8 +253,8 @@ class RepeatFinder {
       left = l;
       right = r;
     }
-    // Moves within a run of copies are always possible: what counts is what the ends allow, which
-    // the loop above has found, since it takes the least over all occurrences.
+    // Within a run of copies any move is possible, so the ends decide. The loop above has found
+    // their limits, as it takes the least over all occurrences.
     std::int32_t best_shift = 0;
     auto best = interface_cost(node_at_[index(starts.front())], length);
     for (std::int32_t distance = 1; distance <= std::max(left, right); ++distance)
@@ -272,14 +269,14 @@ class RepeatFinder {
     for (std::int32_t& start : starts) start += best_shift;
   }
 
-  // Whether the sign at `gained` may replace the one at `lost`: equal labels, and free.
+  // Whether the symbol at `gained` may replace the symbol at `lost`: equal labels, and free.
   bool can_move(std::int32_t gained, std::int32_t lost) const {
     if (gained < 0 || gained >= static_cast<std::int32_t>(text_.size())) return false;
     return text_[index(gained)] == text_[index(lost)] && is_free(gained, 1);
   }
 
-  // Values that cross the border, then whether the block begins with an operator without weights
-  // (people let a block begin with its first layer, not with the activation before it).
+  // The number of values across the border, then whether the block begins with an operator without
+  // weights (people begin a block at its first layer, not at the activation before it).
   std::pair<std::int32_t, bool> interface_cost(NodeId first, std::int32_t length) const {
     const NodeId end = first + length;
     std::vector<NodeId> outside;
@@ -287,7 +284,7 @@ class RepeatFinder {
     for (NodeId node = first; node < end; ++node) {
       for (NodeId source : graph_.inputs(node))
         if (source < first || source >= end) outside.push_back(source);
-      const auto readers = consumers_.of(node);
+      const auto readers = consumers_[node];
       crossing += std::any_of(readers.begin(), readers.end(),
                               [&](NodeId reader) { return reader < first || reader >= end; });
     }
@@ -297,8 +294,8 @@ class RepeatFinder {
     return {crossing, !has_trait(graph_.op[index(first)], trait::kWeights)};
   }
 
-  // A fingerprint of the edges inside nodes [first, first + length), or nothing if those nodes are
-  // not connected by them.
+  // A fingerprint of the edges inside nodes [first, first + length), or nothing if these edges do
+  // not connect the nodes.
   std::optional<Hash128> connected_structure(NodeId first, std::int32_t length) {
     parent_.resize(index(length));
     std::iota(parent_.begin(), parent_.end(), 0);

@@ -104,7 +104,7 @@ TEST_CASE("equal labels are not enough: edges inside must agree") {
   const Graph& graph = net.graph();
   const auto blocks = blocks_of(graph);
   for (const auto& [number, nodes] : blocks) {
-    if (graph.op[static_cast<std::size_t>(nodes.front())] != operator_id("conv")) continue;
+    if (graph.op[static_cast<std::size_t>(nodes.front())] != "conv"_op) continue;
     std::set<std::pair<NodeId, NodeId>> edges;
     for (NodeId node : nodes)
       for (NodeId source : graph.view().inputs(node))

@@ -3,23 +3,23 @@
 
 #include <algorithm>
 
+#include "narfast/base/csr.h"
+
 namespace narfast {
 namespace {
 
 constexpr std::int32_t kEmpty = -1;
 
-std::size_t index(std::int32_t i) { return static_cast<std::size_t>(i); }
-
-// Induced sorting of one text. A suffix is S-type if smaller than the next suffix, else L-type;
-// an S-type suffix after an L-type one is "leftmost S" (LMS). Sorting the LMS suffixes induces the
-// order of all others. The text is treated as if a unique smallest sign stood at its end.
+// Induced sorting of one text. A suffix is S-type if smaller than the next suffix, else L-type; an
+// S-type suffix after an L-type one is "leftmost S" (LMS). Sorting the LMS suffixes induces the
+// order of all others. The text counts as if a unique smallest symbol stood at its end.
 class InducedSort {
  public:
   InducedSort(std::span<const std::int32_t> text, std::int32_t alphabet)
       : text_(text), size_(static_cast<std::int32_t>(text.size())), sa_(text.size(), kEmpty) {
     classify();
     bucket_start_.assign(index(alphabet) + 1, 0);
-    for (std::int32_t sign : text_) ++bucket_start_[index(sign) + 1];
+    for (std::int32_t symbol : text_) ++bucket_start_[index(symbol) + 1];
     for (std::size_t i = 1; i < bucket_start_.size(); ++i) bucket_start_[i] += bucket_start_[i - 1];
   }
 
@@ -66,7 +66,7 @@ class InducedSort {
     auto push_l = [&](std::int32_t i) {
       if (i >= 0 && !s_type_[index(i)]) sa_[index(head[index(text_[index(i)])]++)] = i;
     };
-    push_l(size_ - 1);  // the suffix before the imagined end sign
+    push_l(size_ - 1);  // the suffix before the imagined end symbol
     for (std::int32_t i = 0; i < size_; ++i)
       if (sa_[index(i)] > 0) push_l(sa_[index(i)] - 1);
 
@@ -95,7 +95,7 @@ class InducedSort {
 
   bool same_substring(std::int32_t a, std::int32_t b) const {
     for (std::int32_t k = 0;; ++k) {
-      if (a + k >= size_ || b + k >= size_) return false;  // the end sign is unique
+      if (a + k >= size_ || b + k >= size_) return false;  // the end symbol is unique
       if (text_[index(a + k)] != text_[index(b + k)] ||
           s_type_[index(a + k)] != s_type_[index(b + k)])
         return false;

@@ -6,35 +6,6 @@
 namespace narfast::onnx {
 namespace {
 
-/// Ids of the operators that are treated by name here.
-struct Ids {
-  OpId add = operator_id("add");
-  OpId attention = operator_id("attention");
-  OpId avg_pool = operator_id("avg_pool");
-  OpId clip = operator_id("clip");
-  OpId concat = operator_id("concat");
-  OpId conv = operator_id("conv");
-  OpId conv_transpose = operator_id("conv_transpose");
-  OpId deform_conv = operator_id("deform_conv");
-  OpId div = operator_id("div");
-  OpId log_softmax = operator_id("log_softmax");
-  OpId lp_pool = operator_id("lp_pool");
-  OpId max_pool = operator_id("max_pool");
-  OpId maximum = operator_id("maximum");
-  OpId minimum = operator_id("minimum");
-  OpId mul = operator_id("mul");
-  OpId permute = operator_id("permute");
-  OpId pow = operator_id("pow");
-  OpId remainder = operator_id("remainder");
-  OpId softmax = operator_id("softmax");
-  OpId sub = operator_id("sub");
-};
-
-const Ids& ids() {
-  static const Ids table;
-  return table;
-}
-
 /// At most one side longer than 1: a bias or a scale per channel.
 bool is_vector(const Shape& shape) {
   int sides = 0;
@@ -105,16 +76,15 @@ Attributes AttributeReader::constant_operand(const FlatNode& flat, OpId op, std:
   const std::size_t at[2] = {0, second};
   for (const std::size_t n : at) {
     if (!is_constant(n)) continue;
-    const Fact& fact = facts_.input(flat, n);
+    const ValueFacts& fact = facts_.input(flat, n);
     const bool one =
         fact.tensor != nullptr ? fact.tensor->elements == 1 : fact.shape.elements() == 1;
     (one ? a.scalar_operand : a.param_operand) = true;
-    const bool arithmetic =
-        op == ids().add || op == ids().sub || op == ids().mul || op == ids().div;
+    const bool arithmetic = op == "add"_op || op == "sub"_op || op == "mul"_op || op == "div"_op;
     if (!one && arithmetic && is_vector(fact.shape)) a.constant_class = 1;
-    a.constant_first = n == 0 && (op == ids().sub || op == ids().div || op == ids().pow);
+    a.constant_first = n == 0 && (op == "sub"_op || op == "div"_op || op == "pow"_op);
   }
-  if (op == ids().pow && a.scalar_operand && !a.constant_first) {
+  if (op == "pow"_op && a.scalar_operand && !a.constant_first) {
     const double exponent = facts_.scalar(flat, second).value_or(0);
     a.constant_class = exponent == 2 ? 1 : exponent == 0.5 ? 2 : exponent == 3 ? 3 : 0;
   }
@@ -123,20 +93,19 @@ Attributes AttributeReader::constant_operand(const FlatNode& flat, OpId op, std:
 
 Attributes AttributeReader::read(const FlatNode& flat, OpId op,
                                  const IsConstant& is_constant) const {
-  const Ids& id = ids();
   const OperatorInfo& info = operator_table()[op];
-  if (op == id.conv || op == id.conv_transpose || op == id.deform_conv) {
-    return convolution(flat, op == id.conv_transpose);
+  if (op == "conv"_op || op == "conv_transpose"_op || op == "deform_conv"_op) {
+    return convolution(flat, op == "conv_transpose"_op);
   }
-  if (op == id.max_pool || op == id.avg_pool || op == id.lp_pool) {
+  if (op == "max_pool"_op || op == "avg_pool"_op || op == "lp_pool"_op) {
     return flat.node->type.substr(0, 6) == "Global" ? Attributes{} : pooling(flat);
   }
-  if (op == id.add || op == id.sub || op == id.mul || op == id.div || op == id.pow ||
-      op == id.maximum || op == id.minimum || op == id.remainder) {
+  if (op == "add"_op || op == "sub"_op || op == "mul"_op || op == "div"_op || op == "pow"_op ||
+      op == "maximum"_op || op == "minimum"_op || op == "remainder"_op) {
     const bool quantized = flat.node->type.substr(0, 7) == "QLinear";
     return constant_operand(flat, op, quantized ? 3 : 1, is_constant);
   }
-  if (op == id.softmax || op == id.log_softmax) {
+  if (op == "softmax"_op || op == "log_softmax"_op) {
     const std::int64_t axis = facts_.integer(flat, "axis", opset_ > 0 && opset_ < 13 ? 1 : -1);
     return axes(flat, {axis});
   }
@@ -145,19 +114,19 @@ Attributes AttributeReader::read(const FlatNode& flat, OpId op,
       return axes(flat, {facts_.integer(flat, "axis", 0)});
     return axes(flat, facts_.reduced_axes(flat));
   }
-  if (op == id.concat) {
+  if (op == "concat"_op) {
     Attributes a;  // a class token and its like
     for (std::size_t n = 0; n < flat.inputs; ++n)
       a.param_operand = a.param_operand || is_constant(n);
     return a;
   }
-  if (op == id.permute) {
+  if (op == "permute"_op) {
     Attributes a;
     const Attribute* perm = flat_.attribute(flat, "perm");
     a.layout_permute = perm != nullptr && mirrors_layout(perm->integers);
     return a;
   }
-  if (op == id.clip) {
+  if (op == "clip"_op) {
     const auto bound = [&](std::string_view name, std::size_t n) -> std::optional<double> {
       const Attribute* attribute = flat_.attribute(flat, name);
       if (attribute != nullptr && attribute->has_real) return attribute->real;
@@ -167,7 +136,7 @@ Attributes AttributeReader::read(const FlatNode& flat, OpId op,
     a.constant_class = bound("min", 1) == 0.0 && bound("max", 2) == 6.0 ? 1 : 0;
     return a;
   }
-  if (op == id.attention) {
+  if (op == "attention"_op) {
     Attributes a;
     a.heads =
         to_int(facts_.integer(flat, flat.node->domain.empty() ? "q_num_heads" : "num_heads", 0));

@@ -28,7 +28,7 @@ struct Descriptor {
   int release() { return std::exchange(fd, -1); }
 };
 
-/// The text of an error number; unlike strerror it may be asked for on several threads.
+/// The text of an error number. Unlike strerror, safe on several threads.
 std::string reason(int number) { return std::generic_category().message(number); }
 
 [[noreturn]] void refuse(const std::string& path, const std::string& why) {
@@ -47,7 +47,7 @@ ByteSource::ByteSource(const std::string& path) : next_(kFirst / 2) {
   if (::fstat(file.fd, &info) != 0) refuse(path, reason(errno));
   if (S_ISDIR(info.st_mode)) refuse(path, "it is a directory");
   if (!S_ISREG(info.st_mode)) refuse(path, "it is not a regular file");
-  // Readers hop over large fields: read-ahead would fetch the very bytes that they skip.
+  // Readers skip large fields; read-ahead would fetch the skipped bytes.
 #ifdef POSIX_FADV_RANDOM
   (void)::posix_fadvise(file.fd, 0, 0, POSIX_FADV_RANDOM);
 #endif

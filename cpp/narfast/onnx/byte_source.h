@@ -1,5 +1,5 @@
-// Bytes by offset, of memory or of a file. A file is read with pread in blocks, only where somebody
-// looks, and never mapped: a file that shrinks under a map kills the process.
+// Bytes by offset, of memory or of a file. A file is read on demand, with pread, in blocks. It is
+// never mapped: a file that shrinks under a map kills the process.
 #pragma once
 
 #include <cstddef>
@@ -17,10 +17,10 @@ struct FileNotReadable : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// Bytes of a fixed number, read where they are looked at. Not for several threads at once.
+/// A fixed number of bytes, read on demand. Not for several threads at once.
 ///
-/// Blocks follow the reader: after a jump one of 4 KiB, then each twice as long as the one before,
-/// up to 256 KiB. Memory: the blocks that views point into, and one more.
+/// Blocks follow the reader: 4 KiB after a jump, then doubling up to 256 KiB. Memory: all blocks
+/// with views, and one more.
 class ByteSource {
  public:
   /// Bytes in memory, which must outlive the object and all views.
@@ -54,9 +54,9 @@ class ByteSource {
 
   int file_ = -1;
   std::size_t size_ = 0;
-  std::span<const std::uint8_t> block_;  ///< what is at hand
+  std::span<const std::uint8_t> block_;  ///< the current block
   std::size_t begin_ = 0;                ///< its offset
-  std::size_t next_ = 0;                 ///< length of the next block of a reader that goes on
+  std::size_t next_ = 0;                 ///< length of the next block, without a jump
   bool viewed_ = false;                  ///< a view points into the block
   std::unique_ptr<std::uint8_t[]> memory_;
   std::vector<std::unique_ptr<std::uint8_t[]>> kept_;  ///< earlier blocks with views into them

@@ -1,5 +1,5 @@
-// Evaluation of small constants: the integer arithmetic that exporters leave around shapes, and the
-// scalars of attention scales. At most kMaxDecoded elements; anything else is left alone.
+// Evaluates small constants: integer arithmetic around shapes, as exporters leave it, and the
+// scalars of attention scales. Constants beyond kMaxDecoded elements stay as they are.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -9,7 +9,7 @@
 namespace narfast::onnx {
 namespace {
 
-/// Far beyond any real model; bounds the memory that a hostile one can ask for.
+/// Far beyond any real model; bounds the memory for a hostile model.
 constexpr std::size_t kMaxEvaluated = 500'000;
 
 using Integers = std::vector<std::int64_t>;
@@ -253,16 +253,16 @@ std::optional<Tensor> constant_numbers(const FlatModel& model, const FlatNode& n
 
 }  // namespace
 
-const Tensor* Inference::keep(Tensor tensor) {
+const Tensor* ShapeInference::keep(Tensor tensor) {
   made_.push_back(std::move(tensor));
   return &made_.back();
 }
 
-const Tensor* Inference::evaluate(const FlatNode& node) {
+const Tensor* ShapeInference::evaluate(const FlatNode& node) {
   if (node.kind == FlatNode::Kind::kAlias) return input(node, 0).tensor;
   if (node.kind == FlatNode::Kind::kSelect || !node.node->domain.empty()) return nullptr;
   const std::string_view type = node.node->type;
-  const Fact& first = input(node, 0);
+  const ValueFacts& first = input(node, 0);
 
   if (type == "Constant") {
     if (const Tensor* tensor = constant_tensor(model_, node)) return tensor;

@@ -22,7 +22,7 @@ void expect(const wire::Field& field, wire::Type type);
 
 [[nodiscard]] float to_float(std::uint64_t bits);
 
-/// Reads the TensorProto or SparseTensorProto in `message`; weight bytes are hopped over.
+/// Reads the TensorProto or SparseTensorProto in `message`; weight bytes are skipped.
 [[nodiscard]] Tensor parse_tensor(const wire::Field& message);
 [[nodiscard]] Tensor parse_sparse_tensor(const wire::Field& message);
 

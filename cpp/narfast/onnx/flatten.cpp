@@ -311,7 +311,7 @@ void sort_nodes(FlatModel& flat) {
   }
   if (sorted) return;
 
-  // Readers of each node, by count, prefix sum and fill; then Kahn's algorithm.
+  // Readers of each node by count, prefix sum and fill, then Kahn's algorithm.
   std::vector<std::size_t> start(flat.nodes.size() + 1, 0);
   for (const FlatNode& node : flat.nodes) {
     for (const ValueId id : flat.inputs_of(node)) {

@@ -1,6 +1,6 @@
-// One flat, topologically ordered list of ONNX nodes out of a model with functions and control
-// flow: function calls and the bodies of If, Loop, Scan and SequenceMap are inlined, names become
-// numbers. What the operators mean is not known here.
+// Turns a model with functions and control flow into one flat, topologically ordered list of ONNX
+// nodes: function calls and the bodies of If, Loop, Scan and SequenceMap are inlined, names become
+// numbers. The meaning of operators is not known here.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// The protobuf wire format: a bounds-checked cursor over the fields of one message. It knows
-// nothing of any schema; of a length-delimited field it says where it lies, and never reads it.
+// The protobuf wire format: a bounds-checked cursor over the fields of one message. It knows no
+// schema. It reports the place of a length-delimited field, and never reads its bytes.
 #pragma once
 
 #include <cstddef>
@@ -50,7 +50,7 @@ class Cursor {
 
   /// Reads the next field, skipping over its payload.
   /// @throws CorruptFile on a length past the end, an over-long varint, or an unknown wire type.
-  Field next() {
+  [[nodiscard]] Field next() {
     Field field;
     field.offset = offset();
     const std::uint64_t tag = varint();
@@ -92,7 +92,7 @@ class Cursor {
   }
 
   /// Reads one bare varint (an element of a packed field).
-  std::uint64_t varint() {
+  [[nodiscard]] std::uint64_t varint() {
     const std::size_t start = offset();
     std::uint64_t value = 0;
     for (unsigned shift = 0; shift < 70; shift += 7) {
@@ -106,7 +106,7 @@ class Cursor {
   }
 
   /// Reads `width` little-endian bytes (1 to 8).
-  std::uint64_t fixed(unsigned width) {
+  [[nodiscard]] std::uint64_t fixed(unsigned width) {
     if (end_ - position_ < width) fail(offset(), "the message ends inside a number");
     std::uint64_t value = 0;
     for (unsigned i = 0; i < width; ++i) {

@@ -1,5 +1,5 @@
-// One visit per flat node: decide whether its result is a constant, an auxiliary (integer) value or
-// data, and in the last case which operator with which attributes it is.
+// Visits every flat node once: decides whether its result is a constant, an auxiliary (integer)
+// value or data, and finds the operator and attributes of data.
 #include "narfast/onnx/raw_graph.h"
 
 #include <algorithm>
@@ -26,46 +26,6 @@ struct State {
   Kind kind = Kind::kConstant;
   NodeId node = -1;
 };
-
-/// Ids of the operators that are treated by name here.
-struct Ids {
-  OpId input = operator_id("input");
-  OpId embedding = operator_id("embedding");
-  OpId conv = operator_id("conv");
-  OpId linear = operator_id("linear");
-  OpId matmul = operator_id("matmul");
-  OpId einsum = operator_id("einsum");
-  OpId sum = operator_id("sum");
-  OpId attention = operator_id("attention");
-  OpId layer_norm = operator_id("layer_norm");
-  OpId rms_norm = operator_id("rms_norm");
-  OpId batch_norm = operator_id("batch_norm");
-  OpId add = operator_id("add");
-  OpId mul = operator_id("mul");
-  OpId where = operator_id("where");
-  OpId max_pool = operator_id("max_pool");
-  OpId avg_pool = operator_id("avg_pool");
-  OpId global_max_pool = operator_id("global_max_pool");
-  OpId global_avg_pool = operator_id("global_avg_pool");
-  OpId pad = operator_id("pad");
-  OpId permute = operator_id("permute");
-  OpId gather = operator_id("gather");
-  OpId slice = operator_id("slice");
-  OpId silu = operator_id("silu");
-  OpId concat = operator_id("concat");
-  OpId topk = operator_id("topk");
-  OpId argmax = operator_id("argmax");
-  OpId compare = operator_id("compare");
-  OpId nonzero = operator_id("nonzero");
-  OpId nms = operator_id("nms");
-  OpId cast = operator_id("cast");
-  OpId constant = operator_id("constant");
-};
-
-const Ids& ids() {
-  static const Ids table;
-  return table;
-}
 
 /// "domain.Type"; the bare type for the default domain.
 std::string spelling_of(const Node& node) {
@@ -122,7 +82,7 @@ class Builder {
 
   const Model& model_;
   FlatModel flat_;
-  Inference facts_;
+  ShapeInference facts_;
   AttributeReader attributes_;
   std::vector<State> states_;
   LooseGraph loose_;
@@ -161,7 +121,7 @@ void Builder::inputs() {
     const bool pixels = type == DataType::kUint8 || type == DataType::kInt8;
     const bool whole = (is_integer(type) || type == DataType::kBool) && !pixels;
     states_[static_cast<std::size_t>(id)] = {whole ? Kind::kAuxiliary : Kind::kData,
-                                             add(ids().input, {}, {})};
+                                             add("input"_op, {}, {})};
   }
 }
 
@@ -175,16 +135,15 @@ Spelling Builder::lookup(const Node& node) {
   const auto has = [&](std::string_view part) {
     return node.type.find(part) != std::string_view::npos;
   };
-  if (has("Reduce")) return {operator_id("unknown/reduction"), -1};
-  if (has("Pool")) return {operator_id("unknown/pooling"), -1};
-  if (has("Norm")) return {operator_id("unknown/normalization"), -1};
-  if (has("MatMul") || has("Gemm")) return {operator_id("unknown/linear"), -1};
-  return {operator_id("unknown/other"), -1};
+  if (has("Reduce")) return {"unknown/reduction"_op, -1};
+  if (has("Pool")) return {"unknown/pooling"_op, -1};
+  if (has("Norm")) return {"unknown/normalization"_op, -1};
+  if (has("MatMul") || has("Gemm")) return {"unknown/linear"_op, -1};
+  return {"unknown/other"_op, -1};
 }
 
-/// Operands whose values reach the result. Weights, bounds and states usually are constants, and
-/// where they are not they are data; but what a cast or reshape takes its type or shape from is
-/// not.
+/// The operands that carry data. Weights, bounds and states are usually constants, and data
+/// otherwise; the type or shape operand of a cast or reshape never is data.
 std::span<const ValueId> Builder::data_operands(const FlatNode& flat,
                                                 const Spelling& spelling) const {
   const auto all = flat_.inputs_of(flat);
@@ -220,7 +179,7 @@ void Builder::synthetic(const FlatNode& flat) {
       sources.push_back(branch.node);
     }
   }
-  if (sources.size() > 1) merged.node = add(ids().where, {}, sources);
+  if (sources.size() > 1) merged.node = add("where"_op, {}, sources);
   set_outputs(flat, merged);
 }
 
@@ -236,24 +195,23 @@ void Builder::visit(const FlatNode& flat) {
   const Node& node = *flat.node;
   if (fused(flat)) return;
   const Spelling spelling = lookup(node);
-  const OpId op =
-      covers_map(flat, spelling.op)
-          ? (spelling.op == ids().avg_pool ? ids().global_avg_pool : ids().global_max_pool)
-          : spelling.op;
+  const OpId op = covers_map(flat, spelling.op)
+                      ? (spelling.op == "avg_pool"_op ? "global_avg_pool"_op : "global_max_pool"_op)
+                      : spelling.op;
   const auto operands = data_operands(flat, spelling);
   strongest = Kind::kConstant;
   for (const ValueId id : operands) strongest = std::max(strongest, state(id).kind);
-  if (op == ids().constant || strongest == Kind::kConstant) return;
-  if (op == ids().gather) {
+  if (op == "constant"_op || strongest == Kind::kConstant) return;
+  if (op == "gather"_op) {
     embed_or_index(flat);
     return;
   }
-  if (op == ids().matmul || op == ids().linear) {
+  if (op == "matmul"_op || op == "linear"_op) {
     product(flat);
     return;
   }
-  if (op == ids().einsum && einsum(flat)) return;
-  if (op == ids().batch_norm) {
+  if (op == "einsum"_op && einsum(flat)) return;
+  if (op == "batch_norm"_op) {
     for (const std::size_t n : {std::size_t{3}, std::size_t{4}}) {
       if (facts_.input(flat, n).tensor != nullptr) statistics_.insert(facts_.input(flat, n).tensor);
     }
@@ -263,30 +221,30 @@ void Builder::visit(const FlatNode& flat) {
     return;
   }
   if (const NodeId source = gated_by_itself(flat, op); source >= 0) {
-    set_outputs(flat, {Kind::kData, add(ids().silu, {}, {source})});
+    set_outputs(flat, {Kind::kData, add("silu"_op, {}, {source})});
     return;
   }
   const bool weighted = has_trait(op, trait::kWeights);
-  const bool whole = op == ids().argmax || op == ids().compare || op == ids().nonzero ||
-                     op == ids().nms ||
-                     (op == ids().cast && node.type == "Cast" &&
+  const bool whole = op == "argmax"_op || op == "compare"_op || op == "nonzero"_op ||
+                     op == "nms"_op ||
+                     (op == "cast"_op && node.type == "Cast" &&
                       !is_float(static_cast<DataType>(facts_.integer(flat, "to", 1))));
   const Kind kind = whole                      ? Kind::kAuxiliary
                     : strongest == Kind::kData ? Kind::kData
                     : weighted                 ? Kind::kData
                                                : Kind::kAuxiliary;
-  // An auxiliary value keeps all its sources: it is looked at only where nothing else is left.
+  // An auxiliary value keeps all its sources: it counts only in the absence of data.
   const NodeId added =
       add(op, attributes(flat, op), edges(operands, weighted || kind == Kind::kAuxiliary));
-  set_outputs(flat, {kind, added}, op == ids().max_pool || op == ids().topk);
+  set_outputs(flat, {kind, added}, op == "max_pool"_op || op == "topk"_op);
 }
 
 /// Slices of everything, windows of one element, concatenations of one value, and the like.
 bool Builder::changes_nothing(const FlatNode& flat, OpId op) const {
   if (operand(flat, 0).kind == Kind::kConstant) return false;
-  if (op == ids().concat) return flat.inputs == 1;
-  if ((op == ids().slice && flat.node->type == "Slice") || op == ids().pad) {
-    if (op == ids().pad) {
+  if (op == "concat"_op) return flat.inputs == 1;
+  if ((op == "slice"_op && flat.node->type == "Slice") || op == "pad"_op) {
+    if (op == "pad"_op) {
       const auto pads = facts_.list(flat, "pads", 1);
       if (pads && std::all_of(pads->begin(), pads->end(), [](auto n) { return n == 0; }))
         return true;
@@ -295,14 +253,14 @@ bool Builder::changes_nothing(const FlatNode& flat, OpId op) const {
     return before.elements() >= 0 && flat.outputs == 1 &&
            facts_.fact(flat_.outputs_of(flat)[0]).shape == before;
   }
-  if (op == ids().permute && operand(flat, 0).node >= 0) {
+  if (op == "permute"_op && operand(flat, 0).node >= 0) {
     // ONNX's recurrent layers put directions before the batch; exporters move them back.
     const OpId before = loose_.op[static_cast<std::size_t>(operand(flat, 0).node)];
     const Attribute* perm = flat_.attribute(flat, "perm");
     return operator_table()[before].category == Category::kRecurrent && perm != nullptr &&
            perm->integers == std::vector<std::int64_t>{0, 2, 1, 3};
   }
-  if (op == ids().avg_pool || op == ids().max_pool) {
+  if (op == "avg_pool"_op || op == "max_pool"_op) {
     const Attributes a = attributes(flat, op);
     return a.kernel == 1 && a.stride <= 1 && flat.node->type.substr(0, 6) != "Global";
   }
@@ -311,7 +269,7 @@ bool Builder::changes_nothing(const FlatNode& flat, OpId op) const {
 
 /// Whether a pooling has one window, as large as the map.
 bool Builder::covers_map(const FlatNode& flat, OpId op) const {
-  if ((op != ids().avg_pool && op != ids().max_pool) || flat.outputs != 1) return false;
+  if ((op != "avg_pool"_op && op != "max_pool"_op) || flat.outputs != 1) return false;
   const auto numbers = [&](std::string_view name) {
     return facts_.list(flat, name, kAttributeOnly).value_or(std::vector<std::int64_t>{});
   };
@@ -329,10 +287,10 @@ bool Builder::covers_map(const FlatNode& flat, OpId op) const {
   return true;
 }
 
-/// The node of x in x * sigmoid(x), else -1. Told by the value, not the node: x may be one of
-/// several outputs of a split, of which another gates in glu.
+/// The node of x in x * sigmoid(x), else -1. Compares values, not nodes: x may be one output of a
+/// split, and another output of it the gate of a glu.
 NodeId Builder::gated_by_itself(const FlatNode& flat, OpId op) const {
-  if (op != ids().mul || flat.inputs != 2) return -1;
+  if (op != "mul"_op || flat.inputs != 2) return -1;
   const auto inputs = flat_.inputs_of(flat);
   for (const std::size_t n : {std::size_t{0}, std::size_t{1}}) {
     if (state(inputs[n]).kind != Kind::kData || state(inputs[1 - n]).kind != Kind::kData) return -1;
@@ -350,26 +308,26 @@ NodeId Builder::gated_by_itself(const FlatNode& flat, OpId op) const {
 void Builder::embed_or_index(const FlatNode& flat) {
   const State& table = operand(flat, 0);
   const State& index = operand(flat, 1);
-  const Fact& fact = facts_.input(flat, 0);
+  const ValueFacts& fact = facts_.input(flat, 0);
   if (table.kind == Kind::kConstant) {
     const bool weights = is_float(fact.type) && fact.shape.elements() != 1;
     if (flat.node->type == "Gather" && weights) {
-      set_outputs(flat, {Kind::kData, add(ids().embedding, {}, {})});
+      set_outputs(flat, {Kind::kData, add("embedding"_op, {}, {})});
     } else {
-      set_outputs(flat, {Kind::kAuxiliary, add(ids().gather, {}, {index.node})});
+      set_outputs(flat, {Kind::kAuxiliary, add("gather"_op, {}, {index.node})});
     }
     return;
   }
-  // A view by strides: everything, laid flat and picked up again in another shape.
+  // A view by strides: all elements, gathered from a flat copy into another shape.
   const Shape& whole = facts_.input(flat, 0).shape;
   if (index.kind == Kind::kConstant && whole.rank == 1 && flat.node->type == "Gather" &&
       whole.elements() > 1 && facts_.input(flat, 1).shape.elements() == whole.elements()) {
     set_outputs(flat, table);
     return;
   }
-  // Picking at places that are fixed by the design is slicing; only data can make it a gather.
+  // Constant indices make it a slice; only indices from data make it a gather.
   const bool fixed = index.kind == Kind::kConstant;
-  set_outputs(flat, {table.kind, add(fixed ? ids().slice : ids().gather, {}, {table.node})});
+  set_outputs(flat, {table.kind, add(fixed ? "slice"_op : "gather"_op, {}, {table.node})});
 }
 
 void Builder::product(const FlatNode& flat) {
@@ -380,9 +338,9 @@ void Builder::product(const FlatNode& flat) {
   const State& b = operand(flat, second);
   const Shape& weight = facts_.input(flat, second).shape;
   Attributes attributes;
-  OpId op = ids().matmul;
+  OpId op = "matmul"_op;
   if (a.kind != Kind::kConstant && b.kind == Kind::kConstant && weight.rank <= 2) {
-    op = ids().linear;
+    op = "linear"_op;
     bool transposed = facts_.integer(flat, "transB", 0) != 0;
     if (weight.rank == 2) {
       attributes.in_channels = to_int(weight.dim(transposed ? 1 : 0));
@@ -399,13 +357,13 @@ void Builder::product(const FlatNode& flat) {
     attributes.param_operand = true;
     attributes.constant_first = a.kind == Kind::kConstant;
   }
-  const bool data = a.kind == Kind::kData || b.kind == Kind::kData || op == ids().linear;
+  const bool data = a.kind == Kind::kData || b.kind == Kind::kData || op == "linear"_op;
   NodeId node = add(op, attributes, edges(flat_.inputs_of(flat), true));
   node = activation(flat, node);
   set_outputs(flat, {data ? Kind::kData : Kind::kAuxiliary, node});
 }
 
-/// An Einsum in the steps that it is computed in. Returns false where they cannot be told.
+/// Writes an Einsum as its steps. Returns false where the shapes are not known.
 bool Builder::einsum(const FlatNode& flat) {
   const Attribute* equation = flat_.attribute(flat, "equation");
   std::vector<std::vector<std::int64_t>> shapes;
@@ -443,17 +401,17 @@ bool Builder::einsum(const FlatNode& flat) {
     } else {
       attributes.layout_permute = mirrors_layout(axes);
     }
-    const OpId op = step.kind == EinsumStep::Kind::kPermute  ? ids().permute
-                    : step.kind == EinsumStep::Kind::kMatmul ? ids().matmul
-                    : step.kind == EinsumStep::Kind::kMul    ? ids().mul
-                                                             : ids().sum;
+    const OpId op = step.kind == EinsumStep::Kind::kPermute  ? "permute"_op
+                    : step.kind == EinsumStep::Kind::kMatmul ? "matmul"_op
+                    : step.kind == EinsumStep::Kind::kMul    ? "mul"_op
+                                                             : "sum"_op;
     values.push_back({Kind::kData, add(op, attributes, sources)});
   }
   set_outputs(flat, values.back());
   return true;
 }
 
-/// The activation that a fused operator names in its attributes, as a node of its own.
+/// The activation in the attributes of a fused operator, as a node of its own.
 NodeId Builder::activation(const FlatNode& flat, NodeId source) {
   const Attribute* name = flat_.attribute(flat, "activation");
   if (name == nullptr || name->text.empty()) return source;
@@ -461,7 +419,7 @@ NodeId Builder::activation(const FlatNode& flat, NodeId source) {
   return found ? add(found->op, {}, {source}) : source;
 }
 
-/// Operators of onnxruntime that stand for several of ours. Returns false for all others.
+/// Writes an onnxruntime operator as several operators of the table. Returns false for all others.
 bool Builder::fused(const FlatNode& flat) {
   const std::string_view type = flat.node->type;
   if (flat.node->domain != "com.microsoft") return false;
@@ -470,8 +428,8 @@ bool Builder::fused(const FlatNode& flat) {
   };
   if (type == "SkipLayerNormalization" || type == "SkipSimplifiedLayerNormalization") {
     if (!data(0) || !data(1)) return false;
-    const NodeId sum = add(ids().add, {}, {operand(flat, 0).node, operand(flat, 1).node});
-    const OpId norm = type == "SkipLayerNormalization" ? ids().layer_norm : ids().rms_norm;
+    const NodeId sum = add("add"_op, {}, {operand(flat, 0).node, operand(flat, 1).node});
+    const OpId norm = type == "SkipLayerNormalization" ? "layer_norm"_op : "rms_norm"_op;
     set_outputs(flat, {Kind::kData, add(norm, {}, {sum})});
     const auto outputs = flat_.outputs_of(flat);
     if (outputs.size() > 3 && outputs[3] != kOmitted) {
@@ -483,17 +441,17 @@ bool Builder::fused(const FlatNode& flat) {
     NodeId sum = -1;
     for (const std::size_t n : {std::size_t{2}, std::size_t{3}, std::size_t{4}}) {
       if (!given(flat, n)) continue;
-      const NodeId part = add(ids().embedding, {}, {});
-      sum = sum < 0 ? part : add(ids().add, {}, {sum, part});
+      const NodeId part = add("embedding"_op, {}, {});
+      sum = sum < 0 ? part : add("add"_op, {}, {sum, part});
     }
     if (sum < 0) return false;
-    set_outputs(flat, {Kind::kData, add(ids().layer_norm, {}, {sum})});
+    set_outputs(flat, {Kind::kData, add("layer_norm"_op, {}, {sum})});
     return true;
   }
   if (type == "FusedConv") {
     if (!data(0)) return false;
-    NodeId node = add(ids().conv, attributes_.convolution(flat), {operand(flat, 0).node});
-    if (data(3)) node = add(ids().add, {}, {node, operand(flat, 3).node});
+    NodeId node = add("conv"_op, attributes_.convolution(flat), {operand(flat, 0).node});
+    if (data(3)) node = add("add"_op, {}, {node, operand(flat, 3).node});
     set_outputs(flat, {Kind::kData, activation(flat, node)});
     return true;
   }
@@ -503,10 +461,10 @@ bool Builder::fused(const FlatNode& flat) {
     Attributes projection;
     projection.in_channels = to_int(weight.dim(0));
     projection.out_channels = to_int(weight.dim(1));
-    const NodeId qkv = add(ids().linear, projection, {operand(flat, 0).node});
+    const NodeId qkv = add("linear"_op, projection, {operand(flat, 0).node});
     Attributes heads;
     heads.heads = to_int(facts_.integer(flat, "num_heads", 0));
-    set_outputs(flat, {Kind::kData, add(ids().attention, heads, {qkv, qkv, qkv})});
+    set_outputs(flat, {Kind::kData, add("attention"_op, heads, {qkv, qkv, qkv})});
     return true;
   }
   return false;

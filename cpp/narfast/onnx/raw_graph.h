@@ -1,6 +1,6 @@
-// From the structure of an ONNX file to a raw architecture graph: operators of the table, packed
-// attributes, data-flow edges. Weights and constants become attributes of their readers, shape
-// arithmetic disappears; nothing is fused or dropped here beyond that (see canonicalize.h).
+// Builds a raw architecture graph from the structure of an ONNX file: operators of the table,
+// packed attributes, data-flow edges. Weights and constants become attributes of their readers, and
+// shape arithmetic disappears. All other fusing and dropping is the job of passes/canonicalize.h.
 #pragma once
 
 #include <cstdint>
@@ -26,10 +26,10 @@ struct RawGraph {
 
 /// Builds the raw graph of `model`: the ancestors of its outputs in the order of order_nodes.
 ///
-/// Edges carry trainable data flow, as in a trace of the network: integer and boolean values
-/// (token ids, masks, indices, shapes) and what is computed from them alone are followed only
-/// where nothing else feeds a layer with weights, or the network has no other output.
-/// Cost: O(nodes + edges + attributes); not recursive in the length of the graph.
+/// Edges carry trainable data flow, as in a trace of the network. Integer and boolean values (token
+/// ids, masks, indices, shapes) and results of these alone count only as the sole input of a layer
+/// with weights, or as the sole outputs of the network. Cost: O(nodes + edges + attributes); not
+/// recursive in the length of the graph.
 /// @throws InvalidGraph on cycles, dangling or doubly produced values, too many nodes, or when no
 ///         output depends on an input.
 [[nodiscard]] RawGraph build_raw_graph(const Model& model);

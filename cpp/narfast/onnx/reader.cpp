@@ -1,4 +1,4 @@
-// Fills the structs of onnx_reader.h from protobuf fields; field numbers are those of onnx.proto.
+// Fills the structs of reader.h from protobuf fields; field numbers are those of onnx.proto.
 #include "narfast/onnx/reader.h"
 
 #include <algorithm>
@@ -15,7 +15,7 @@ using wire::Type;
 constexpr std::size_t kMaxFileNodes = 4'000'000;
 constexpr int kMaxNesting = 32;
 constexpr std::size_t kMaxAttributes = 1000;  // they are searched one after the other
-constexpr std::size_t kLongestText = 4096;    // bytes of a text that says something of structure
+constexpr std::size_t kLongestText = 4096;    // bytes of a text with meaning for the structure
 
 std::int64_t parse_dimension(const Field& message) {
   std::int64_t dim = kUnknownDim;
@@ -133,7 +133,7 @@ Attribute Parser::attribute(const Field& message, int depth) {
         if (field.size <= kLongestText) attribute.text = field.text();
         break;
       case 5:
-      case 10:  // 9 is a list of texts, of which none says anything of structure
+      case 10:  // 9 is a list of texts, without meaning for the structure
         expect(field, Type::kLength);
         attribute.tensors.push_back(parse_tensor(field));
         break;

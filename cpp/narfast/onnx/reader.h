@@ -1,6 +1,6 @@
-// The structure of an ONNX file: nodes, attributes, shapes, and the names and sizes of its
-// weights. Weight bytes are never read and external data files are never opened; what the
-// structure means is the business of onnx_graph.h.
+// The structure of an ONNX file: nodes, attributes, shapes, and the names and sizes of its weights.
+// Weight bytes are never read and external data files are never opened; raw_graph.h interprets the
+// structure.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@
 
 namespace narfast::onnx {
 
-/// A file that is something else than ONNX; the message says what it looks like.
+/// A file in another format than ONNX; the message names the likely format.
 struct NotOnnx : CorruptFile {
   using CorruptFile::CorruptFile;
 };
@@ -132,8 +132,8 @@ struct Model {
 
 /// Reads the structure out of `bytes`, which must outlive the result.
 ///
-/// Cost: linear in the bytes of the structure, independent of the bytes of weights, which are
-/// hopped over. Not recursive in the length of the graph; subgraphs nest at most 32 deep.
+/// Cost: linear in the bytes of the structure. Bytes of weights are skipped and cost nothing. Not
+/// recursive in the length of the graph; subgraphs nest at most 32 deep.
 /// @throws NotOnnx when the bytes are another format.
 /// @throws CorruptFile on malformed protobuf, impossible tensor sizes or non-UTF-8 names, with
 ///         the byte offset.
@@ -141,10 +141,10 @@ struct Model {
 [[nodiscard]] Model parse_model(std::span<const std::uint8_t> bytes);
 
 /// Reads the structure of the file at `path`; every message begins with the path. The file may
-/// change meanwhile: the result or the error is then one of the bytes that were read.
+/// change meanwhile; the result or error then follows from the bytes as read.
 ///
-/// Cost: as parse_model, plus one system call for each weight that is hopped over and for each
-/// 256 KiB of structure; memory for the structure.
+/// Cost: as parse_model, plus one system call for each skipped weight and for each 256 KiB of
+/// structure; memory for the structure.
 /// @throws FileNotReadable, CorruptFile when the file becomes shorter, and as parse_model.
 [[nodiscard]] Model read_model(const std::string& path);
 

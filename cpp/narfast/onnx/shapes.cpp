@@ -195,11 +195,11 @@ std::int64_t Shape::elements() const {
   return count;
 }
 
-Inference::Inference(const FlatModel& model, std::int64_t opset)
+ShapeInference::ShapeInference(const FlatModel& model, std::int64_t opset)
     : model_(model), opset_(opset > 0 ? opset : 13), facts_(model.values.size()) {
   for (std::size_t i = 0; i < facts_.size(); ++i) {
     const FlatValue& value = model.values[i];
-    Fact& fact = facts_[i];
+    ValueFacts& fact = facts_[i];
     if (value.initializer != nullptr) {
       fact.tensor = value.initializer;
       fact.shape = Shape::of(value.initializer->dims);
@@ -214,21 +214,21 @@ Inference::Inference(const FlatModel& model, std::int64_t opset)
   }
 }
 
-const Fact& Inference::input(const FlatNode& node, std::size_t n) const {
+const ValueFacts& ShapeInference::input(const FlatNode& node, std::size_t n) const {
   const auto inputs = model_.inputs_of(node);
   return n < inputs.size() ? fact(inputs[n]) : nothing_;
 }
 
-std::optional<std::vector<std::int64_t>> Inference::integers(const FlatNode& node,
-                                                             std::size_t n) const {
+std::optional<std::vector<std::int64_t>> ShapeInference::integers(const FlatNode& node,
+                                                                  std::size_t n) const {
   const Tensor* tensor = input(node, n).tensor;
   if (tensor == nullptr || !tensor->decoded || is_float(tensor->type)) return std::nullopt;
   return tensor->integers;
 }
 
-std::optional<std::vector<std::int64_t>> Inference::list(const FlatNode& node,
-                                                         std::string_view name,
-                                                         std::size_t n) const {
+std::optional<std::vector<std::int64_t>> ShapeInference::list(const FlatNode& node,
+                                                              std::string_view name,
+                                                              std::size_t n) const {
   if (const Attribute* attribute = model_.attribute(node, name)) {
     if (!attribute->integers.empty() || !attribute->has_integer) return attribute->integers;
     return std::vector<std::int64_t>{attribute->integer};
@@ -236,20 +236,20 @@ std::optional<std::vector<std::int64_t>> Inference::list(const FlatNode& node,
   return integers(node, n);
 }
 
-std::int64_t Inference::integer(const FlatNode& node, std::string_view name,
-                                std::int64_t fallback) const {
+std::int64_t ShapeInference::integer(const FlatNode& node, std::string_view name,
+                                     std::int64_t fallback) const {
   const Attribute* attribute = model_.attribute(node, name);
   return attribute != nullptr && attribute->has_integer ? attribute->integer : fallback;
 }
 
-std::optional<double> Inference::scalar(const FlatNode& node, std::size_t n) const {
+std::optional<double> ShapeInference::scalar(const FlatNode& node, std::size_t n) const {
   const Tensor* tensor = input(node, n).tensor;
   if (tensor == nullptr || !tensor->decoded || tensor->elements != 1) return std::nullopt;
   return tensor->reals.empty() ? static_cast<double>(tensor->integers.front())
                                : tensor->reals.front();
 }
 
-std::vector<std::int64_t> Inference::reduced_axes(const FlatNode& node) const {
+std::vector<std::int64_t> ShapeInference::reduced_axes(const FlatNode& node) const {
   const int rank = input(node, 0).shape.rank;
   std::vector<std::int64_t> axes;
   if (model_.attribute(node, "axes") == nullptr && input(node, 1).tensor == nullptr &&
@@ -270,7 +270,7 @@ std::vector<std::int64_t> Inference::reduced_axes(const FlatNode& node) const {
   return axes;
 }
 
-Shape Inference::reshape(const FlatNode& node) const {
+Shape ShapeInference::reshape(const FlatNode& node) const {
   const Shape& in = input(node, 0).shape;
   const auto target = list(node, "shape", 1);
   if (!target) {
@@ -299,7 +299,7 @@ Shape Inference::reshape(const FlatNode& node) const {
   return result;
 }
 
-Shape Inference::slice(const FlatNode& node) const {
+Shape ShapeInference::slice(const FlatNode& node) const {
   Shape result = input(node, 0).shape;
   if (!result.known()) return result;
   const auto starts = list(node, "starts", 1);
@@ -332,7 +332,7 @@ Shape Inference::slice(const FlatNode& node) const {
   return result;
 }
 
-Shape Inference::reduce(const FlatNode& node, const std::vector<std::int64_t>& axes) const {
+Shape ShapeInference::reduce(const FlatNode& node, const std::vector<std::int64_t>& axes) const {
   const Shape& in = input(node, 0).shape;
   if (!in.known()) return {};
   const bool keep = integer(node, "keepdims", 1) != 0;
@@ -346,7 +346,7 @@ Shape Inference::reduce(const FlatNode& node, const std::vector<std::int64_t>& a
   return result;
 }
 
-Shape Inference::infer(const FlatNode& node, std::size_t output) const {
+Shape ShapeInference::infer(const FlatNode& node, std::size_t output) const {
   const Shape& in = input(node, 0).shape;
   if (node.kind != FlatNode::Kind::kOperator) return in;
   const auto found = rules().find(node.node->type);
@@ -538,12 +538,12 @@ Shape Inference::infer(const FlatNode& node, std::size_t output) const {
   return {};
 }
 
-void Inference::visit(const FlatNode& node) {
+void ShapeInference::visit(const FlatNode& node) {
   const Tensor* value = evaluate(node);
   const auto outputs = model_.outputs_of(node);
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     if (outputs[i] == kOmitted) continue;
-    Fact& fact = facts_[static_cast<std::size_t>(outputs[i])];
+    ValueFacts& fact = facts_[static_cast<std::size_t>(outputs[i])];
     if (value != nullptr && i == 0) {
       fact = {Shape::of(value->dims), value->type, value};
       continue;

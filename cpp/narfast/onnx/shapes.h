@@ -1,6 +1,5 @@
-// Shapes and small constants of a flat ONNX model: as much inference as the graph reader needs to
-// tell axes from one another and weights from data. Not a checker: what cannot be inferred is
-// unknown, never an error.
+// Shapes and small constants of a flat ONNX model: enough inference to tell axes apart, and weights
+// from data. Not a checker: a shape beyond inference is unknown, never an error.
 #pragma once
 
 #include <array>
@@ -29,36 +28,36 @@ struct Shape {
   }
   void set(int axis, std::int64_t value);
   /// All dimensions unknown.
-  static Shape of_rank(int rank);
-  static Shape of(std::span<const std::int64_t> dims);
+  [[nodiscard]] static Shape of_rank(int rank);
+  [[nodiscard]] static Shape of(std::span<const std::int64_t> dims);
   /// Number of elements, or -1 when any dimension is unknown or the product absurd.
   [[nodiscard]] std::int64_t elements() const;
   bool operator==(const Shape&) const = default;
 };
 
-/// For `Inference::list`: no input takes the attribute's place.
+/// For `ShapeInference::list`: no input takes the attribute's place.
 inline constexpr std::size_t kAttributeOnly = std::numeric_limits<std::size_t>::max();
 
-/// What is known of a value before anything is computed.
-struct Fact {
+/// Static facts about a value.
+struct ValueFacts {
   Shape shape;
   DataType type = DataType::kUndefined;
   const Tensor* tensor = nullptr;  ///< its (small or weight) tensor, when it is a constant
 };
 
 /// Walks a flat model in order and collects facts. Views into the model, which must outlive it.
-class Inference {
+class ShapeInference {
  public:
-  Inference(const FlatModel& model, std::int64_t opset);
+  ShapeInference(const FlatModel& model, std::int64_t opset);
 
   /// Facts about the outputs of `node`, whose inputs have been visited. O(operands).
   void visit(const FlatNode& node);
 
-  [[nodiscard]] const Fact& fact(ValueId id) const {
+  [[nodiscard]] const ValueFacts& fact(ValueId id) const {
     return id == kOmitted ? nothing_ : facts_[static_cast<std::size_t>(id)];
   }
   /// Facts of the n-th input of `node`; unknown when omitted.
-  [[nodiscard]] const Fact& input(const FlatNode& node, std::size_t n) const;
+  [[nodiscard]] const ValueFacts& input(const FlatNode& node, std::size_t n) const;
 
   /// Decoded integers of the n-th input, if it is a small constant.
   [[nodiscard]] std::optional<std::vector<std::int64_t>> integers(const FlatNode& node,
@@ -76,7 +75,7 @@ class Inference {
   [[nodiscard]] std::vector<std::int64_t> reduced_axes(const FlatNode& node) const;
 
  private:
-  Shape infer(const FlatNode& node, std::size_t output) const;
+  [[nodiscard]] Shape infer(const FlatNode& node, std::size_t output) const;
   /// How a window moves, by spatial axis; lists that the model leaves out are empty.
   struct Window {
     std::vector<std::int64_t> strides, pads, dilations;
@@ -84,23 +83,24 @@ class Inference {
 
     [[nodiscard]] std::int64_t padding(std::size_t i) const;
   };
-  Window window_of(const FlatNode& node) const;
-  Shape windowed(const FlatNode& node, std::span<const std::int64_t> kernel, Shape in) const;
-  Shape convolution(const FlatNode& node, bool transposed) const;
-  Shape transposed_window(const FlatNode& node, std::span<const std::int64_t> kernel,
-                          const Shape& in) const;
-  Shape padded(const FlatNode& node, const Shape& in) const;
-  Shape resized(const FlatNode& node, const Shape& in) const;
-  Shape reshape(const FlatNode& node) const;
-  Shape slice(const FlatNode& node) const;
-  Shape reduce(const FlatNode& node, const std::vector<std::int64_t>& axes) const;
-  const Tensor* evaluate(const FlatNode& node);
-  const Tensor* keep(Tensor tensor);
+  [[nodiscard]] Window window_of(const FlatNode& node) const;
+  [[nodiscard]] Shape windowed(const FlatNode& node, std::span<const std::int64_t> kernel,
+                               Shape in) const;
+  [[nodiscard]] Shape convolution(const FlatNode& node, bool transposed) const;
+  [[nodiscard]] Shape transposed_window(const FlatNode& node, std::span<const std::int64_t> kernel,
+                                        const Shape& in) const;
+  [[nodiscard]] Shape padded(const FlatNode& node, const Shape& in) const;
+  [[nodiscard]] Shape resized(const FlatNode& node, const Shape& in) const;
+  [[nodiscard]] Shape reshape(const FlatNode& node) const;
+  [[nodiscard]] Shape slice(const FlatNode& node) const;
+  [[nodiscard]] Shape reduce(const FlatNode& node, const std::vector<std::int64_t>& axes) const;
+  [[nodiscard]] const Tensor* evaluate(const FlatNode& node);
+  [[nodiscard]] const Tensor* keep(Tensor tensor);
 
   const FlatModel& model_;
   std::int64_t opset_;
-  Fact nothing_;
-  std::vector<Fact> facts_;
+  ValueFacts nothing_;
+  std::vector<ValueFacts> facts_;
   std::deque<Tensor> made_;  ///< constants evaluated here; a deque keeps addresses
 };
 

@@ -269,7 +269,7 @@ Tensor parse_tensor(const Field& message) {
     }
   }
   count_elements(tensor, message.offset);
-  // No data at all is accepted: that is what a model stripped of its weights looks like.
+  // No data at all is accepted: a model without its weights has none.
   if (!tensor.external && has_raw && !(raw.size == 0 && !typed.empty())) {
     decode_raw(tensor, raw);
   } else if (!tensor.external && !typed.empty()) {

@@ -21,7 +21,7 @@ std::int64_t reach(std::int64_t kernel, std::int64_t dilation) {
 
 }  // namespace
 
-Inference::Window Inference::window_of(const FlatNode& node) const {
+ShapeInference::Window ShapeInference::window_of(const FlatNode& node) const {
   const auto named = [&](std::string_view name) {
     return list(node, name, kAttributeOnly).value_or(std::vector<std::int64_t>{});
   };
@@ -30,13 +30,13 @@ Inference::Window Inference::window_of(const FlatNode& node) const {
           auto_pad != nullptr && auto_pad->text.substr(0, 4) == "SAME"};
 }
 
-std::int64_t Inference::Window::padding(std::size_t i) const {
+std::int64_t ShapeInference::Window::padding(std::size_t i) const {
   const std::size_t axes = pads.size() / 2;
   return i < axes ? clamped(pads[i]) + clamped(pads[i + axes]) : 0;
 }
 
-Shape Inference::windowed(const FlatNode& node, std::span<const std::int64_t> kernel,
-                          Shape in) const {
+Shape ShapeInference::windowed(const FlatNode& node, std::span<const std::int64_t> kernel,
+                               Shape in) const {
   const auto spatial = static_cast<std::size_t>(std::max(in.rank - 2, 0));
   if (kernel.size() != spatial) return Shape::of_rank(in.rank);
   const Window window = window_of(node);
@@ -57,7 +57,7 @@ Shape Inference::windowed(const FlatNode& node, std::span<const std::int64_t> ke
   return in;
 }
 
-Shape Inference::convolution(const FlatNode& node, bool transposed) const {
+Shape ShapeInference::convolution(const FlatNode& node, bool transposed) const {
   const Shape& in = input(node, 0).shape;
   const std::size_t at = node.node->type == "QLinearConv" ? 3 : 1;
   const Shape& weight = input(node, at).shape;
@@ -78,8 +78,8 @@ Shape Inference::convolution(const FlatNode& node, bool transposed) const {
   return result;
 }
 
-Shape Inference::transposed_window(const FlatNode& node, std::span<const std::int64_t> kernel,
-                                   const Shape& in) const {
+Shape ShapeInference::transposed_window(const FlatNode& node, std::span<const std::int64_t> kernel,
+                                        const Shape& in) const {
   const auto spatial = static_cast<std::size_t>(std::max(in.rank - 2, 0));
   Shape result = Shape::of_rank(in.rank);
   result.set(0, in.dim(0));
@@ -103,7 +103,7 @@ Shape Inference::transposed_window(const FlatNode& node, std::span<const std::in
   return result;
 }
 
-Shape Inference::padded(const FlatNode& node, const Shape& in) const {
+Shape ShapeInference::padded(const FlatNode& node, const Shape& in) const {
   Shape result = in;
   const auto pads = list(node, "pads", 1);
   const auto axes = integers(node, 3);
@@ -117,7 +117,7 @@ Shape Inference::padded(const FlatNode& node, const Shape& in) const {
   return result;
 }
 
-Shape Inference::resized(const FlatNode& node, const Shape& in) const {
+Shape ShapeInference::resized(const FlatNode& node, const Shape& in) const {
   if (!in.known()) return {};
   Shape result = Shape::of_rank(in.rank);
   const auto rank = static_cast<std::size_t>(in.rank);

@@ -1,22 +1,13 @@
 // Finds activations written out in primitive operators.
 #include "narfast/graph/attributes.h"
-#include "narfast/passes/canonicalize.h"
+#include "narfast/graph/operators.h"
+#include "narfast/passes/matchers.h"
+#include "narfast/passes/passes.h"
 
 namespace narfast {
 namespace {
 
-struct Ops {
-  OpId mul = operator_id("mul"), div = operator_id("div"), add = operator_id("add"),
-       sub = operator_id("sub"), pow = operator_id("pow"), sigmoid = operator_id("sigmoid"),
-       tanh = operator_id("tanh"), softplus = operator_id("softplus"), erf = operator_id("erf"),
-       clip = operator_id("clip"), maximum = operator_id("maximum"),
-       minimum = operator_id("minimum"), relu6 = operator_id("relu6"),
-       hardsigmoid = operator_id("hardsigmoid"), hardswish = operator_id("hardswish"),
-       silu = operator_id("silu"), gelu = operator_id("gelu"), mish = operator_id("mish"),
-       glu = operator_id("glu"), split = operator_id("split");
-};
-
-constexpr Attr kClassOne = 1u << attr::kConstantClassShift;
+constexpr Attr kClassOne = attr::kConstantClass.pack(1);
 
 class ActivationFuser {
  public:
@@ -26,13 +17,13 @@ class ActivationFuser {
     for (NodeId node = 0; node < graph_.size(); ++node) {
       graph_.refresh(node);
       const OpId op = graph_.op(node);
-      if (op == ops_.clip && (graph_.attr(node) & attr::kConstantClassMask) == kClassOne)
-        graph_.become(node, ops_.relu6, 0, graph_.inputs(node));
+      if (op == "clip"_op && (graph_.attr(node) & attr::kConstantClass.mask()) == kClassOne)
+        graph_.become(node, "relu6"_op, 0, graph_.inputs(node));
       else if (is_bound(node))
-        graph_.become(node, ops_.clip, 0, graph_.inputs(node));
-      else if (op == ops_.mul && graph_.inputs(node).size() == 2)
+        graph_.become(node, "clip"_op, 0, graph_.inputs(node));
+      else if (op == "mul"_op && graph_.inputs(node).size() == 2)
         try_product(node);
-      else if (op == ops_.mul || op == ops_.div)
+      else if (op == "mul"_op || op == "div"_op)
         try_hardsigmoid(node);
     }
   }
@@ -43,20 +34,20 @@ class ActivationFuser {
   }
   NodeId input(NodeId node) const { return graph_.inputs(node).front(); }
   bool is_scalar_add(NodeId node) const {
-    return is_unary(node, ops_.add) && graph_.has_attr(node, attr::kScalarOperand);
+    return is_unary(node, "add"_op) && graph_.has_attr(node, attr::kScalarOperand);
   }
 
   // The greater or the smaller of x and a number: a clip open at one end.
   bool is_bound(NodeId node) const {
-    return (is_unary(node, ops_.maximum) || is_unary(node, ops_.minimum)) &&
+    return (is_unary(node, "maximum"_op) || is_unary(node, "minimum"_op)) &&
            graph_.has_attr(node, attr::kScalarOperand);
   }
 
   // relu6(x + 3) / 6
   void try_hardsigmoid(NodeId node) {
     const NodeId inner = strip_scale(graph_, node);
-    if (inner == node || !is_unary(inner, ops_.relu6) || !is_scalar_add(input(inner))) return;
-    graph_.become(node, ops_.hardsigmoid, 0, {input(input(inner))});
+    if (inner == node || !is_unary(inner, "relu6"_op) || !is_scalar_add(input(inner))) return;
+    graph_.become(node, "hardsigmoid"_op, 0, {input(input(inner))});
   }
 
   // x * gate(x), either way round
@@ -68,27 +59,27 @@ class ActivationFuser {
   bool try_gate(NodeId node, NodeId value, NodeId gate) {
     const NodeId x = strip_scale(graph_, value);
     const NodeId g = strip_scale(graph_, gate);
-    if (is_unary(g, ops_.sigmoid) && input(g) == x) {
-      if (graph_.op(x) == ops_.split && graph_.inputs(x).size() == 1)
-        graph_.become(node, ops_.glu, 0, {input(x)});  // one half gates the other
+    if (is_unary(g, "sigmoid"_op) && input(g) == x) {
+      if (graph_.op(x) == "split"_op && graph_.inputs(x).size() == 1)
+        graph_.become(node, "glu"_op, 0, {input(x)});  // one half gates the other
       else
-        graph_.become(node, ops_.silu, 0, {x});
+        graph_.become(node, "silu"_op, 0, {x});
       return true;
     }
-    if (graph_.op(x) == ops_.split) return false;  // two pieces of x are not x
-    if (is_unary(g, ops_.sigmoid) && strip_scale(graph_, input(g)) == x)
-      return turn(node, ops_.gelu, x);  // x * sigmoid(1.702 x)
-    if (is_unary(g, ops_.hardsigmoid) && input(g) == x) return turn(node, ops_.hardswish, x);
-    if (is_unary(g, ops_.relu6) && is_scalar_add(input(g)) && input(input(g)) == x)
-      return turn(node, ops_.hardswish, x);
-    if (is_unary(g, ops_.tanh) && is_unary(input(g), ops_.softplus) && input(input(g)) == x)
-      return turn(node, ops_.mish, x);
+    if (graph_.op(x) == "split"_op) return false;  // two pieces of x are not x
+    if (is_unary(g, "sigmoid"_op) && strip_scale(graph_, input(g)) == x)
+      return turn(node, "gelu"_op, x);  // x * sigmoid(1.702 x)
+    if (is_unary(g, "hardsigmoid"_op) && input(g) == x) return turn(node, "hardswish"_op, x);
+    if (is_unary(g, "relu6"_op) && is_scalar_add(input(g)) && input(input(g)) == x)
+      return turn(node, "hardswish"_op, x);
+    if (is_unary(g, "tanh"_op) && is_unary(input(g), "softplus"_op) && input(input(g)) == x)
+      return turn(node, "mish"_op, x);
     if (is_scalar_add(g)) {
       const NodeId inner = strip_scale(graph_, input(g));
-      if (is_unary(inner, ops_.erf) && strip_scale(graph_, input(inner)) == x)
-        return turn(node, ops_.gelu, x);
-      if (is_unary(inner, ops_.tanh) && depends_only_on(input(inner), x, 12))
-        return turn(node, ops_.gelu, x);
+      if (is_unary(inner, "erf"_op) && strip_scale(graph_, input(inner)) == x)
+        return turn(node, "gelu"_op, x);
+      if (is_unary(inner, "tanh"_op) && depends_only_on(input(inner), x, 12))
+        return turn(node, "gelu"_op, x);
     }
     return false;
   }
@@ -108,7 +99,7 @@ class ActivationFuser {
       if (current == x) continue;
       const OpId op = graph_.op(current);
       const bool polynomial =
-          op == ops_.add || op == ops_.mul || op == ops_.div || op == ops_.sub || op == ops_.pow;
+          op == "add"_op || op == "mul"_op || op == "div"_op || op == "sub"_op || op == "pow"_op;
       if (!polynomial || --budget < 0 || graph_.inputs(current).empty()) return false;
       for (NodeId source : graph_.inputs(current)) open.push_back(source);
     }
@@ -116,7 +107,6 @@ class ActivationFuser {
   }
 
   Rewriter& graph_;
-  Ops ops_;
 };
 
 }  // namespace

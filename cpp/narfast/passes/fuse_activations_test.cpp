@@ -13,7 +13,7 @@ using testing::Net;
 using testing::op_names;
 
 constexpr Attr kScalar = attr::kScalarOperand;
-constexpr Attr kClassOne = 1u << attr::kConstantClassShift;
+constexpr Attr kClassOne = attr::kConstantClass.pack(1);
 
 Graph fused(const Net& net) { return canonicalize(net.view(), pass_mask({"fuse_activations"})); }
 
@@ -113,7 +113,7 @@ TEST_CASE("GELU by the error function") {
 
 TEST_CASE("GELU by tanh") {
   AfterConv net;
-  const NodeId cube = net.add("pow", {net.x}, 3u << attr::kConstantClassShift);
+  const NodeId cube = net.add("pow", {net.x}, attr::kConstantClass.pack(3));
   const NodeId sum = net.add("add", {net.x, net.add("mul", {cube}, kScalar)});
   const NodeId tanh = net.add("tanh", {net.add("mul", {sum}, kScalar)});
   net.add("mul", {net.add("mul", {net.x}, kScalar), net.add("add", {tanh}, kScalar)});

@@ -2,8 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "narfast/graph/attributes.h"
-#include "narfast/passes/canonicalize.h"
-#include "narfast/testing/test_graphs.h"
+#include "narfast/testing/pass_checks.h"
 
 namespace narfast {
 namespace {
@@ -11,6 +10,7 @@ namespace {
 using testing::Names;
 using testing::Net;
 using testing::op_names;
+using testing::Sketch;
 
 constexpr Attr kScalar = attr::kScalarOperand;
 constexpr Attr kParam = attr::kParamOperand;
@@ -90,6 +90,36 @@ TEST_CASE("untouched: a permutation that others than attention feed") {
   const NodeId attention = net.add("attention", {x, x, x});
   net.add("sub", {net.add("permute", {attention}), attention});
   CHECK(fused(net) == net.graph());
+}
+
+TEST_CASE("exports replace what is not a number after the softmax") {
+  Sketch s;
+  const NodeId weights = s.add("softmax", {s.add("matmul", {s.x, s.x})}, attr::kLastAxis);
+  SUBCASE("by a constant") {
+    const NodeId guarded = s.add("where", {weights});
+    CHECK(s.after({"fuse_attention"}, {s.add("matmul", {guarded, s.x})}) ==
+          Names{"input", "attention"});
+  }
+  SUBCASE("not by another value") {
+    const NodeId mixed = s.add("where", {weights, s.add("relu", {s.x})});
+    CHECK(s.after({"fuse_attention"}, {s.add("matmul", {mixed, s.x})}) ==
+          Names{"input", "matmul", "softmax", "relu", "where", "matmul"});
+  }
+}
+
+TEST_CASE("queries may be learnt") {
+  Sketch s;
+  const NodeId keys = s.add("linear", {s.x});
+  const NodeId values = s.add("linear", {s.x});
+  const auto pooled = [&](Attr constant) {
+    const NodeId scores = s.add("matmul", {keys}, kParam | constant);
+    return s.add("matmul", {s.add("softmax", {scores}, attr::kLastAxis), values});
+  };
+  CHECK(s.after({"fuse_attention"}, {pooled(attr::kConstantFirst)}) ==
+        Names{"input", "linear", "linear", "attention"});
+  // The weights on the other side are a projection of the keys, not queries.
+  CHECK(s.after({"fuse_attention"}, {pooled(0)}) ==
+        Names{"input", "linear", "matmul", "softmax", "linear", "matmul"});
 }
 
 }  // namespace

@@ -2,8 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "narfast/graph/attributes.h"
-#include "narfast/passes/canonicalize.h"
-#include "narfast/testing/test_graphs.h"
+#include "narfast/testing/pass_checks.h"
 
 namespace narfast {
 namespace {
@@ -11,11 +10,12 @@ namespace {
 using testing::Names;
 using testing::Net;
 using testing::op_names;
+using testing::Sketch;
 
 constexpr Attr kScalar = attr::kScalarOperand;
 constexpr Attr kParam = attr::kParamOperand;
-constexpr Attr kSquare = 1u << attr::kConstantClassShift;
-constexpr Attr kRoot = 2u << attr::kConstantClassShift;
+constexpr Attr kSquare = attr::kConstantClass.pack(1);
+constexpr Attr kRoot = attr::kConstantClass.pack(2);
 
 Graph fused(const Net& net) { return canonicalize(net.view(), pass_mask({"fuse_norms"})); }
 
@@ -140,7 +140,7 @@ TEST_CASE("l2 norm: over the clipped length") {
 
 TEST_CASE("l2 norm: over the root of the sum of squares") {
   AfterLinear net;
-  const NodeId squares = net.add("pow", {net.x}, 1u << attr::kConstantClassShift);
+  const NodeId squares = net.add("pow", {net.x}, attr::kConstantClass.pack(1));
   const NodeId sum = net.add("sum", {squares}, attr::kLastAxis);
   net.add("div", {net.x, net.add("sqrt", {sum})});
   check_becomes("l2_norm", net);
@@ -166,6 +166,17 @@ TEST_CASE("untouched: a scale after a norm that others read too, scaling by a nu
   const NodeId scaled = net.add("mul", {norm}, kParam);
   net.add("sub", {scaled, net.add("mul", {net.add("rms_norm", {norm})}, kScalar)});
   check_untouched(net);
+}
+
+TEST_CASE("the mean of the centred square is the variance") {
+  Sketch s;
+  const NodeId mean = s.add("mean", {s.x}, attr::kSpaceAxes);
+  const NodeId centred = s.add("sub", {s.x, mean});
+  const NodeId squares = s.add("mul", {centred, centred});
+  CHECK(s.after({"fuse_norms"}, {s.add("mean", {squares}, attr::kSpaceAxes)}) ==
+        Names{"input", "variance"});
+  const NodeId raw = s.add("mean", {s.add("mul", {s.x, s.x})});
+  CHECK(s.after({"fuse_norms"}, {raw}) == Names{"input", "mul", "mean"});
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Projections of one value that are read together become one: code bases write them apart or fused.
+// Projections of one value with a common reader become one: code bases write them apart or fused.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -9,32 +9,26 @@
 #include <vector>
 
 #include "narfast/graph/attributes.h"
-#include "narfast/passes/canonicalize.h"
+#include "narfast/graph/operators.h"
+#include "narfast/passes/passes.h"
 
 namespace narfast {
 namespace {
 
 // Operators between a projection and attention: heads moved, a norm, a rotation, repeated keys.
 constexpr std::size_t kMaxPath = 12;
-constexpr int kRatioShift = 7, kRatioOne = 8, kRatioLargest = 15;
-
-struct Ops {
-  OpId linear = operator_id("linear"), attention = operator_id("attention"),
-       rotary = operator_id("rotary_embedding"), mul = operator_id("mul"),
-       split = operator_id("split"), slice = operator_id("slice"), permute = operator_id("permute"),
-       repeat = operator_id("repeat");
-};
 
 // The widths of several projections of one value, side by side.
 Attr add_ratios(const Rewriter& graph, const std::vector<NodeId>& projections) {
   double sum = 0.0;
   for (NodeId node : projections) {
-    const int bin = static_cast<int>((graph.attr(node) & attr::kRatioMask) >> kRatioShift);
+    const int bin = static_cast<int>(attr::kRatio.unpack(graph.attr(node)));
     if (bin == 0) return 0;  // not known
-    sum += std::exp2(bin - kRatioOne);
+    sum += std::exp2(bin - attr::kRatioOne);
   }
-  const int bin = static_cast<int>(std::lround(std::log2(sum))) + kRatioOne;
-  return static_cast<Attr>(std::clamp(bin, 1, kRatioLargest)) << kRatioShift;
+  const int bin = static_cast<int>(std::lround(std::log2(sum))) + attr::kRatioOne;
+  const int largest = static_cast<int>(attr::kRatio.largest());
+  return attr::kRatio.pack(static_cast<Attr>(std::clamp(bin, 1, largest)));
 }
 
 class ProjectionFuser {
@@ -44,33 +38,33 @@ class ProjectionFuser {
   void run() {
     for (NodeId node = 0; node < graph_.size(); ++node) {
       graph_.refresh(node);
-      if (graph_.op(node) == ops_.attention)
+      if (graph_.op(node) == "attention"_op)
         join_attention(node);
-      else if (graph_.op(node) == ops_.mul && graph_.inputs(node).size() == 2)
+      else if (graph_.op(node) == "mul"_op && graph_.inputs(node).size() == 2)
         join_gate(node);
     }
   }
 
  private:
   bool is_projection(NodeId node) const {
-    return graph_.op(node) == ops_.linear && graph_.inputs(node).size() == 1;
+    return graph_.op(node) == "linear"_op && graph_.inputs(node).size() == 1;
   }
   bool is_layout(NodeId node) const {
     const OpId op = graph_.op(node);
-    return op == ops_.split || op == ops_.slice || op == ops_.permute || op == ops_.repeat;
+    return op == "split"_op || op == "slice"_op || op == "permute"_op || op == "repeat"_op;
   }
   // Whether attention looks through `node` for the projection behind it.
   bool passes_on(NodeId node) const {
     const OpId op = graph_.op(node);
     return graph_.inputs(node).size() == 1 &&
-           (is_layout(node) || op == ops_.rotary || op == ops_.mul ||
+           (is_layout(node) || op == "rotary_embedding"_op || op == "mul"_op ||
             operator_table()[op].category == Category::kNormalization);
   }
 
   void join_attention(NodeId node) {
-    std::map<NodeId, int> readers;  // edges into what lies between attention and its projections
+    std::map<NodeId, int> readers;  // edges into the nodes between attention and its projections
     std::vector<NodeId> projections, layouts;
-    std::set<NodeId> reaching;  // what lies on a path to a projection
+    std::set<NodeId> reaching;  // the nodes on a path to a projection
     for (NodeId operand : graph_.inputs(node)) {
       std::vector<NodeId> path;
       for (NodeId current = operand; path.size() < kMaxPath;
@@ -94,7 +88,8 @@ class ProjectionFuser {
     std::map<std::pair<NodeId, Attr>, std::vector<NodeId>> siblings;
     for (NodeId projection : projections)
       if (read_here_alone(projection))
-        siblings[{graph_.inputs(projection).front(), graph_.attr(projection) & ~attr::kRatioMask}]
+        siblings[{graph_.inputs(projection).front(),
+                  graph_.attr(projection) & ~attr::kRatio.mask()}]
             .push_back(projection);
     for (auto& [kind, group] : siblings) {
       if (group.size() < 2) continue;
@@ -124,9 +119,9 @@ class ProjectionFuser {
       const Attr ratio = add_ratios(graph_, {gated, value});
       const OpId activation = graph_.op(gate);
       const Attr detail = graph_.attr(gate);
-      graph_.become(both, ops_.linear, (graph_.attr(gated) & ~attr::kRatioMask) | ratio,
+      graph_.become(both, "linear"_op, (graph_.attr(gated) & ~attr::kRatio.mask()) | ratio,
                     graph_.inputs(gated));
-      graph_.become(parts, ops_.split, 0, {both});
+      graph_.become(parts, "split"_op, 0, {both});
       graph_.become(activated, activation, detail, {parts});
       graph_.set_inputs(node,
                         place == 0 ? std::vector{activated, parts} : std::vector{parts, activated});
@@ -135,7 +130,6 @@ class ProjectionFuser {
   }
 
   Rewriter& graph_;
-  Ops ops_;
 };
 
 }  // namespace

@@ -16,7 +16,9 @@ using testing::op_names;
 using testing::same_canonical;
 
 constexpr Attr kParam = attr::kParamOperand;
-constexpr Attr ratio(int log2) { return static_cast<Attr>(log2 + 8) << 7; }
+constexpr Attr ratio(int log2) {
+  return attr::kRatio.pack(static_cast<Attr>(log2 + attr::kRatioOne));
+}
 
 Graph fused(const Net& net) { return canonicalize(net.view(), pass_mask({"fuse_projections"})); }
 

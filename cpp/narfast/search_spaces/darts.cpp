@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace narfast {
+namespace narfast::darts {
 namespace {
 
 constexpr int kStemMultiplier = 3;  // of CIFAR's stem
@@ -15,7 +15,7 @@ void require(bool ok, const std::string& what) {
   if (!ok) throw std::invalid_argument("not a genotype: " + what);
 }
 
-void check_cell(const DartsCell& cell, const std::string& name) {
+void check_cell(const Cell& cell, const std::string& name) {
   require(!cell.operators.empty() && cell.operators.size() % 2 == 0 &&
               cell.operators.size() == cell.sources.size(),
           "the " + name + " cell needs two edges per step, it has " +
@@ -23,7 +23,7 @@ void check_cell(const DartsCell& cell, const std::string& name) {
   const auto steps = static_cast<std::int32_t>(cell.operators.size() / 2);
   for (std::size_t edge = 0; edge < cell.operators.size(); ++edge) {
     require(cell.operators[edge] >= 0 &&
-                cell.operators[edge] < static_cast<std::int32_t>(kDartsOperatorNames.size()),
+                cell.operators[edge] < static_cast<std::int32_t>(kOperatorNames.size()),
             "operator number " + std::to_string(cell.operators[edge]) + " is not in the table");
     const auto state = static_cast<std::int32_t>(edge / 2 + 2);
     require(cell.sources[edge] >= 0 && cell.sources[edge] < state,
@@ -42,7 +42,7 @@ Feature relu_conv_norm(NetworkWriter& net, Feature x, int channels) {
   return net.batch_norm(net.convolution(net.relu(x), square_convolution(channels, 1)));
 }
 
-// Halves the sides: two strided convolutions, of which one reads the places the other skips.
+// Halves the sides by two strided convolutions; each reads the places that the other skips.
 Feature factorized_reduce(NetworkWriter& net, Feature x, int channels) {
   const Convolution half = square_convolution(channels / 2, 1, 2);
   x = net.relu(x);
@@ -68,45 +68,45 @@ Feature row_then_column(NetworkWriter& net, Feature x, int stride) {
   return net.batch_norm(net.convolution(x, {x.channels, 7, 1, stride, 1, 1, 1}));
 }
 
-Feature apply(NetworkWriter& net, DartsOperator op, Feature x, int stride) {
+Feature apply(NetworkWriter& net, Operator op, Feature x, int stride) {
   switch (op) {
-    case DartsOperator::kMaxPool3x3:
+    case Operator::kMaxPool3x3:
       return net.max_pool_3x3(x, stride);
-    case DartsOperator::kAvgPool3x3:
+    case Operator::kAvgPool3x3:
       return net.avg_pool_3x3(x, stride);
-    case DartsOperator::kSkip:
+    case Operator::kSkip:
       return stride == 1 ? x : factorized_reduce(net, x, x.channels);
-    case DartsOperator::kSepConv3x3:
+    case Operator::kSepConv3x3:
       return separable(net, x, 3, stride);
-    case DartsOperator::kSepConv5x5:
+    case Operator::kSepConv5x5:
       return separable(net, x, 5, stride);
-    case DartsOperator::kSepConv7x7:
+    case Operator::kSepConv7x7:
       return separable(net, x, 7, stride);
-    case DartsOperator::kDilConv3x3:
+    case Operator::kDilConv3x3:
       return depthwise(net, x, 3, stride, 2);
-    case DartsOperator::kDilConv5x5:
+    case Operator::kDilConv5x5:
       return depthwise(net, x, 5, stride, 2);
-    case DartsOperator::kConv7x1_1x7:
+    case Operator::kConv7x1_1x7:
       return row_then_column(net, x, stride);
-    case DartsOperator::kNone:
+    case Operator::kNone:
       break;
   }
   throw std::invalid_argument("no operator");
 }
 
-Feature write_cell(NetworkWriter& net, const DartsCell& cell, bool is_reduction, Feature before,
+Feature write_cell(NetworkWriter& net, const Cell& cell, bool is_reduction, Feature before,
                    Feature last, int channels) {
   // The cell before the last one may have been followed by a reduction.
   before = before.height > last.height ? factorized_reduce(net, before, channels)
                                        : relu_conv_norm(net, before, channels);
   last = relu_conv_norm(net, last, channels);
-  std::vector<std::optional<Feature>> states{before, last};  // those that something reaches
+  std::vector<std::optional<Feature>> states{before, last};  // the reachable ones
   for (std::size_t edge = 0; edge < cell.operators.size(); edge += 2) {
     std::optional<Feature> sum;
     for (std::size_t i : {edge, edge + 1}) {
-      const auto op = static_cast<DartsOperator>(cell.operators[i]);
+      const auto op = static_cast<Operator>(cell.operators[i]);
       const auto source = static_cast<std::size_t>(cell.sources[i]);
-      if (op == DartsOperator::kNone || !states[source]) continue;
+      if (op == Operator::kNone || !states[source]) continue;
       const Feature value = apply(net, op, *states[source], is_reduction && source < 2 ? 2 : 1);
       sum = sum ? net.add(*sum, value) : value;
     }
@@ -125,27 +125,27 @@ struct Stem {
   Feature last;
 };
 
-Stem write_stem(NetworkWriter& net, DartsVariant variant, int channels) {
+Stem write_stem(NetworkWriter& net, Variant variant, int channels) {
   const auto conv_norm = [&](Feature x, int width, int stride) {
     return net.batch_norm(net.convolution(x, square_convolution(width, 3, stride)));
   };
-  if (variant == DartsVariant::kCifar) {
+  if (variant == Variant::kCifar) {
     const Feature x = conv_norm(net.input(3, 32), kStemMultiplier * channels, 1);
     return {x, x};
   }
   const Feature half = conv_norm(net.input(3, 224), channels / 2, 2);
-  // The published stem's second relu works in place, so that the first cell reads its result. That
-  // cell begins with a relu, so it computes the same from what stood there before.
+  // The second relu of the published stem works in place, so the first cell reads its result. That
+  // cell begins with a relu, and gives the same for the value before.
   const Feature quarter = conv_norm(net.relu(half), channels, 2);
   return {quarter, conv_norm(net.relu(quarter), channels, 2)};
 }
 
 }  // namespace
 
-Network darts_network(const Genotype& genotype, DartsVariant variant) {
+Network build_network(const Genotype& genotype, Variant variant) {
   check_cell(genotype.normal, "normal");
   check_cell(genotype.reduce, "reduction");
-  const bool cifar = variant == DartsVariant::kCifar;
+  const bool cifar = variant == Variant::kCifar;
   const int cells = cifar ? 20 : 14;
   int channels = cifar ? 36 : 48;
   NetworkWriter net;
@@ -153,7 +153,7 @@ Network darts_network(const Genotype& genotype, DartsVariant variant) {
   for (int i = 0; i < cells; ++i) {
     const bool is_reduction = i == cells / 3 || i == 2 * cells / 3;
     if (is_reduction) channels *= 2;
-    const DartsCell& cell = is_reduction ? genotype.reduce : genotype.normal;
+    const Cell& cell = is_reduction ? genotype.reduce : genotype.normal;
     const Feature next = write_cell(net, cell, is_reduction, before, last, channels);
     before = last;
     last = next;
@@ -162,8 +162,7 @@ Network darts_network(const Genotype& genotype, DartsVariant variant) {
   return net.finish(net.classifier(net.flatten(last), cifar ? 10 : 1000));
 }
 
-NetworkBatch darts_networks(const GenotypeBatchView& genotypes, DartsVariant variant,
-                            int num_threads) {
+NetworkBatch build_networks(const GenotypeBatchView& genotypes, Variant variant, int num_threads) {
   const auto check_offsets = [](std::span<const Offset> ptr, std::size_t size) {
     bool ok = ptr.size() % 2 == 1 && ptr.front() == 0 && ptr.back() == static_cast<Offset>(size);
     for (std::size_t i = 0; ok && i + 1 < ptr.size(); ++i) ok = ptr[i] <= ptr[i + 1];
@@ -175,7 +174,7 @@ NetworkBatch darts_networks(const GenotypeBatchView& genotypes, DartsVariant var
               genotypes.edge_ptr.size() == genotypes.concat_ptr.size(),
           "arrays differ in length");
   return write_networks(genotypes.size(), num_threads,
-                        [&](std::size_t i) { return darts_network(genotypes[i], variant); });
+                        [&](std::size_t i) { return build_network(genotypes[i], variant); });
 }
 
-}  // namespace narfast
+}  // namespace narfast::darts

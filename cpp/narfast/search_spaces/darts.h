@@ -1,5 +1,5 @@
-// The networks of the DARTS search space (Liu et al., ICLR 2019): a genotype describes a normal and
-// a reduction cell, which are stacked.
+// The networks of the DARTS search space (Liu et al., ICLR 2019): a genotype describes a normal
+// cell and a reduction cell, for stacking.
 #pragma once
 
 #include <array>
@@ -9,9 +9,9 @@
 
 #include "narfast/search_spaces/network_writer.h"
 
-namespace narfast {
+namespace narfast::darts {
 
-enum class DartsOperator : std::int32_t {
+enum class Operator : std::int32_t {
   kNone,
   kMaxPool3x3,
   kAvgPool3x3,
@@ -23,21 +23,21 @@ enum class DartsOperator : std::int32_t {
   kDilConv5x5,
   kConv7x1_1x7,
 };
-inline constexpr auto kDartsOperatorNames = std::to_array<std::string_view>(
+inline constexpr auto kOperatorNames = std::to_array<std::string_view>(
     {"none", "max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "sep_conv_5x5",
      "sep_conv_7x7", "dil_conv_3x3", "dil_conv_5x5", "conv_7x1_1x7"});
 
 /// One cell. States 0 and 1 are the outputs of the two cells before; step i makes state i + 2, the
 /// sum of two operators on earlier states; the cell's output concatenates some of the steps.
-struct DartsCell {
+struct Cell {
   std::span<const std::int32_t> operators;  // two per step
   std::span<const std::int32_t> sources;    // the state that each reads
   std::span<const std::int32_t> concat;     // states, at least 2
 };
 
 struct Genotype {
-  DartsCell normal;
-  DartsCell reduce;
+  Cell normal;
+  Cell reduce;
 };
 
 /// Genotypes as flat arrays: the normal cell of genotype g is cell 2g, its reduction cell 2g + 1.
@@ -48,33 +48,32 @@ struct GenotypeBatchView {
   std::span<const std::int32_t> concat;
   std::span<const Offset> concat_ptr;
 
-  std::size_t size() const { return edge_ptr.empty() ? 0 : (edge_ptr.size() - 1) / 2; }
-  Genotype operator[](std::size_t genotype) const {
+  [[nodiscard]] std::size_t size() const {
+    return edge_ptr.empty() ? 0 : (edge_ptr.size() - 1) / 2;
+  }
+  [[nodiscard]] Genotype operator[](std::size_t genotype) const {
     return {cell(2 * genotype), cell(2 * genotype + 1)};
   }
 
  private:
-  DartsCell cell(std::size_t i) const {
-    const auto part = [i](std::span<const std::int32_t> all, std::span<const Offset> ptr) {
-      return all.subspan(static_cast<std::size_t>(ptr[i]),
-                         static_cast<std::size_t>(ptr[i + 1] - ptr[i]));
-    };
-    return {part(operators, edge_ptr), part(sources, edge_ptr), part(concat, concat_ptr)};
+  [[nodiscard]] Cell cell(std::size_t i) const {
+    using Rows = CsrView<Offset, std::int32_t>;
+    return {Rows{edge_ptr, operators}[i], Rows{edge_ptr, sources}[i], Rows{concat_ptr, concat}[i]};
   }
 };
 
 /// kCifar: 20 cells from 36 channels on 32x32; kImageNet: 14 cells from 48 on 224x224.
-enum class DartsVariant { kCifar, kImageNet };
+enum class Variant { kCifar, kImageNet };
 
-/// The network of one genotype, without the auxiliary head that only training uses. Reduction cells
-/// stand at one and two thirds. A `none` edge is left out, and so is a state that nothing reaches;
-/// the channels of such a state count where it is concatenated. O(nodes).
-/// Throws std::invalid_argument for a genotype that is not well formed or passes nothing on.
-Network darts_network(const Genotype& genotype, DartsVariant variant);
+/// The network of one genotype, without the auxiliary head for training. Reduction cells stand at
+/// one and two thirds. `none` edges and unreachable states are left out; the channels of an
+/// unreachable state count in its concatenation. O(nodes). Throws std::invalid_argument for a
+/// genotype that is not well formed or passes nothing on.
+[[nodiscard]] Network build_network(const Genotype& genotype, Variant variant);
 
 /// The networks of many genotypes. The result does not depend on `num_threads`.
 /// Throws std::invalid_argument also for offsets that do not fit the arrays.
-NetworkBatch darts_networks(const GenotypeBatchView& genotypes, DartsVariant variant,
-                            int num_threads);
+[[nodiscard]] NetworkBatch build_networks(const GenotypeBatchView& genotypes, Variant variant,
+                                          int num_threads);
 
-}  // namespace narfast
+}  // namespace narfast::darts

@@ -9,21 +9,21 @@
 #include <stdexcept>
 #include <string>
 
-namespace narfast {
+namespace narfast::nasbench101 {
 namespace {
 
 constexpr int kStacks = 3, kModules = 3, kChannels = 128, kSide = 32, kClasses = 10;
-using Places = std::array<int, kMaxVertices101>;
+using Places = std::array<int, kMaxVertices>;
 
 int edge_bit(int source, int target) { return source + target * (target - 1) / 2; }
 int edge_slots(int vertices) { return vertices * (vertices - 1) / 2; }
 
-Cell101 pack(const CellParts101& cell) {
-  return static_cast<Cell101>(cell.vertices) << 31 | static_cast<Cell101>(cell.edges) << 10 |
+Cell pack(const CellParts& cell) {
+  return static_cast<Cell>(cell.vertices) << 31 | static_cast<Cell>(cell.edges) << 10 |
          cell.operators;
 }
 
-bool every_vertex_on_a_path(const CellParts101& cell) {
+bool every_vertex_on_a_path(const CellParts& cell) {
   std::uint32_t forward = 1u, backward = 1u << (cell.vertices - 1);
   for (int target = 1; target < cell.vertices; ++target)
     for (int source = 0; source < target; ++source)
@@ -34,12 +34,12 @@ bool every_vertex_on_a_path(const CellParts101& cell) {
   return std::popcount(forward & backward) == cell.vertices;
 }
 
-bool is_admissible(const CellParts101& cell) {
-  return std::popcount(cell.edges) <= kMaxEdges101 && every_vertex_on_a_path(cell);
+bool is_admissible(const CellParts& cell) {
+  return std::popcount(cell.edges) <= kMaxEdges && every_vertex_on_a_path(cell);
 }
 
 // The edges with every vertex moved to its place, or nothing if an edge would go backwards.
-std::optional<std::uint32_t> moved_edges(const CellParts101& cell, const Places& place) {
+std::optional<std::uint32_t> moved_edges(const CellParts& cell, const Places& place) {
   std::uint32_t moved = 0;
   for (std::size_t target = 1; target < static_cast<std::size_t>(cell.vertices); ++target)
     for (std::size_t source = 0; source < target; ++source) {
@@ -50,7 +50,7 @@ std::optional<std::uint32_t> moved_edges(const CellParts101& cell, const Places&
   return moved;
 }
 
-std::uint32_t moved_operators(const CellParts101& cell, const Places& place) {
+std::uint32_t moved_operators(const CellParts& cell, const Places& place) {
   std::uint32_t moved = 0;
   for (int vertex = 1; vertex < cell.vertices - 1; ++vertex) {
     const int to = place[static_cast<std::size_t>(vertex)];
@@ -59,9 +59,9 @@ std::uint32_t moved_operators(const CellParts101& cell, const Places& place) {
   return moved;
 }
 
-// The renumberings of inner vertices that leave the edges as they are, or nothing if one of them
-// makes the edges a smaller number: then the matrix is not the first of its class.
-std::optional<std::vector<Places>> automorphisms(const CellParts101& cell) {
+// The renumberings of inner vertices that keep the edges. Nothing if a renumbering makes the edges
+// a smaller number: then the cell is not the first of its class.
+std::optional<std::vector<Places>> automorphisms(const CellParts& cell) {
   std::vector<Places> found;
   Places place{};
   std::iota(place.begin(), place.end(), 0);
@@ -74,7 +74,7 @@ std::optional<std::vector<Places>> automorphisms(const CellParts101& cell) {
 }
 
 // The next choice of operators, each of three, or false after the last.
-bool next_operators(CellParts101& cell) {
+bool next_operators(CellParts& cell) {
   for (int shift = 0; shift < 2 * (cell.vertices - 2); shift += 2) {
     if ((cell.operators >> shift & 3u) < 2u) {
       cell.operators += 1u << shift;
@@ -85,11 +85,10 @@ bool next_operators(CellParts101& cell) {
   return false;
 }
 
-// Channels of every vertex: the output's are divided among the vertices that it concatenates, the
-// first of them taking one more each while there is a remainder; the others have as many as the
-// widest vertex that reads them.
-std::array<int, kMaxVertices101> vertex_channels(const CellParts101& cell, int in, int out) {
-  std::array<int, kMaxVertices101> channels{in};
+// Channels of every vertex. The vertices before the output share its channels; a remainder goes to
+// the first of them, one each. Every other vertex is as wide as its widest reader.
+std::array<int, kMaxVertices> vertex_channels(const CellParts& cell, int in, int out) {
+  std::array<int, kMaxVertices> channels{in};
   const int last = cell.vertices - 1;
   const auto at = [&](int vertex) -> int& { return channels[static_cast<std::size_t>(vertex)]; };
   at(last) = out;
@@ -110,10 +109,10 @@ Feature conv_norm_relu(NetworkWriter& net, Feature x, int channels, int kernel) 
   return net.relu(net.batch_norm(net.convolution(x, square_convolution(channels, kernel))));
 }
 
-Feature write_module(NetworkWriter& net, const CellParts101& cell, Feature x, int out) {
+Feature write_module(NetworkWriter& net, const CellParts& cell, Feature x, int out) {
   const auto channels = vertex_channels(cell, x.channels, out);
   const int last = cell.vertices - 1;
-  std::array<Feature, kMaxVertices101> vertex{x};
+  std::array<Feature, kMaxVertices> vertex{x};
   std::vector<Feature> pieces;
   const auto project = [&](int width) { return conv_norm_relu(net, x, width, 1); };
   for (int target = 1; target < last; ++target) {
@@ -126,11 +125,10 @@ Feature write_module(NetworkWriter& net, const CellParts101& cell, Feature x, in
       take(value.channels == width ? value : net.first_channels(value, width));
     }
     if (cell.has_edge(0, target)) take(project(width));
-    const Operator101 op = cell.operator_at(target);
-    const Feature value =
-        op == Operator101::kMaxPool3x3
-            ? net.max_pool_3x3(*sum, 1)
-            : conv_norm_relu(net, *sum, width, op == Operator101::kConv3x3 ? 3 : 1);
+    const Operator op = cell.operator_at(target);
+    const Feature value = op == Operator::kMaxPool3x3
+                              ? net.max_pool_3x3(*sum, 1)
+                              : conv_norm_relu(net, *sum, width, op == Operator::kConv3x3 ? 3 : 1);
     vertex[static_cast<std::size_t>(target)] = value;
     if (cell.has_edge(target, last)) pieces.push_back(value);
   }
@@ -141,15 +139,15 @@ Feature write_module(NetworkWriter& net, const CellParts101& cell, Feature x, in
 
 }  // namespace
 
-CellParts101 cell_parts(Cell101 cell) {
-  const CellParts101 parts{static_cast<int>(cell >> 31 & 7u),
-                           static_cast<std::uint32_t>(cell >> 10 & 0x1fffffu),
-                           static_cast<std::uint32_t>(cell & 0x3ffu)};
+CellParts cell_parts(Cell cell) {
+  const CellParts parts{static_cast<int>(cell >> 31 & 7u),
+                        static_cast<std::uint32_t>(cell >> 10 & 0x1fffffu),
+                        static_cast<std::uint32_t>(cell & 0x3ffu)};
   bool ok = cell >> 34 == 0 && parts.vertices >= 2 &&
             parts.edges >> edge_slots(parts.vertices) == 0 &&
             parts.operators >> (2 * (parts.vertices - 2)) == 0 && is_admissible(parts);
   for (int vertex = 1; ok && vertex < parts.vertices - 1; ++vertex)
-    ok = parts.operator_at(vertex) <= Operator101::kMaxPool3x3;
+    ok = parts.operator_at(vertex) <= Operator::kMaxPool3x3;
   if (!ok)
     throw std::invalid_argument(
         std::to_string(cell) +
@@ -158,11 +156,11 @@ CellParts101 cell_parts(Cell101 cell) {
   return parts;
 }
 
-std::vector<Cell101> nasbench101_cells() {
-  std::vector<Cell101> cells;
-  for (int vertices = 2; vertices <= kMaxVertices101; ++vertices)
+std::vector<Cell> all_cells() {
+  std::vector<Cell> cells;
+  for (int vertices = 2; vertices <= kMaxVertices; ++vertices)
     for (std::uint32_t edges = 1; edges < 1u << edge_slots(vertices); ++edges) {
-      CellParts101 cell{vertices, edges, 0};
+      CellParts cell{vertices, edges, 0};
       if (!is_admissible(cell)) continue;
       const auto symmetries = automorphisms(cell);
       if (!symmetries) continue;
@@ -176,8 +174,8 @@ std::vector<Cell101> nasbench101_cells() {
   return cells;
 }
 
-Network nasbench101_network(Cell101 cell) {
-  const CellParts101 parts = cell_parts(cell);
+Network build_network(Cell cell) {
+  const CellParts parts = cell_parts(cell);
   NetworkWriter net;
   int channels = kChannels;
   Feature x = conv_norm_relu(net, net.input(3, kSide), channels, 3);
@@ -192,16 +190,16 @@ Network nasbench101_network(Cell101 cell) {
   return net.finish(net.classifier(net.global_average(x), kClasses));
 }
 
-Network nasbench101_module(Cell101 cell) {
-  const CellParts101 parts = cell_parts(cell);
+Network build_module(Cell cell) {
+  const CellParts parts = cell_parts(cell);
   NetworkWriter net;
   return net.finish(write_module(net, parts, net.input(kChannels, kSide), kChannels));
 }
 
-NetworkBatch nasbench101_networks(std::span<const Cell101> cells, bool whole, int num_threads) {
+NetworkBatch build_networks(std::span<const Cell> cells, bool whole, int num_threads) {
   return write_networks(cells.size(), num_threads, [&](std::size_t i) {
-    return whole ? nasbench101_network(cells[i]) : nasbench101_module(cells[i]);
+    return whole ? build_network(cells[i]) : build_module(cells[i]);
   });
 }
 
-}  // namespace narfast
+}  // namespace narfast::nasbench101

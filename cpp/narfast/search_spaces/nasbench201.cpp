@@ -6,19 +6,19 @@
 #include <stdexcept>
 #include <string>
 
-namespace narfast {
+namespace narfast::nasbench201 {
 namespace {
 
 constexpr int kStages = 3, kCellsPerStage = 5, kChannels = 16, kSide = 32, kClasses = 10;
-using Operators = std::array<Operator201, kEdges201>;
+using Operators = std::array<Operator, kEdges>;
 
 Operators operators_of(int cell) {
-  if (cell < 0 || cell >= kCells201)
+  if (cell < 0 || cell >= kCells)
     throw std::invalid_argument("cell " + std::to_string(cell) + " is not one of NAS-Bench-201's " +
-                                std::to_string(kCells201) + ", numbered from 0");
+                                std::to_string(kCells) + ", numbered from 0");
   Operators operators;
   for (auto it = operators.rbegin(); it != operators.rend(); ++it, cell /= 5)
-    *it = static_cast<Operator201>(cell % 5);
+    *it = static_cast<Operator>(cell % 5);
   return operators;
 }
 
@@ -26,13 +26,13 @@ Feature relu_conv_norm(NetworkWriter& net, Feature x, int channels, int kernel, 
   return net.batch_norm(net.convolution(net.relu(x), square_convolution(channels, kernel, stride)));
 }
 
-Feature apply(NetworkWriter& net, Operator201 op, Feature x) {
+Feature apply(NetworkWriter& net, Operator op, Feature x) {
   switch (op) {
-    case Operator201::kConv1x1:
+    case Operator::kConv1x1:
       return relu_conv_norm(net, x, x.channels, 1);
-    case Operator201::kConv3x3:
+    case Operator::kConv3x3:
       return relu_conv_norm(net, x, x.channels, 3);
-    case Operator201::kAvgPool3x3:
+    case Operator::kAvgPool3x3:
       return net.avg_pool_3x3(x, 1);
     default:
       return x;
@@ -40,12 +40,12 @@ Feature apply(NetworkWriter& net, Operator201 op, Feature x) {
 }
 
 Feature write_cell(NetworkWriter& net, const Operators& operators, Feature x) {
-  std::array<std::optional<Feature>, 4> nodes{x};  // those that something reaches
+  std::array<std::optional<Feature>, 4> nodes{x};  // the reachable ones
   std::size_t edge = 0;
   for (std::size_t target = 1; target < nodes.size(); ++target)
     for (std::size_t source = 0; source < target; ++source) {
-      const Operator201 op = operators[edge++];
-      if (op == Operator201::kNone || !nodes[source]) continue;
+      const Operator op = operators[edge++];
+      if (op == Operator::kNone || !nodes[source]) continue;
       const Feature value = apply(net, op, *nodes[source]);
       nodes[target] = nodes[target] ? net.add(*nodes[target], value) : value;
     }
@@ -60,7 +60,7 @@ Feature reduce(NetworkWriter& net, Feature x) {
 
 }  // namespace
 
-Network nasbench201_network(int cell) {
+Network build_network(int cell) {
   const Operators operators = operators_of(cell);
   NetworkWriter net;
   Feature x =
@@ -73,9 +73,9 @@ Network nasbench201_network(int cell) {
   return net.finish(net.classifier(net.flatten(x), kClasses));
 }
 
-NetworkBatch nasbench201_networks(std::span<const std::int32_t> cells, int num_threads) {
+NetworkBatch build_networks(std::span<const std::int32_t> cells, int num_threads) {
   return write_networks(cells.size(), num_threads,
-                        [&](std::size_t i) { return nasbench201_network(cells[i]); });
+                        [&](std::size_t i) { return build_network(cells[i]); });
 }
 
-}  // namespace narfast
+}  // namespace narfast::nasbench201

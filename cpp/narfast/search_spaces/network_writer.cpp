@@ -11,29 +11,7 @@
 namespace narfast {
 namespace {
 
-struct Operators {
-  OpId input = operator_id("input");
-  OpId conv = operator_id("conv");
-  OpId batch_norm = operator_id("batch_norm");
-  OpId relu = operator_id("relu");
-  OpId add = operator_id("add");
-  OpId mul = operator_id("mul");
-  OpId concat = operator_id("concat");
-  OpId slice = operator_id("slice");
-  OpId max_pool = operator_id("max_pool");
-  OpId avg_pool = operator_id("avg_pool");
-  OpId global_avg_pool = operator_id("global_avg_pool");
-  OpId mean = operator_id("mean");
-  OpId reshape = operator_id("reshape");
-  OpId linear = operator_id("linear");
-};
-
-const Operators& ops() {
-  static const Operators looked_up;
-  return looked_up;
-}
-
-// What a window that is padded by half of itself leaves of one side.
+// The length of one side after a window with padding of half its size.
 int strided(int side, int stride) { return (side - 1) / stride + 1; }
 
 }  // namespace
@@ -50,7 +28,7 @@ Feature NetworkWriter::append(OpId op, Attr attr, std::span<const NodeId> inputs
 }
 
 Feature NetworkWriter::input(int channels, int side) {
-  return append(ops().input, 0, {}, {-1, channels, side, side});
+  return append("input"_op, 0, {}, {-1, channels, side, side});
 }
 
 Feature NetworkWriter::convolution(Feature x, const Convolution& options) {
@@ -68,19 +46,19 @@ Feature NetworkWriter::convolution(Feature x, const Convolution& options) {
   const std::int64_t weights = std::int64_t{x.channels / options.groups} * options.channels *
                                options.kernel_height * options.kernel_width;
   params_ += weights;
-  return append(ops().conv, pack_attributes(attributes), std::array{x.node}, size,
+  return append("conv"_op, pack_attributes(attributes), std::array{x.node}, size,
                 2 * weights * size.height * size.width);
 }
 
 Feature NetworkWriter::batch_norm(Feature x) {
   params_ += std::int64_t{2} * x.channels;
-  return append(ops().batch_norm, 0, std::array{x.node}, x);
+  return append("batch_norm"_op, 0, std::array{x.node}, x);
 }
 
-Feature NetworkWriter::relu(Feature x) { return append(ops().relu, 0, std::array{x.node}, x); }
+Feature NetworkWriter::relu(Feature x) { return append("relu"_op, 0, std::array{x.node}, x); }
 
 Feature NetworkWriter::add(Feature a, Feature b) {
-  return append(ops().add, 0, std::array{a.node, b.node}, a);
+  return append("add"_op, 0, std::array{a.node, b.node}, a);
 }
 
 Feature NetworkWriter::concat(std::span<const Feature> pieces, int channels) {
@@ -88,7 +66,7 @@ Feature NetworkWriter::concat(std::span<const Feature> pieces, int channels) {
   for (const Feature& piece : pieces) inputs.push_back(piece.node);
   Feature size = pieces.front();
   size.channels = channels;
-  return append(ops().concat, 0, inputs, size);
+  return append("concat"_op, 0, inputs, size);
 }
 
 Feature NetworkWriter::pool(OpId op, Feature x, int kernel, int stride, int padding) {
@@ -103,52 +81,50 @@ Feature NetworkWriter::pool(OpId op, Feature x, int kernel, int stride, int padd
 }
 
 Feature NetworkWriter::max_pool_3x3(Feature x, int stride) {
-  return pool(ops().max_pool, x, 3, stride, 1);
+  return pool("max_pool"_op, x, 3, stride, 1);
 }
 
 Feature NetworkWriter::avg_pool_3x3(Feature x, int stride) {
-  return pool(ops().avg_pool, x, 3, stride, 1);
+  return pool("avg_pool"_op, x, 3, stride, 1);
 }
 
 Feature NetworkWriter::max_pool(Feature x, int side) {
-  return pool(ops().max_pool, x, side, side, 0);
+  return pool("max_pool"_op, x, side, side, 0);
 }
 
 Feature NetworkWriter::avg_pool(Feature x, int side) {
   if (x.height <= side && x.width <= side)
-    return append(ops().global_avg_pool, 0, std::array{x.node}, {-1, x.channels, 1, 1});
-  return pool(ops().avg_pool, x, side, side, 0);
+    return append("global_avg_pool"_op, 0, std::array{x.node}, {-1, x.channels, 1, 1});
+  return pool("avg_pool"_op, x, side, side, 0);
 }
 
 Feature NetworkWriter::first_channels(Feature x, int channels) {
-  return append(ops().slice, 0, std::array{x.node}, {-1, channels, x.height, x.width});
+  return append("slice"_op, 0, std::array{x.node}, {-1, channels, x.height, x.width});
 }
 
 Feature NetworkWriter::shifted(Feature x) {
   // One slice for each of both axes.
   const Feature rows =
-      append(ops().slice, 0, std::array{x.node}, {-1, x.channels, x.height - 1, x.width});
-  return append(ops().slice, 0, std::array{rows.node}, {-1, x.channels, x.height - 1, x.width - 1});
+      append("slice"_op, 0, std::array{x.node}, {-1, x.channels, x.height - 1, x.width});
+  return append("slice"_op, 0, std::array{rows.node}, {-1, x.channels, x.height - 1, x.width - 1});
 }
 
 Feature NetworkWriter::times_zero(Feature x) {
-  return append(ops().mul, attr::kScalarOperand, std::array{x.node}, x);
+  return append("mul"_op, attr::kScalarOperand, std::array{x.node}, x);
 }
 
 Feature NetworkWriter::global_average(Feature x) {
-  return append(ops().mean, attr::kSpaceAxes, std::array{x.node}, {-1, x.channels, 1, 1});
+  return append("mean"_op, attr::kSpaceAxes, std::array{x.node}, {-1, x.channels, 1, 1});
 }
 
-Feature NetworkWriter::flatten(Feature x) {
-  return append(ops().reshape, 0, std::array{x.node}, x);
-}
+Feature NetworkWriter::flatten(Feature x) { return append("reshape"_op, 0, std::array{x.node}, x); }
 
 Feature NetworkWriter::classifier(Feature x, int classes) {
   Attributes attributes;
   attributes.in_channels = x.channels;
   attributes.out_channels = classes;
   params_ += (std::int64_t{x.channels} + 1) * classes;
-  return append(ops().linear, pack_attributes(attributes), std::array{x.node}, {-1, classes, 1, 1},
+  return append("linear"_op, pack_attributes(attributes), std::array{x.node}, {-1, classes, 1, 1},
                 std::int64_t{2} * x.channels * classes);
 }
 

@@ -1,5 +1,5 @@
-// Writes convolutional networks layer by layer, as tracing their PyTorch modules would. For
-// generators of search spaces: what a space's cells look like is in that space's own file.
+// Writes convolutional networks layer by layer, as a trace of their PyTorch modules would. The
+// cells of a search space are in the file of that space.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,7 @@ struct Convolution {
   int groups = 1;
   int dilation = 1;
 };
-inline Convolution square_convolution(int channels, int kernel, int stride = 1) {
+[[nodiscard]] inline Convolution square_convolution(int channels, int kernel, int stride = 1) {
   return {channels, kernel, kernel, stride, stride, 1, 1};
 }
 
@@ -44,35 +44,35 @@ struct Network {
 
 class NetworkWriter {
  public:
-  Feature input(int channels, int side);
-  Feature convolution(Feature x, const Convolution& options);
-  Feature batch_norm(Feature x);
-  Feature relu(Feature x);
-  Feature add(Feature a, Feature b);
+  [[nodiscard]] Feature input(int channels, int side);
+  [[nodiscard]] Feature convolution(Feature x, const Convolution& options);
+  [[nodiscard]] Feature batch_norm(Feature x);
+  [[nodiscard]] Feature relu(Feature x);
+  [[nodiscard]] Feature add(Feature a, Feature b);
   /// Along channels. The result has `channels`, more than its pieces if some of them are zero.
-  Feature concat(std::span<const Feature> pieces, int channels);
+  [[nodiscard]] Feature concat(std::span<const Feature> pieces, int channels);
   /// Windows of 3x3 with padding.
-  Feature max_pool_3x3(Feature x, int stride);
-  Feature avg_pool_3x3(Feature x, int stride);
+  [[nodiscard]] Feature max_pool_3x3(Feature x, int stride);
+  [[nodiscard]] Feature avg_pool_3x3(Feature x, int stride);
   /// Windows side by side, without padding; one average over all is a global one.
-  Feature max_pool(Feature x, int side);
-  Feature avg_pool(Feature x, int side);
+  [[nodiscard]] Feature max_pool(Feature x, int side);
+  [[nodiscard]] Feature avg_pool(Feature x, int side);
   /// The first `channels` channels.
-  Feature first_channels(Feature x, int channels);
-  /// x[:, :, 1:, 1:], which a factorized reduction reads with one of its halves.
-  Feature shifted(Feature x);
-  Feature times_zero(Feature x);
-  Feature global_average(Feature x);
-  Feature flatten(Feature x);
-  Feature classifier(Feature x, int classes);
+  [[nodiscard]] Feature first_channels(Feature x, int channels);
+  /// x[:, :, 1:, 1:], for one half of a factorized reduction.
+  [[nodiscard]] Feature shifted(Feature x);
+  [[nodiscard]] Feature times_zero(Feature x);
+  [[nodiscard]] Feature global_average(Feature x);
+  [[nodiscard]] Feature flatten(Feature x);
+  [[nodiscard]] Feature classifier(Feature x, int classes);
 
   /// The part of the network that `output` needs.
-  Network finish(Feature output) const;
+  [[nodiscard]] Network finish(Feature output) const;
 
  private:
-  Feature append(OpId op, Attr attr, std::span<const NodeId> inputs, Feature size,
-                 std::int64_t flops = 0);
-  Feature pool(OpId op, Feature x, int kernel, int stride, int padding);
+  [[nodiscard]] Feature append(OpId op, Attr attr, std::span<const NodeId> inputs, Feature size,
+                               std::int64_t flops = 0);
+  [[nodiscard]] Feature pool(OpId op, Feature x, int kernel, int stride, int padding);
 
   LooseGraph graph_;
   std::vector<std::int64_t> flops_;  // of each node
@@ -87,7 +87,7 @@ struct NetworkBatch {
 };
 
 /// Calls `write(i)` for every i below `count`, on up to `num_threads` threads.
-NetworkBatch write_networks(std::size_t count, int num_threads,
-                            const std::function<Network(std::size_t)>& write);
+[[nodiscard]] NetworkBatch write_networks(std::size_t count, int num_threads,
+                                          const std::function<Network(std::size_t)>& write);
 
 }  // namespace narfast

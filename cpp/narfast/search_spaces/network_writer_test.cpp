@@ -39,7 +39,7 @@ TEST_CASE("a row that strides along one side keeps the other") {
   const Feature x = net.convolution(net.input(4, 8), {4, 1, 7, 1, 2, 1, 1});
   CHECK(x.height == 8);
   CHECK(x.width == 4);
-  CHECK((net.finish(x).graph.attr[1] & attr::kNotSquare) != 0);
+  CHECK((net.finish(x).graph.attr[1] & attr::kNonSquare) != 0);
 }
 
 TEST_CASE("pooling windows keep the size, halve it, or tile it") {
@@ -54,7 +54,7 @@ TEST_CASE("pooling windows keep the size, halve it, or tile it") {
 TEST_CASE("what the output does not need is no part of the graph, but has parameters") {
   NetworkWriter net;
   const Feature x = net.input(3, 8);
-  net.batch_norm(net.convolution(x, square_convolution(4, 3)));
+  (void)net.batch_norm(net.convolution(x, square_convolution(4, 3)));
   const Feature y = net.global_average(net.relu(x));
   const Network network = net.finish(net.classifier(net.flatten(y), 10));
   CHECK(op_names(network.graph.view()) == Names{"input", "relu", "mean", "reshape", "linear"});

@@ -1,5 +1,4 @@
-// Writes ONNX models byte by byte, for tests and fuzz seeds: what an exporter would never write can
-// be written too.
+// Writes ONNX models byte by byte, for tests and fuzz seeds, malformed models included.
 #pragma once
 
 #include <cstdint>

@@ -19,7 +19,7 @@ class Net {
     return add(op, std::vector<NodeId>(inputs), attr);
   }
   NodeId add(std::string_view op, const std::vector<NodeId>& inputs, Attr attr = 0) {
-    graph_.op.push_back(operator_id(op));
+    graph_.op.push_back(find_operator(op).value());
     graph_.attr.push_back(attr);
     graph_.in_src.insert(graph_.in_src.end(), inputs.begin(), inputs.end());
     graph_.in_ptr.push_back(static_cast<Offset>(graph_.in_src.size()));
@@ -48,11 +48,7 @@ inline std::vector<std::string_view> op_names(const GraphView& graph) {
 using Names = std::vector<std::string_view>;
 
 /// The graph after all passes.
-inline Graph canonical(const Net& net) {
-  std::vector<std::string_view> names;
-  for (const Pass& pass : canonicalization_passes()) names.push_back(pass.name);
-  return canonicalize(net.view(), pass_mask(names));
-}
+inline Graph canonical(const Net& net) { return canonicalize(net.view(), all_passes()); }
 
 /// Whether two spellings of one network have one structure.
 inline bool same_canonical(const Net& one, const Net& other) {
