@@ -83,10 +83,10 @@ scatter: $(VENV)/.test-installed  ## build torch_scatter (optional accelerator) 
 	$(BIN)/python -c 'import torch_scatter' || $(PIP) --no-build-isolation --no-cache-dir --force-reinstall --no-deps torch_scatter==2.1.2
 	$(BIN)/python -m pytest tests/test_scatter.py
 
-tidy: $(VENV)/.test-installed  ## clang-tidy over the core (needs clang-tidy: pip has it)
+tidy: $(VENV)/.test-installed  ## clang-tidy over the core, by .clang-tidy (needs clang-tidy: pip has it)
 	PATH=$(CURDIR)/$(BIN):$$PATH sh -c 'cmake --preset tidy && cmake --build --preset tidy'
 
-fuzz: $(VENV)/.test-installed  ## libFuzzer on the readers, ten minutes each (needs clang-19, libclang-rt-19-dev)
+fuzz: $(VENV)/.test-installed  ## libFuzzer on the readers, ten minutes each (needs Clang 14 or later with compiler-rt)
 	PATH=$(CURDIR)/$(BIN):$$PATH sh -c 'cmake --preset fuzz && cmake --build --preset fuzz'
 	for target in build/fuzz/fuzz_*; do test -f $$target -a -x $$target && $$target -max_total_time=600 || exit 1; done
 

@@ -45,7 +45,7 @@ SWITCHES = {
         net(("input", [], 0), ("constant", [], 0), ("add", [0, 1], 0)),
         ["input", "add"],
     ),
-    "drop_transparent": (chain(("reshape", 0), ("relu", 0)), ["input", "relu"]),
+    "eliminate_identity": (chain(("reshape", 0), ("relu", 0)), ["input", "relu"]),
     "drop_layout_permutes": (chain(("permute", LAYOUT), ("relu", 0)), ["input", "relu"]),
     "merge_slices": (
         net(("input", [], 0), ("slice", [0], 0), ("slice", [0], 0), ("sub", [1, 2], 0)),
@@ -67,16 +67,16 @@ SWITCHES = {
         ["input", "attention"],
     ),
     "fold_batch_norm": (chain(("conv", 3), ("batch_norm", 0)), ["input", "conv"]),
-    "absorb_padding": (chain(("pad", 0), ("conv", 3)), ["input", "conv"]),
+    "fuse_pad": (chain(("pad", 0), ("conv", 3)), ["input", "conv"]),
     "global_pool": (chain(("mean", SPACE)), ["input", "global_avg_pool"]),
     "pointwise_to_linear": (chain(("conv", POINTWISE)), ["input", "linear"]),
-    "merge_twins": (
+    "eliminate_common_subexpressions": (
         net(("input", [], 0), ("relu", [0], 0), ("relu", [0], 0), ("sub", [1, 2], 0)),
         ["input", "relu", "sub"],
     ),
     "drop_scalar_scale": (chain(("mul", SCALAR), ("relu", 0)), ["input", "relu"]),
     "fuse_affine": (chain(("mul", PARAM), ("add", PARAM)), ["input", "affine"]),
-    "fuse_parts": (
+    "fuse_split_concat": (
         net(("input", [], 0), ("split", [0], 0), ("concat", [1, 1], 0)),
         ["input", "roll"],
     ),
@@ -118,7 +118,7 @@ def test_each_pass_can_be_switched_on_and_off_alone(name: str) -> None:
 
 
 def test_every_pass_has_a_switch_test() -> None:
-    only_attributes = {"drop_concat_ratio", "drop_end_ratios"}
+    only_attributes = {"drop_concat_ratio", "drop_stem_and_head_widths"}
     assert set(canonicalization_passes()) == set(SWITCHES) | only_attributes
 
 
@@ -130,11 +130,11 @@ def test_drop_concat_ratio_changes_attributes_alone() -> None:
     assert canonicalize(graph, passes=without("drop_concat_ratio")).attr.tolist()[-2] == ratio
 
 
-def test_drop_end_ratios_changes_attributes_alone() -> None:
+def test_drop_stem_and_head_widths_changes_attributes_alone() -> None:
     ratio = operators.pack_attributes(in_channels=4, out_channels=8)
     graph = chain(("linear", ratio), ("relu", 0), ("linear", ratio), ("relu", 0), ("linear", ratio))
     assert canonicalize(graph).attr.tolist() == [0, 0, 0, ratio, 0, 0]
-    kept = canonicalize(graph, passes=without("drop_end_ratios"))
+    kept = canonicalize(graph, passes=without("drop_stem_and_head_widths"))
     assert kept.attr.tolist() == graph.attr.tolist()
 
 
@@ -147,7 +147,7 @@ def test_the_order_of_names_does_not_matter_and_metadata_stays() -> None:
 
 
 def test_an_unknown_pass_is_refused_with_all_names() -> None:
-    with pytest.raises(ValueError, match="'fuse_all'; there are fold_parameters, drop_transparent"):
+    with pytest.raises(ValueError, match="'fuse_all'; there are fold_parameters, eliminate_identity"):
         canonicalize(chain(("relu", 0)), passes=["fuse_all"])
 
 

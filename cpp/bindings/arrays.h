@@ -13,8 +13,8 @@
 #include <string>
 #include <vector>
 
-#include "narfast/graph.h"
-#include "narfast/hash128.h"
+#include "narfast/graph/graph.h"
+#include "narfast/graph/hash128.h"
 
 namespace narfast::bindings {
 

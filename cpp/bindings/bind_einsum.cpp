@@ -2,7 +2,7 @@
 #include <pybind11/stl.h>
 
 #include "bindings.h"
-#include "narfast/einsum.h"
+#include "narfast/graph/einsum.h"
 
 namespace narfast::bindings {
 

@@ -3,9 +3,9 @@
 
 #include "arrays.h"
 #include "bindings.h"
+#include "narfast/base/parallel.h"
 #include "narfast/encoder/encoder.h"
-#include "narfast/operators.h"
-#include "narfast/parallel.h"
+#include "narfast/graph/operators.h"
 
 namespace narfast::bindings {
 
@@ -34,7 +34,7 @@ EncoderSettings read_settings(const py::dict& from) {
   const auto size = [&](const char* name) { return from[name].cast<std::size_t>(); };
   EncoderSettings s;
   const auto miner = from["miner"].cast<std::string>();
-  // "whole" makes every network one motif: the motif encoder is a network over its operators.
+  // "whole" makes every network one motif; the motif encoder then sees all its operators.
   s.mining.method = miner == "whole" ? MiningMethod::kFixedCount : mining_method(miner);
   if (miner == "whole") s.mining.count = 1;
   s.features = choice<FeatureKind>(from["features"], {{"one_hot", FeatureKind::kOneHot},
@@ -195,7 +195,6 @@ void bind_encoder(py::module_& m) {
              return Encoder(read_settings(settings), share_weights(tensors), std::move(features));
            }),
            "settings"_a, "tensors"_a, "features"_a)
-      .def_property_readonly("dim", &Encoder::dim, "Width of the vectors.")
       .def(
           "encode",
           [](const Encoder& self, const py::array& op, const py::array& attr,

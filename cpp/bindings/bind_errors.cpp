@@ -1,16 +1,16 @@
 // Turns the exceptions of the core into those of narfast.errors, and Ctrl-C into KeyboardInterrupt.
 #include "bindings.h"
-#include "narfast/byte_source.h"
-#include "narfast/errors.h"
-#include "narfast/onnx_reader.h"
-#include "narfast/parallel.h"
+#include "narfast/base/errors.h"
+#include "narfast/base/parallel.h"
+#include "narfast/onnx/byte_source.h"
+#include "narfast/onnx/reader.h"
 
 namespace narfast::bindings {
 
 namespace py = pybind11;
 
 const char* error_class(const std::exception& error) {
-  // NotOnnx is a CorruptFile too: what is no ONNX file at all is an unsupported source.
+  // Before CorruptFile, its base: a file in another format is an unsupported source.
   if (dynamic_cast<const onnx::NotOnnx*>(&error) != nullptr ||
       dynamic_cast<const FileNotReadable*>(&error) != nullptr)
     return "UnsupportedSourceError";

@@ -3,9 +3,9 @@
 
 #include "arrays.h"
 #include "bindings.h"
-#include "narfast/canonicalize.h"
-#include "narfast/graph.h"
-#include "narfast/structural_hash.h"
+#include "narfast/graph/graph.h"
+#include "narfast/graph/structural_hash.h"
+#include "narfast/passes/canonicalize.h"
 
 namespace narfast::bindings {
 

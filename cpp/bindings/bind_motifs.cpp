@@ -1,9 +1,9 @@
 // Miners and macro graphs as functions of arrays.
 #include "arrays.h"
 #include "bindings.h"
-#include "narfast/coarsen.h"
-#include "narfast/mining.h"
-#include "narfast/neighbor_sequence.h"
+#include "narfast/motifs/coarsen.h"
+#include "narfast/motifs/mining.h"
+#include "narfast/motifs/neighbor_sequence.h"
 
 namespace narfast::bindings {
 

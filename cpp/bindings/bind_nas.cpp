@@ -1,9 +1,9 @@
 // Generators of search spaces as functions of arrays.
 #include "arrays.h"
 #include "bindings.h"
-#include "narfast/darts.h"
-#include "narfast/nasbench101.h"
-#include "narfast/nasbench201.h"
+#include "narfast/search_spaces/darts.h"
+#include "narfast/search_spaces/nasbench101.h"
+#include "narfast/search_spaces/nasbench201.h"
 
 namespace narfast::bindings {
 
@@ -29,22 +29,22 @@ py::tuple names(const Names& from) {
 }  // namespace
 
 void bind_nas(py::module_& m) {
-  m.attr("DARTS_OPERATORS") = names(kDartsOperatorNames);
-  m.attr("NASBENCH101_OPERATORS") = names(kOperatorNames101);
-  m.attr("NASBENCH201_OPERATORS") = names(kOperatorNames201);
+  m.attr("DARTS_OPERATORS") = names(darts::kOperatorNames);
+  m.attr("NASBENCH101_OPERATORS") = names(nasbench101::kOperatorNames);
+  m.attr("NASBENCH201_OPERATORS") = names(nasbench201::kOperatorNames);
   m.def(
       "darts_networks",
       [](const py::array& operators, const py::array& sources, const py::array& edge_ptr,
          const py::array& concat, const py::array& concat_ptr, bool imagenet, int num_threads) {
-        const GenotypeBatchView genotypes{
+        const darts::GenotypeBatchView genotypes{
             share<std::int32_t>(operators, "operators"), share<std::int32_t>(sources, "sources"),
             share<Offset>(edge_ptr, "edge_ptr"), share<std::int32_t>(concat, "concat"),
             share<Offset>(concat_ptr, "concat_ptr")};
-        const DartsVariant variant = imagenet ? DartsVariant::kImageNet : DartsVariant::kCifar;
+        const auto variant = imagenet ? darts::Variant::kImageNet : darts::Variant::kCifar;
         NetworkBatch batch;
         {
           const py::gil_scoped_release unlocked;
-          batch = darts_networks(genotypes, variant, num_threads);
+          batch = darts::build_networks(genotypes, variant, num_threads);
         }
         return hand_over(std::move(batch));
       },
@@ -54,10 +54,10 @@ void bind_nas(py::module_& m) {
   m.def(
       "nasbench101_cells",
       [] {
-        std::vector<Cell101> cells;
+        std::vector<nasbench101::Cell> cells;
         {
           const py::gil_scoped_release unlocked;
-          cells = nasbench101_cells();
+          cells = nasbench101::all_cells();
         }
         return give(std::move(cells));
       },
@@ -65,11 +65,11 @@ void bind_nas(py::module_& m) {
   m.def(
       "nasbench101_networks",
       [](const py::array& cells, bool whole, int num_threads) {
-        const auto numbers = share<Cell101>(cells, "cells");
+        const auto numbers = share<nasbench101::Cell>(cells, "cells");
         NetworkBatch batch;
         {
           const py::gil_scoped_release unlocked;
-          batch = nasbench101_networks(numbers, whole, num_threads);
+          batch = nasbench101::build_networks(numbers, whole, num_threads);
         }
         return hand_over(std::move(batch));
       },
@@ -82,7 +82,7 @@ void bind_nas(py::module_& m) {
         NetworkBatch batch;
         {
           const py::gil_scoped_release unlocked;
-          batch = nasbench201_networks(numbers, num_threads);
+          batch = nasbench201::build_networks(numbers, num_threads);
         }
         return hand_over(std::move(batch));
       },

@@ -5,8 +5,8 @@
 
 #include "arrays.h"
 #include "bindings.h"
-#include "narfast/onnx_graph.h"
-#include "narfast/parallel.h"
+#include "narfast/base/parallel.h"
+#include "narfast/onnx/raw_graph.h"
 
 namespace narfast::bindings {
 
@@ -14,7 +14,7 @@ using namespace py::literals;
 
 namespace {
 
-/// What a bulk run keeps of a file that could not be read: error class and message.
+/// The error class and message of an unreadable file, for bulk runs.
 struct Failure {
   const char* kind;
   std::string message;

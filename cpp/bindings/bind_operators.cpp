@@ -3,8 +3,8 @@
 #include <pybind11/typing.h>
 
 #include "bindings.h"
-#include "narfast/attributes.h"
-#include "narfast/operators.h"
+#include "narfast/graph/attributes.h"
+#include "narfast/graph/operators.h"
 
 namespace narfast::bindings {
 
@@ -40,6 +40,15 @@ void bind_operators(py::module_& m) {
       },
       "frontend"_a, "spelling"_a, "(operator id, data inputs or -1), or None.");
   m.def(
+      "attribute_layout",
+      [] {
+        py::typing::Dict<py::str, py::typing::Tuple<py::int_, py::int_>> layout;
+        for (const attr::Field& field : attr::kLayout)
+          layout[py::str(field.name)] = py::make_tuple(field.shift, field.bits);
+        return layout;
+      },
+      "The fields of packed attributes in the order of their bits: {name: (first bit, bits)}.");
+  m.def(
       "pack_attributes",
       [](int kernel, int stride, int groups, int in_channels, int out_channels, int dilation,
          int heads, int spatial_rank, bool square, bool param_operand, bool scalar_operand,
@@ -67,7 +76,7 @@ void bind_operators(py::module_& m) {
       "square"_a = true, "param_operand"_a = false, "scalar_operand"_a = false,
       "constant_first"_a = false, "last_axis"_a = false, "space_axes"_a = false,
       "layout_permute"_a = false, "constant_class"_a = 0,
-      "Attributes binned and packed into 32 bits; see cpp/narfast/attributes.h.");
+      "Attributes binned and packed into 32 bits; see cpp/narfast/graph/attributes.h.");
 }
 
 }  // namespace narfast::bindings

@@ -1,4 +1,4 @@
-// Rounds of hashing; names are 128 bits wide, so that distinct colours do not share one.
+// Rounds of hashing. Names have 128 bits, so distinct colours do not share one.
 #include "narfast/encoder/color_refinement.h"
 
 #include <algorithm>
@@ -9,8 +9,6 @@ namespace {
 
 constexpr Hash128 kSource = hash_word(11);
 constexpr Hash128 kTarget = hash_word(12);
-
-std::size_t index(std::int32_t i) { return static_cast<std::size_t>(i); }
 
 /// Numbers equal names, by open addressing: they are hashes already.
 Coloring number_colors(std::span<const Hash128> names) {
@@ -33,17 +31,6 @@ Coloring number_colors(std::span<const Hash128> names) {
 }
 
 }  // namespace
-
-void Links::fill_outgoing() {
-  out_ptr.assign(in_ptr.size(), 0);
-  for (const std::int32_t source : in_src) ++out_ptr[index(source) + 1];
-  for (std::size_t i = 1; i < out_ptr.size(); ++i) out_ptr[i] += out_ptr[i - 1];
-  out_dst.resize(in_src.size());
-  std::vector<std::int32_t> next(out_ptr.begin(), out_ptr.end() - 1);
-  for (std::size_t node = 0; node < num_nodes(); ++node)
-    for (const std::int32_t source : sources(static_cast<std::int32_t>(node)))
-      out_dst[index(next[index(source)]++)] = static_cast<std::int32_t>(node);
-}
 
 std::vector<Coloring> refine_colors(std::span<const Hash128> features, const Links& links,
                                     int rounds) {

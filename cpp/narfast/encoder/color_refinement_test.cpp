@@ -20,8 +20,8 @@ struct Sample {
   Sample(const std::vector<std::vector<std::int32_t>>& sources, std::vector<int> kinds_)
       : kinds(std::move(kinds_)) {
     for (std::size_t node = 0; node < sources.size(); ++node) {
-      links.in_src.insert(links.in_src.end(), sources[node].begin(), sources[node].end());
-      links.in_ptr.push_back(static_cast<std::int32_t>(links.in_src.size()));
+      links.in.values.insert(links.in.values.end(), sources[node].begin(), sources[node].end());
+      links.in.end_row();
       features.push_back(hash_word(static_cast<std::uint64_t>(kinds[node])));
     }
     links.fill_outgoing();

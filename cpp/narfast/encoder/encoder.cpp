@@ -1,4 +1,4 @@
-// A call is cut into parts of a few networks, each computed from mining to vectors on one thread.
+// Cuts a call into parts of a few networks. One thread takes a part from mining to vectors.
 #include "narfast/encoder/encoder.h"
 
 #include <algorithm>
@@ -6,24 +6,21 @@
 #include <numeric>
 #include <unordered_map>
 
-#include "narfast/coarsen.h"
-#include "narfast/errors.h"
-#include "narfast/operators.h"
-#include "narfast/parallel.h"
+#include "narfast/base/errors.h"
+#include "narfast/base/parallel.h"
+#include "narfast/graph/operators.h"
+#include "narfast/motifs/coarsen.h"
 
 namespace narfast {
 namespace {
 
-// Operators of networks that are encoded together: enough to share products, few enough to stay in
-// the processor's cache.
+// Size of a part in operators: enough to share products, few enough for the cache of the processor.
 constexpr Offset kPartNodes = 2048;
 constexpr std::size_t kPartGraphs = 64;
 constexpr float kSmallest = 1e-12f;  // lengths below count as this: zero vectors stay zero
 
-std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
-
-/// Rows of the vocabulary by operator id, matched by name. An operator that it lacks takes the row
-/// of unknown/<category>, or row 0; so an encoder stays valid when the table grows.
+/// Rows of the vocabulary by operator id, matched by name. A missing operator takes the row of
+/// unknown/<category>, or row 0, so an encoder stays valid when the table grows.
 std::vector<std::int32_t> rows_of_operators(const std::vector<std::string>& vocabulary) {
   std::unordered_map<std::string, std::int32_t> row;
   for (std::size_t i = 0; i < vocabulary.size(); ++i)
@@ -55,7 +52,7 @@ std::vector<float> copy(std::span<const float> values) { return {values.begin(),
 
 }  // namespace
 
-/// What follows from graphs without weights.
+/// All that follows from the graphs alone, without weights.
 struct Encoder::Mined {
   Motifs motifs;
   MacroGraphs macros;
@@ -92,7 +89,7 @@ struct Encoder::Mined {
 
   std::size_t first(std::size_t g) const { return index(motifs.instance_ptr[g]); }
   std::int32_t size(std::size_t instance) const {
-    return static_cast<std::int32_t>(macros.member_ptr[instance + 1] - macros.member_ptr[instance]);
+    return static_cast<std::int32_t>(macros.members()[instance].size());
   }
 };
 
@@ -135,7 +132,7 @@ Encoder::Encoder(EncoderSettings settings, const Weights& weights, std::optional
 void Encoder::encode(const GraphBatchView& batch, std::span<float> vectors, bool normalize,
                      int num_threads) const {
   const auto threads = static_cast<std::size_t>(thread_count(num_threads));
-  // Small calls are cut finer, so that every thread has something to do.
+  // Small calls are cut finer, to give every thread some work.
   const Offset most =
       std::clamp<Offset>(static_cast<Offset>(batch.op.size() / (4 * threads)), 1, kPartNodes);
   std::vector<std::size_t> begin{0};
@@ -144,7 +141,7 @@ void Encoder::encode(const GraphBatchView& batch, std::span<float> vectors, bool
       begin.push_back(g);
   const std::size_t parts = batch.size() == 0 ? 0 : begin.size();
   begin.push_back(batch.size());
-  // The largest first: a thread that began one last would keep the others waiting.
+  // The largest part first: started last, it would keep the other threads waiting.
   std::vector<std::size_t> order(parts);
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
@@ -156,7 +153,7 @@ void Encoder::encode(const GraphBatchView& batch, std::span<float> vectors, bool
     const std::size_t first = begin[part], count = begin[part + 1] - first;
     const auto from = index(batch.node_ptr[first]);
     const auto nodes = index(batch.node_ptr[first + count]) - from;
-    // Offsets of a batch start at zero; what is local to a graph stays as it is.
+    // Offsets of a batch start at zero; numbers local to a graph stay.
     std::vector<Offset> node_ptr(
         batch.node_ptr.begin() + static_cast<std::ptrdiff_t>(first),
         batch.node_ptr.begin() + static_cast<std::ptrdiff_t>(first + count + 1));
@@ -216,17 +213,15 @@ std::vector<float> Encoder::encode_motifs(const GraphBatchView& batch, const Min
   for (const std::size_t motif : motifs) {
     const std::size_t instance = mined.representative[motif];
     const GraphView graph = batch[mined.graph[instance]];
-    const auto members = std::span(mined.macros.member)
-                             .subspan(index(mined.macros.member_ptr[instance]),
-                                      static_cast<std::size_t>(mined.size(instance)));
+    const auto members = mined.macros.members()[instance];
     const auto first = static_cast<std::int32_t>(row.size());
     for (const NodeId node : members) {
       for (const NodeId source : graph.inputs(node)) {
         const auto at = std::lower_bound(members.begin(), members.end(), source);
         if (at != members.end() && *at == source)
-          links.in_src.push_back(first + static_cast<std::int32_t>(at - members.begin()));
+          links.in.values.push_back(first + static_cast<std::int32_t>(at - members.begin()));
       }
-      links.in_ptr.push_back(static_cast<std::int32_t>(links.in_src.size()));
+      links.in.end_row();
       row.push_back(operator_row_[graph.op[index(node)]]);
       attr.push_back(graph.attr[index(node)]);
       features.push_back(
@@ -275,9 +270,9 @@ Rows Encoder::encode_macros(const Mined& mined, std::span<const float> motif_vec
   std::vector<Hash128> features;
   for (std::size_t i = 0; i < mined.motif.size(); ++i) {
     const auto first = static_cast<std::int32_t>(mined.first(mined.graph[i]));
-    for (Offset e = mined.macros.in_ptr[i]; e < mined.macros.in_ptr[i + 1]; ++e)
-      links.in_src.push_back(first + mined.macros.in_src[index(e)]);
-    links.in_ptr.push_back(static_cast<std::int32_t>(links.in_src.size()));
+    for (const std::int32_t source : mined.macros.edges()[i])
+      links.in.values.push_back(first + source);
+    links.in.end_row();
     const Hash128 id = mined.distinct[mined.motif[i]];
     const auto times = static_cast<std::uint64_t>(mined.multiplicity[i]);
     features.push_back(settings_.node_scalars ? combine(id, hash_word(times)) : id);

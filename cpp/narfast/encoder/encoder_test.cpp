@@ -10,7 +10,7 @@
 #include <random>
 #include <thread>
 
-#include "narfast/test_graphs.h"
+#include "narfast/testing/test_graphs.h"
 
 namespace narfast {
 namespace {
@@ -96,7 +96,7 @@ struct MadeUp {
     std::vector<std::uint64_t> hashes, label;
     for (std::size_t i = 0; i < operator_table().size(); ++i) hashes.push_back(mix64(i));
     for (std::size_t i = 0; i < kLabels; ++i) label.push_back(i << 60);
-    label[1] = mix64(hashes[operator_id("conv")] ^ mix64(0));  // one that networks have
+    label[1] = mix64(hashes["conv"_op] ^ mix64(0));  // one that networks have
     std::sort(label.begin(), label.end());
     const std::vector<float> idf(kLabels, 2.0f);
     return {settings, Weights(std::move(views)), LabelIdf({1, 2}, hashes, label, idf)};
@@ -173,7 +173,7 @@ TEST_CASE("callers in several threads share an encoder") {
   for (std::vector<float>& each : found)
     callers.emplace_back([&] {
       each = encode(encoder, batch.view(), 2);
-      encoder.motif_cache().take_new();
+      (void)encoder.motif_cache().take_new();
     });
   for (std::thread& caller : callers) caller.join();
   for (const std::vector<float>& each : found) CHECK(each == expected);

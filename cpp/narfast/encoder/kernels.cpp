@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "narfast/errors.h"
+#include "narfast/base/errors.h"
 
 namespace narfast {
 namespace {

@@ -1,4 +1,4 @@
-// Arithmetic of the encoder whose bits depend on nothing but the numbers that go in.
+// Arithmetic of the encoder. The bits of a result depend on its input numbers alone.
 //
 // Every output of a product is one chain of fused multiply-adds over the inner dimension, every sum
 // has a fixed order, every function is made of exactly rounded operations: batch, blocking, threads
@@ -18,7 +18,7 @@ namespace narfast {
 inline constexpr std::size_t kPanel = 32;
 
 /// `count` rounded up to whole panels.
-constexpr std::size_t whole_panels(std::size_t count) {
+[[nodiscard]] constexpr std::size_t whole_panels(std::size_t count) {
   return (count + kPanel - 1) / kPanel * kPanel;
 }
 
@@ -54,13 +54,13 @@ struct Kernels {
   void (*add_signed)(std::uint64_t signs, float value, float* to, std::size_t n);
 };
 
-/// The kernels of this process: the widest that the processor has, or those that the environment
-/// variable NARFAST_ISA names (avx512, avx2, neon, plain). Throws BadSetting for a name that is
-/// unknown or that the processor lacks.
-const Kernels& kernels();
+/// The kernels of this process: the widest set of the processor, or the set in the environment
+/// variable NARFAST_ISA (avx512, avx2, neon, plain). Throws BadSetting for a set that is unknown or
+/// that the processor lacks.
+[[nodiscard]] const Kernels& kernels();
 
 /// Every set that this processor can run, the plain one first.
-std::vector<const Kernels*> available_kernels();
+[[nodiscard]] std::vector<const Kernels*> available_kernels();
 
 namespace isa {
 extern const Kernels kPlain;
@@ -80,9 +80,9 @@ class PanelMatrix {
   /// each beginning at a whole panel.
   PanelMatrix(std::span<const std::span<const float>> weights, std::size_t depth);
 
-  std::size_t depth() const { return depth_; }
+  [[nodiscard]] std::size_t depth() const { return depth_; }
   /// Columns, whole panels.
-  std::size_t width() const { return width_; }
+  [[nodiscard]] std::size_t width() const { return width_; }
 
   /// rows x depth times this: rows x width. `bias` has `width` numbers or none.
   void multiply(const Kernels& k, const float* a, std::size_t a_stride, std::size_t rows,

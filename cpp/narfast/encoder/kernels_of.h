@@ -113,43 +113,12 @@ void maximum(const float* x, float* to, std::size_t n) {
   });
 }
 
-template <class S>
-void gelu_all(float* x, std::size_t n) {
+/// x = Function(x), element by element; `Function` takes lanes and their value.
+template <class S, auto Function>
+void apply(float* x, std::size_t n) {
   each<S>(n, [=](auto lanes, std::size_t i) {
     using L = decltype(lanes);
-    L::store(x + i, gelu<L>(L::load(x + i)));
-  });
-}
-
-template <class S>
-void relu_all(float* x, std::size_t n) {
-  each<S>(n, [=](auto lanes, std::size_t i) {
-    using L = decltype(lanes);
-    L::store(x + i, relu<L>(L::load(x + i)));
-  });
-}
-
-template <class S>
-void elu_all(float* x, std::size_t n) {
-  each<S>(n, [=](auto lanes, std::size_t i) {
-    using L = decltype(lanes);
-    L::store(x + i, elu<L>(L::load(x + i)));
-  });
-}
-
-template <class S>
-void exp_all(float* x, std::size_t n) {
-  each<S>(n, [=](auto lanes, std::size_t i) {
-    using L = decltype(lanes);
-    L::store(x + i, exp<L>(L::load(x + i)));
-  });
-}
-
-template <class S>
-void log1p_all(float* x, std::size_t n) {
-  each<S>(n, [=](auto lanes, std::size_t i) {
-    using L = decltype(lanes);
-    L::store(x + i, log1p<L>(L::load(x + i)));
+    L::store(x + i, Function(lanes, L::load(x + i)));
   });
 }
 
@@ -219,10 +188,21 @@ void add_signed(std::uint64_t signs, float value, float* to, std::size_t n) {
 
 template <class S>
 constexpr Kernels kernels_of(std::string_view name) {
-  return {name,        product<S>,    add_scaled<S>, add_scaled_positive<S>,
-          add<S>,      scale<S>,      maximum<S>,    gelu_all<S>,
-          relu_all<S>, elu_all<S>,    exp_all<S>,    log1p_all<S>,
-          dot<S>,      layer_norm<S>, add_signed<S>};
+  return {name,
+          product<S>,
+          add_scaled<S>,
+          add_scaled_positive<S>,
+          add<S>,
+          scale<S>,
+          maximum<S>,
+          apply<S, [](auto lanes, auto x) { return gelu<decltype(lanes)>(x); }>,
+          apply<S, [](auto lanes, auto x) { return relu<decltype(lanes)>(x); }>,
+          apply<S, [](auto lanes, auto x) { return elu<decltype(lanes)>(x); }>,
+          apply<S, [](auto lanes, auto x) { return exp<decltype(lanes)>(x); }>,
+          apply<S, [](auto lanes, auto x) { return log1p<decltype(lanes)>(x); }>,
+          dot<S>,
+          layer_norm<S>,
+          add_signed<S>};
 }
 
 }  // namespace

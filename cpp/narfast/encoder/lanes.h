@@ -1,7 +1,7 @@
-// Vector lanes: one struct for each instruction set, with the same exactly rounded operations.
-// Only kernels_*.cpp include this file, each compiled for one instruction set. All is in anonymous
+// Vector lanes: one struct for each instruction set, with the same exactly rounded operations. Only
+// kernels_*.cpp include this file, each compiled for one instruction set. All is in anonymous
 // namespaces and without the standard library: of functions that several files share the linker
-// keeps one, and that could be the one compiled for a processor that is not there.
+// keeps one, possibly one for a processor that is not there.
 #pragma once
 
 #if defined(__AVX2__) || defined(__AVX512F__)

@@ -4,15 +4,13 @@
 #include <cmath>
 #include <numeric>
 
-#include "narfast/errors.h"
+#include "narfast/base/errors.h"
 
 namespace narfast {
 namespace {
 
 constexpr std::size_t kGatHeads = 4;
 constexpr float kLeak = 0.2f;  // slope of attention scores below zero
-
-std::size_t index(std::int32_t i) { return static_cast<std::size_t>(i); }
 
 std::string text(const std::vector<std::size_t>& shape) {
   std::string result;

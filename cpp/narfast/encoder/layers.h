@@ -17,10 +17,12 @@ class Rows {
   Rows(std::size_t count, std::size_t width)
       : stride_(whole_panels(width)), values_(count * stride_, 0.0f), count_(count) {}
 
-  float* operator[](std::size_t row) { return values_.data() + row * stride_; }
-  const float* operator[](std::size_t row) const { return values_.data() + row * stride_; }
-  std::size_t size() const { return count_; }
-  std::size_t stride() const { return stride_; }
+  [[nodiscard]] float* operator[](std::size_t row) { return values_.data() + row * stride_; }
+  [[nodiscard]] const float* operator[](std::size_t row) const {
+    return values_.data() + row * stride_;
+  }
+  [[nodiscard]] std::size_t size() const { return count_; }
+  [[nodiscard]] std::size_t stride() const { return stride_; }
 
  private:
   std::size_t stride_;
@@ -34,7 +36,7 @@ class Linear {
   /// Takes `name`.weight [out, in] and `name`.bias [out].
   Linear(const Weights& weights, const std::string& name, std::size_t in, std::size_t out);
 
-  Rows apply(const Kernels& k, const Rows& x) const;
+  [[nodiscard]] Rows apply(const Kernels& k, const Rows& x) const;
 
  private:
   PanelMatrix matrix_;
@@ -51,14 +53,14 @@ class GraphLayers {
   GraphLayers(const Weights& weights, const std::string& prefix, LayerKind kind, std::size_t in,
               std::size_t width, int count);
 
-  int count() const { return static_cast<int>(layers_.size()); }
+  [[nodiscard]] int count() const { return static_cast<int>(layers_.size()); }
 
-  /// Names for the features of nodes that hold whatever the layers read of a node beside them.
+  /// Extends the names of node features by everything else that the layers read of a node.
   void refine_features(const Links& links, std::vector<Hash128>& features) const;
 
   /// Rows for the colours after `count()` rounds, from rows for those after none.
-  Rows apply(const Kernels& k, Rows x, const Links& links,
-             std::span<const Coloring> colorings) const;
+  [[nodiscard]] Rows apply(const Kernels& k, Rows x, const Links& links,
+                           std::span<const Coloring> colorings) const;
 
  private:
   struct Layer {
@@ -69,20 +71,21 @@ class GraphLayers {
     std::vector<float> bias_out;  // bidirectional: of the norm; gat: after the sum
   };
 
-  Rows bidirectional(const Kernels& k, const Layer& layer, const Rows& x, const Links& links,
-                     const Coloring& before, const Coloring& after) const;
-  Rows gcn(const Kernels& k, const Layer& layer, const Rows& x, const Links& links,
-           const Coloring& before, const Coloring& after) const;
-  Rows gat(const Kernels& k, const Layer& layer, const Rows& x, const Links& links,
-           const Coloring& before, const Coloring& after) const;
+  [[nodiscard]] Rows bidirectional(const Kernels& k, const Layer& layer, const Rows& x,
+                                   const Links& links, const Coloring& before,
+                                   const Coloring& after) const;
+  [[nodiscard]] Rows gcn(const Kernels& k, const Layer& layer, const Rows& x, const Links& links,
+                         const Coloring& before, const Coloring& after) const;
+  [[nodiscard]] Rows gat(const Kernels& k, const Layer& layer, const Rows& x, const Links& links,
+                         const Coloring& before, const Coloring& after) const;
 
   LayerKind kind_;
   std::size_t width_;
   std::vector<Layer> layers_;
 };
 
-/// Writes summaries of the nodes [begin, end) side by side to `to`, `width` floats for each kind.
-/// Nodes weigh by how many there are of their colour.
+/// Writes summaries of the nodes [begin, end) side by side to `to`, `width` floats for each kind. A
+/// colour weighs as many times as it has nodes.
 void read_out(const Kernels& k, std::span<const ReadoutKind> kinds, const Rows& x,
               std::size_t width, const Coloring& coloring, std::int32_t begin, std::int32_t end,
               float* to);

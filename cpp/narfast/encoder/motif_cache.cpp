@@ -54,7 +54,7 @@ std::vector<float> MotifCache::get(std::span<const Hash128> ids, const Compute& 
         }
       }
     } catch (...) {
-      // Whoever waits for what was claimed here must take over.
+      // Waiting threads must take over the motifs claimed here.
       {
         const std::scoped_lock lock(mutex_);
         for (const std::size_t i : claimed) {
@@ -75,7 +75,7 @@ std::vector<float> MotifCache::get(std::span<const Hash128> ids, const Compute& 
       if (entry[i]->ready)
         copy(i);
       else
-        open.push_back(i);  // whoever computed it was stopped
+        open.push_back(i);  // the thread that had claimed it failed
     }
   }
   return vectors;
@@ -105,7 +105,7 @@ std::pair<std::vector<Hash128>, std::vector<float>> MotifCache::take_new() {
             [](const auto& a, const auto& b) { return a.first < b.first; });
   std::pair<std::vector<Hash128>, std::vector<float>> result;
   for (const auto& [id, entry] : taken) {
-    if (!entry->ready) continue;  // whoever computed it was stopped
+    if (!entry->ready) continue;  // the thread that had claimed it failed
     result.first.push_back(id);
     result.second.insert(result.second.end(), entry->vector.begin(), entry->vector.end());
   }

@@ -10,7 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "narfast/hash128.h"
+#include "narfast/graph/hash128.h"
 
 namespace narfast {
 
@@ -19,23 +19,23 @@ class MotifCache {
   /// Computes vectors [positions, dim] of the ids at some positions.
   using Compute = std::function<std::vector<float>(std::span<const std::size_t> positions)>;
 
-  /// For vectors of `dim` floats; beyond `limit` motifs those that were computed are forgotten.
+  /// For vectors of `dim` floats. Computed vectors are forgotten beyond `limit` motifs.
   MotifCache(std::size_t dim, std::size_t limit) : dim_(dim), limit_(limit) {}
 
-  std::size_t dim() const { return dim_; }
-  std::size_t size() const;
+  [[nodiscard]] std::size_t dim() const { return dim_; }
+  [[nodiscard]] std::size_t size() const;
 
-  /// Vectors [ids, dim] of distinct motifs. What no thread has computed yet or is computing now is
-  /// computed here; then what other threads began to compute meanwhile is waited for. No thread
-  /// waits before it has handed over what others may wait for, so none waits for ever.
-  std::vector<float> get(std::span<const Hash128> ids, const Compute& compute);
+  /// Vectors [ids, dim] of distinct motifs. Computes the motifs that no other thread has computed
+  /// or claimed, then waits for the motifs that other threads have claimed. A thread hands over its
+  /// own motifs before it waits, so none waits for ever.
+  [[nodiscard]] std::vector<float> get(std::span<const Hash128> ids, const Compute& compute);
 
-  /// Keeps vectors [ids, dim] that were computed elsewhere; they are not forgotten.
+  /// Keeps vectors [ids, dim] from elsewhere; they are never forgotten.
   void insert(std::span<const Hash128> ids, std::span<const float> vectors);
 
-  /// Moves out what was computed since the last call, ids and vectors in the order of the ids.
-  /// Nothing is remembered for that before the first call.
-  std::pair<std::vector<Hash128>, std::vector<float>> take_new();
+  /// Moves out the motifs computed since the last call: ids and vectors, ascending by id. The first
+  /// call starts the record.
+  [[nodiscard]] std::pair<std::vector<Hash128>, std::vector<float>> take_new();
 
   void clear();
 

@@ -1,4 +1,4 @@
-// What a folder of an encoder says: settings and weights, as the host program read them.
+// Settings and weights of an encoder, as the host program read them from its folder.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "narfast/mining.h"
+#include "narfast/motifs/mining.h"
 
 namespace narfast {
 
@@ -17,7 +17,7 @@ enum class FeatureKind : std::uint8_t { kOneHot, kEmbedding };
 enum class LayerKind : std::uint8_t { kGcn, kGat, kBidirectional };
 enum class ReadoutKind : std::uint8_t { kMean, kSumLog, kMax };
 
-/// One field of packed attributes that learnt features read.
+/// A field of packed attributes, as an input of learnt features.
 struct AttributeField {
   int shift = 0;
   int bits = 0;
@@ -51,13 +51,14 @@ struct Tensor {
   std::vector<std::size_t> shape;
 };
 
-/// Weights by name; remembers what was taken, so that nothing is left over unnoticed.
+/// Weights by name; records which were taken, to find leftovers.
 class Weights {
  public:
   explicit Weights(std::map<std::string, Tensor> tensors) : tensors_(std::move(tensors)) {}
 
   /// Throws CorruptFile where the tensor is missing or has another shape.
-  std::span<const float> get(const std::string& name, const std::vector<std::size_t>& shape) const;
+  [[nodiscard]] std::span<const float> get(const std::string& name,
+                                           const std::vector<std::size_t>& shape) const;
 
   /// Throws CorruptFile where a tensor was never asked for.
   void check_all_taken() const;

@@ -5,18 +5,18 @@
 #include <bit>
 #include <cmath>
 
-#include "narfast/errors.h"
-#include "narfast/hash128.h"
+#include "narfast/base/errors.h"
+#include "narfast/graph/hash128.h"
 
 namespace narfast {
 namespace {
 
-// Length of what single nodes add against what surroundings and runs add: they say less about a
-// design. Chosen on the validation families.
+// Weight of single nodes against surroundings and n-grams: they say less about a design. Chosen on
+// the validation families.
 constexpr double kSingleNodeLength = 0.4;
-constexpr int kBucketBits = 13;  // a few labels begin with the same bits
+constexpr int kBucketBits = 13;  // few labels begin with the same bits
 
-// Which rows of labels the hashes belong to: nothing else tells equal numbers apart.
+// Salts of the hashes: without them, equal numbers in different rows would be equal labels.
 constexpr std::uint64_t kIncoming = 0xA5A5A5A5u, kOutgoing = 0x5A5A5A5Au, kRun = 0x3C3C3C3Cu;
 
 /// Turns the bits of every byte around: directions were first drawn with the highest bit first.

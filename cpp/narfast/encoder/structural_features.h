@@ -1,8 +1,8 @@
-// Structural features: labels of places in operator graphs, weighed by rarity. Nothing is trained.
+// Structural features: labels of places in operator graphs, weighted by rarity. Nothing is trained.
 //
-// A label is of a node with its surroundings (Weisfeiler and Leman), or of a few operators that
-// follow each other in node order. Labels are hashes of operator names, not ids, so that a longer
-// operator table leaves them as they are.
+// A label names a node with its surroundings (Weisfeiler and Leman), or an n-gram of operators in
+// node order. Labels are hashes of operator names, not ids, so a longer operator table does not
+// change them.
 #pragma once
 
 #include <cstdint>
@@ -10,18 +10,18 @@
 #include <vector>
 
 #include "narfast/encoder/kernels.h"
-#include "narfast/graph.h"
+#include "narfast/graph/graph.h"
 
 namespace narfast {
 
 /// Labels of graphs, in rows: operators alone after 0..hops rounds of refinement, operators and
-/// attributes after 0..hops rounds, then runs of 2..ngrams operators that begin at each node (0
-/// where the graph ends before the run does). Labels of different rows never mean the same.
+/// attributes after 0..hops rounds, then the n-grams of 2..ngrams operators from each node on (0
+/// where the graph ends before the n-gram). Labels of different rows never mean the same.
 struct LabelKinds {
   int hops = 1;
-  int ngrams = 1;  // below 2 there are no runs
+  int ngrams = 1;  // below 2 there are no n-grams
 
-  std::size_t rows() const {
+  [[nodiscard]] std::size_t rows() const {
     return static_cast<std::size_t>(2 * (hops + 1) + (ngrams > 1 ? ngrams - 1 : 0));
   }
 };
@@ -38,29 +38,29 @@ class LabelIdf {
   /// A listed label that a network has, with its weight.
   struct Weighted {
     std::int64_t row;  // in the list
-    float weight;      // idf; what a network has of each kind of label has a fixed length
+    float weight;      // idf, scaled: the labels of each kind have a fixed length in every network
   };
 
-  /// `label` ascends; `idf` says how rare each is. Throws CorruptFile where the lengths differ, the
-  /// labels do not ascend, or an idf is not above zero.
+  /// `label` ascends; `idf` has the rarity of each. Throws CorruptFile where the lengths differ,
+  /// the labels do not ascend, or an idf is not above zero.
   LabelIdf(LabelKinds kinds, std::vector<std::uint64_t> operator_hash,
            std::vector<std::uint64_t> label, std::vector<float> idf);
 
-  const LabelKinds& kinds() const { return kinds_; }
-  std::size_t size() const { return label_.size(); }
-  std::span<const std::uint64_t> operator_hash() const { return operator_hash_; }
+  [[nodiscard]] const LabelKinds& kinds() const { return kinds_; }
+  [[nodiscard]] std::size_t size() const { return label_.size(); }
+  [[nodiscard]] std::span<const std::uint64_t> operator_hash() const { return operator_hash_; }
 
   /// Features of one network from its labels (`structural_labels`, `nodes` in each row).
   ///
   /// `vector` (any length) becomes a random projection: every distinct label adds a direction of
   /// signs drawn from its hash, whether it is listed or not (Achlioptas, Database-friendly random
-  /// projections, 2003). `listed` gets the listed labels, ascending. How often a label occurs does
-  /// not count: it says how deep a network is rather than how it is designed.
+  /// projections, 2003). `listed` gets the listed labels, ascending. The number of occurrences of a
+  /// label does not count: it tells the depth of a network rather than its design.
   void features(const Kernels& k, std::span<const std::uint64_t> labels, std::size_t nodes,
                 std::span<float> vector, std::vector<Weighted>& listed) const;
 
  private:
-  std::int64_t find(std::uint64_t label) const;
+  [[nodiscard]] std::int64_t find(std::uint64_t label) const;
 
   LabelKinds kinds_;
   std::vector<std::uint64_t> operator_hash_;

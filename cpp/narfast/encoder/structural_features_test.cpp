@@ -8,8 +8,8 @@
 #include <cmath>
 #include <set>
 
-#include "narfast/hash128.h"
-#include "narfast/test_graphs.h"
+#include "narfast/graph/hash128.h"
+#include "narfast/testing/test_graphs.h"
 
 namespace narfast {
 namespace {
