@@ -147,7 +147,9 @@ def test_the_order_of_names_does_not_matter_and_metadata_stays() -> None:
 
 
 def test_an_unknown_pass_is_refused_with_all_names() -> None:
-    with pytest.raises(ValueError, match="'fuse_all'; there are fold_parameters, eliminate_identity"):
+    with pytest.raises(
+        ValueError, match="'fuse_all'; there are fold_parameters, eliminate_identity"
+    ):
         canonicalize(chain(("relu", 0)), passes=["fuse_all"])
 
 

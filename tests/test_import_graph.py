@@ -9,12 +9,13 @@ from imports import circles, import_graph
 from narfast.sources.registry import SOURCES
 
 # From what knows nothing to what knows everything. A room is a folder or a module of the package.
-ROOMS = """
-    _version _data errors _optional _files _documents _tables
-    operators graph motifs explain index encoder_config structural_features
-    taxonomy search_spaces storage sources reading
-    nn encoder zoo evaluation training bulk retrieval cli __main__
-""".split()
+HELPERS = "_version _data errors _optional _files _documents _tables"
+CONCEPTS = "operators attributes graph motifs explain index encoder_config structural_features"
+STAGES = (
+    "taxonomy search_spaces storage sources reading nn encoder zoo evaluation training bulk "
+    "retrieval cli __main__"
+)
+ROOMS = f"{HELPERS} {CONCEPTS} {STAGES}".split()
 
 
 def package() -> dict[str, frozenset[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
+from narfast import attributes
 from narfast.motifs import MiningMethod
 
 __all__ = [
@@ -23,21 +24,29 @@ ReadoutKind = Literal["mean", "sum_log", "max"]
 GAT_HEADS = 4
 """Attention heads of a graph attention layer, side by side; its width is a multiple of it."""
 
-# (name, first bit, bits) of the packed attributes, as cpp/narfast/attributes.h lays them out. An
-# encoder stores the list that it was trained with and reads the bits by that.
-ATTRIBUTE_FIELDS: tuple[tuple[str, int, int], ...] = (
-    ("kernel", 0, 3),
-    ("stride", 3, 1),
-    ("groups", 4, 2),
-    ("dilation", 6, 1),
-    ("channel_ratio", 7, 4),
-    ("heads", 11, 3),
-    ("rank", 14, 2),
-    ("non_square", 16, 1),
-    ("constant_operand", 17, 3),
-    ("axis", 20, 3),
-    ("constant", 23, 2),
+_GROUPED = {
+    "constant_operand": ("param_operand", "scalar_operand", "constant_first"),
+    "axis": ("last_axis", "space_axes", "layout_permute"),
+    "constant": ("constant_class",),
+}
+"""Fields that the encoder reads as one."""
+
+ATTRIBUTE_FIELDS: tuple[tuple[str, int, int], ...] = tuple(
+    (name, *attributes.joined(*_GROUPED.get(name, (name,))))
+    for name in (
+        "kernel",
+        "stride",
+        "groups",
+        "dilation",
+        "channel_ratio",
+        "heads",
+        "rank",
+        "non_square",
+        *_GROUPED,
+    )
 )
+"""(name, first bit, bits) of the packed attributes, as an encoder reads them: it stores the list
+that it was trained with."""
 
 _MAX_WIDTH = 1 << 14
 _MAX_LAYERS = 64

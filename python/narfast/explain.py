@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from narfast import operators
+from narfast import attributes, operators
 from narfast.graph import ArchGraph, GraphBatch, hash_texts, structural_hash
 from narfast.motifs import MacroBatch, coarsen, mine
 
@@ -111,22 +111,22 @@ def operator_label(op: int, attr: int) -> str:
     is its largest side.
     """
     words = [operators.by_id(op).name]
-    kernel = _KERNELS.get(attr & 7)
-    rank = attr >> 14 & 3
+    kernel = _KERNELS.get(attributes.value("kernel", attr))
+    rank = attributes.value("rank", attr)
     if kernel and rank:
-        square = not attr >> 16 & 1
+        square = not attributes.value("non_square", attr)
         if square and len(kernel) == 1:
             words[0] += "x".join([kernel] * rank)
         else:
             words += [kernel] if square else [kernel, "non-square"]
             words += [] if rank == 2 else [f"{rank}d"]
-    if attr >> 3 & 1:
+    if attributes.value("stride", attr):
         words.append("/2+")
-    ratio = (attr >> 7 & 15) - _EQUAL_WIDTH
+    ratio = attributes.value("channel_ratio", attr) - _EQUAL_WIDTH
     if ratio not in (-_EQUAL_WIDTH, 0):
         more = "+" if abs(ratio) == _OUTERMOST else ""
         words.append(f"~{'×' if ratio > 0 else '÷'}{2 ** abs(ratio)}{more}")
-    groups = attr >> 4 & 3
+    groups = attributes.value("groups", attr)
     if groups > 1:
         words.append("grouped" if groups == 2 else "depthwise")
     return " ".join(words)

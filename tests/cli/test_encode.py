@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from encoders import make_encoder
-
 import os
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from encoders import make_encoder
 from narfast.encoder.encoder import ArchitectureEncoder
 from narfast.zoo import Zoo
 from zoo_fakes import NAMES, FakeEncoder, load

@@ -7,7 +7,6 @@ import contextlib
 import pyarrow.parquet as pq
 import pytest
 
-from narfast.cli import app as cli
 from narfast.cli._process import Terminated
 from narfast.sources import loader
 

@@ -119,7 +119,9 @@ def test_a_file_whose_code_forks_and_prints_is_answered_once(tmp_path):
 def test_code_that_ends_its_process_is_an_error(run, monkeypatch, tmp_path, zoo_path):
     path = tmp_path / "model.py"
     path.write_text("")
-    monkeypatch.setattr(isolation, "read_apart", partial(read_apart, loader="misbehaving:load_file"))
+    monkeypatch.setattr(
+        isolation, "read_apart", partial(read_apart, loader="misbehaving:load_file")
+    )
     for command in (["inspect"], ["search", "--zoo", zoo_path], ["zoo", "add", zoo_path]):
         result = run(*command, f"{path}:leaves")
         assert result.exit_code == 2, result.output

@@ -12,11 +12,10 @@ import pytest
 from onnx import TensorProto, helper
 from rich.markup import escape
 
-from narfast.cli import _render
+from narfast import _tables
 from narfast.encoder.calibration import Relation
 from narfast.explain import operator_label, shared_motifs, summarize
 from narfast.operators import by_name, pack_attributes
-from narfast import _tables
 from narfast.retrieval import SearchResult
 from narfast.sources import loader
 from narfast.sources.loader import load as load_source

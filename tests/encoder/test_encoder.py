@@ -15,7 +15,6 @@ from narfast import operators
 from narfast.encoder.encoder import ArchitectureEncoder
 from narfast.errors import NarfastError
 from narfast.graph import GraphBatch, structural_order
-from narfast.nn.inference import TorchInference
 from narfast.nn.inputs import OperatorRows
 from narfast.nn.model import ArchitectureModel
 from narfast.zoo import Zoo

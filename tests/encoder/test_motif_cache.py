@@ -11,7 +11,6 @@ import safetensors
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save
 
-import narfast
 from encoders import GRAPHS, make_encoder
 from narfast.encoder import motif_cache
 from narfast.encoder.motif_cache import MotifCache, MotifFolder

@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from narfast import operators
+from narfast import attributes, operators
 from narfast.graph import ArchGraph
 
 __all__ = ["COARSE_CLASSES", "coarse_class"]
@@ -21,8 +21,8 @@ COARSE_CLASSES = (
     "other",
 )
 
-_KERNEL, _STRIDED, _GROUPED = 0x7, 1 << 3, 0x2 << 4  # bits of a packed attribute
 _MAJORITY = 0.9
+_GROUPED = 2  # from this value of the field on, a convolution is grouped or depthwise
 
 
 @cache
@@ -42,8 +42,9 @@ def coarse_class(graph: ArchGraph) -> str:
     """
     op = graph.op
     convolution = np.isin(op, _ids("conv", "conv_transpose", "deform_conv", "nas/sep_conv"))
-    kernel = (graph.attr & _KERNEL) > 1
-    downsampling = (graph.attr & (_STRIDED | _GROUPED)) == _STRIDED
+    kernel = attributes.field("kernel").of(graph.attr) > 1
+    strided = attributes.field("stride").of(graph.attr) > 0
+    downsampling = strided & (attributes.field("groups").of(graph.attr) < _GROUPED)
     convolutions = int((convolution & kernel & ~downsampling).sum())
     attention = int((op == _ids("attention")[0]).sum()) + _unfused_attention(graph)
     recurrent = int(np.isin(op, _ids("lstm", "gru", "rnn")).sum())
