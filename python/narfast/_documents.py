@@ -20,6 +20,7 @@ from narfast._files import open_regular
 from narfast.errors import CorruptFileError, printable
 
 __all__ = [
+    "MOST_VALUES",
     "Anything",
     "Flag",
     "Integer",
@@ -34,9 +35,13 @@ __all__ = [
     "TupleOf",
     "check_document",
     "parse_document",
+    "parse_limited",
     "read_document",
     "read_small_file",
 ]
+
+MOST_VALUES = 10_000_000
+"""Of one JSON document: an exported program of 100,000 operators has about as many."""
 
 _SHOWN = 60  # characters of a wrong value
 
@@ -298,3 +303,20 @@ def _not(value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 200:
         return ", not a number of more than 60 digits"
     return f", not {printable(json.dumps(value, ensure_ascii=False), _SHOWN)}"
+
+
+def parse_limited(data: bytes, most: int = MOST_VALUES) -> Any:
+    """Parse JSON of at most ``most`` values, commas and brackets within texts counted too.
+
+    A value takes up to about 100 bytes of memory, and an empty list three bytes of text.
+
+    Raises:
+        ValueError: no JSON, more values, or nested too deep.
+    """
+    values = sum(data.count(mark) for mark in (b",", b"[", b"{"))
+    if values > most:
+        raise ValueError(f"more than {most:,} values")
+    try:
+        return json.loads(data)
+    except RecursionError:
+        raise ValueError("nested too deep") from None

@@ -20,6 +20,7 @@ __all__ = [
     "open_source",
     "read_source",
     "remove_leftovers",
+    "replace_file",
     "replacing",
     "umask",
 ]
@@ -120,6 +121,12 @@ def replacing(path: Path, *, mode: int | None = None) -> Iterator[BinaryIO]:
                 staging.replace(path)
     finally:
         staging.unlink(missing_ok=True)
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Make or replace a file in one step; see `replacing`."""
+    with replacing(path) as stream:
+        stream.write(data)
 
 
 def _begin(path: Path) -> tuple[BinaryIO, Path]:

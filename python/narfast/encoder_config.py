@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 from narfast import attributes
 from narfast.motifs import MiningMethod
@@ -130,6 +130,8 @@ class EncoderConfig:
             kinds = getattr(self, name)
             if not kinds or not set(kinds) <= set(get_args(ReadoutKind)):
                 raise ValueError(f"{name} must be some of {get_args(ReadoutKind)}, not {kinds!r}")
+        if not all(isinstance(name, str) for name in self.operators):
+            raise ValueError("operators must be texts")
         if len(set(self.operators)) < len(self.operators):
             raise ValueError("operators must be distinct")
         for _, shift, bits in self.attribute_fields:
@@ -144,34 +146,6 @@ class EncoderConfig:
     def dim(self) -> int:
         """Width of the final vector."""
         return self.deep_dim + self.wide_dim
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> EncoderConfig:
-        """Read plain (JSON or TOML) values.
-
-        Raises:
-            ValueError: An unknown key, or a value of the wrong type or out of range.
-        """
-        known = {f.name: f for f in fields(cls)}
-        unknown = sorted(set(values) - set(known))
-        if unknown:
-            raise ValueError(f"unknown encoder setting {unknown[0]!r}; known: {sorted(known)}")
-        converted: dict[str, Any] = {}
-        for name, value in values.items():
-            default = known[name].default
-            if isinstance(default, tuple):
-                if not isinstance(value, (list, tuple)):
-                    raise ValueError(f"{name} must be a list, not {value!r}")
-                value = tuple(tuple(v) if isinstance(v, (list, tuple)) else v for v in value)
-            elif isinstance(default, float) and type(value) is int:
-                value = float(value)
-            elif type(value) is not type(default):
-                raise ValueError(f"{name} must be {type(default).__name__}, not {value!r}")
-            converted[name] = value
-        try:
-            return cls(**converted)
-        except TypeError as error:
-            raise ValueError(str(error)) from error
 
 
 def _check_range(name: str, value: float, low: float, high: float) -> None:

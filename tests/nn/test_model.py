@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from narfast._settings import read_settings
 from narfast.encoder_config import ATTRIBUTE_FIELDS, EncoderConfig
 from narfast.nn.features import AttributeTable, NodeFeatures, OneHotFeatures
 from narfast.nn.layers import GcnLayer, GraphTensors, Readout, make_layer
@@ -153,10 +154,10 @@ def test_features() -> None:
         ({"motif_readouts": []}, "motif_readouts"),
         ({"macro_readouts": "mean"}, "macro_readouts must be a list"),
         ({"wide_dim": 8}, "wide_share"),
-        ({"colour": 1}, "unknown encoder setting 'colour'"),
+        ({"colour": 1}, "unknown setting colour"),
         ({"attribute_fields": [["kernel", 40, 3]]}, "attribute_fields shift"),
     ],
 )
 def test_bad_settings(values: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        EncoderConfig.from_dict(values)
+        read_settings(EncoderConfig, values)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from narfast.bulk.sources import Block, open_zoo
 from narfast.errors import NarfastError
-from narfast.sources.registry import LIBRARIES, SEARCH_SPACES, library_versions
+from narfast.sources.registry import kind_of, library_versions
 from narfast.storage.format import ARCHITECTURES, GRAPHS
 
 __all__ = ["ABSENT", "Identities"]
@@ -49,18 +49,18 @@ class Identities:
         return [shared] * len(block)
 
     def _named(self, source: str, zoo: str) -> str | None:
+        kind = kind_of(source)
         prefix, colon, rest = source.partition(":")
-        if colon and prefix in SEARCH_SPACES:
+        if kind is not None and kind.group == "search space":
             return ""  # a cell is spelt out in the source
-        if colon and prefix == "zoo":
+        if kind is not None and kind.name == "zoo":
             return self._zoo(zoo)
-        if colon and prefix in LIBRARIES:
+        if kind is not None and kind.group == "library":
             return self._of_libraries()
-        if colon and prefix == "hf":
+        if kind is not None and kind.name == "hf":
             return self._with_libraries(_configuration(rest))
-        file = Path(source.rpartition(":")[0])
-        if file.suffix == ".py":
-            return self._with_libraries(self._python(file))
+        if kind is not None and kind.name == "python":
+            return self._with_libraries(self._python(Path(source.rpartition(":")[0])))
         found = _file(source)
         if found == ABSENT and colon and prefix.isidentifier():
             return self._of_libraries()

@@ -22,7 +22,7 @@ def pretrain(
     """Train an encoder on the networks of a zoo."""
     from narfast._optional import require
 
-    require("torch", "numba", by="training an encoder")
+    require("torch", "numba", "ir_measures", by="training an encoder", extra="train")
     from narfast.training.run import PretrainConfig, check_output, run
     from narfast.zoo import Zoo
 

@@ -23,6 +23,7 @@ from narfast.cli._options import (
 )
 from narfast.cli._process import failure
 from narfast.errors import NarfastError
+from narfast.sources.registry import LISTED
 
 if TYPE_CHECKING:
     from narfast.graph import ArchGraph
@@ -51,7 +52,7 @@ def zoo_build(
     directory: ZooDir,
     source: Annotated[
         list[str],
-        typer.Option("--source", help="A library such as timm, darts, or all; repeatable."),
+        typer.Option("--source", help=f"{', '.join(LISTED)}, or all of them: all; repeatable."),
     ],
     workers: Annotated[int, typer.Option(min=1, help="Processes that read networks.")] = 2,
     timeout: Timeout = 60.0,

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narfast._documents import ListOf, Number, Object, read_document
-from narfast.encoder.storage import encoder_folder, write_atomically
+from narfast._files import replace_file
+from narfast.encoder.storage import encoder_folder
 from narfast.errors import CorruptFileError
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class Calibration:
         """Write the thresholds beside an encoder, with notes on how good they are."""
         path = encoder_folder(encoder) / _FILE
         text = json.dumps({**asdict(self), **notes}, indent=1) + "\n"
-        write_atomically(path, text.encode())
+        replace_file(path, text.encode())
 
     def word(self, score: float, *, same_structure: bool, shares_blocks: bool = False) -> str:
         """Say in a word how alike two networks are.

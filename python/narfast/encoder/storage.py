@@ -33,7 +33,8 @@ from narfast._documents import (
     read_document,
     read_small_file,
 )
-from narfast._files import replacing
+from narfast._files import replace_file
+from narfast._settings import read_settings
 from narfast.encoder_config import EncoderConfig
 from narfast.errors import CorruptFileError
 from narfast.structural_features import LabelIdf
@@ -151,19 +152,13 @@ class Weights:
             "encoder": asdict(self.config),
             "training": dict(self.training),
         }
-        write_atomically(folder / _WEIGHTS, data)
-        write_atomically(folder / _CONFIG, (json.dumps(document, indent=1) + "\n").encode())
+        replace_file(folder / _WEIGHTS, data)
+        replace_file(folder / _CONFIG, (json.dumps(document, indent=1) + "\n").encode())
 
 
 def encoder_folder(name_or_path: str | Path) -> Path:
     """Return the folder of an encoder: ``"default"`` is the one inside the package."""
     return SHIPPED_ENCODER if name_or_path == "default" else Path(name_or_path)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that a crash leaves the old one or the new one."""
-    with replacing(path) as stream:
-        stream.write(data)
 
 
 def _fingerprint(config: EncoderConfig, weights: bytes) -> str:
@@ -222,6 +217,6 @@ def _read_config(path: Path, document: dict[str, Any]) -> EncoderConfig:
         )
     check_document(document, _SHAPE, path=path, what=_WHAT, remedy=_REMEDY)
     try:
-        return EncoderConfig.from_dict(document["encoder"])
+        return read_settings(EncoderConfig, document["encoder"])
     except ValueError as error:
         raise CorruptFileError(f"{path}: {error}; {_REMEDY}") from error

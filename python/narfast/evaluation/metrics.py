@@ -102,16 +102,20 @@ def rank(
 
 
 def per_query_scores(
-    rankings: Sequence[NDArray[np.int64]], relevant: Sequence[NDArray[np.int64]]
+    rankings: Sequence[NDArray[np.int64]],
+    relevant: Sequence[NDArray[np.int64]],
+    *,
+    cutoffs: Sequence[int] = CUTOFFS,
 ) -> dict[str, dict[int, NDArray[np.float64]]]:
     """Score every query.
 
     Args:
-        rankings: row numbers per query, best first, at least max(CUTOFFS) where there are so many.
+        rankings: row numbers per query, best first, at least max(cutoffs) where there are so many.
         relevant: relevant row numbers per query, each not empty.
+        cutoffs: depths at which rankings are cut.
 
     Returns:
-        ``mrr``, ``map`` and ``ndcg`` at `CUTOFFS`, and ``hit`` at 1.
+        ``mrr``, ``map`` and ``ndcg`` at the cut-offs, and ``hit`` at 1.
 
     Raises:
         MissingDependencyError: ir-measures is not installed.
@@ -128,8 +132,8 @@ def per_query_scores(
     ]
     hits = {"hit": {1: np.array(first, dtype=np.float64)}}
     if not rankings:
-        return {name: {cut: np.empty(0) for cut in CUTOFFS} for name in MEASURES} | hits
-    depth = max(CUTOFFS)
+        return {name: {cut: np.empty(0) for cut in cutoffs} for name in MEASURES} | hits
+    depth = max(cutoffs)
     # trec_eval sorts by score and breaks ties its own way: ranks as scores keep our order. A query
     # without candidates gets one unjudged document, since trec_eval skips empty rankings.
     run = {
@@ -139,8 +143,8 @@ def per_query_scores(
     }
     judged = {str(query): {str(row): 1 for row in rows} for query, rows in enumerate(relevant)}
     names = {"mrr": RR, "map": AP, "ndcg": nDCG}
-    measures = {names[name] @ cut: (name, cut) for name in MEASURES for cut in CUTOFFS}
-    scores = {name: {cut: np.zeros(len(rankings)) for cut in CUTOFFS} for name in MEASURES}
+    measures = {names[name] @ cut: (name, cut) for name in MEASURES for cut in cutoffs}
+    scores = {name: {cut: np.zeros(len(rankings)) for cut in cutoffs} for name in MEASURES}
     for result in ir_measures.iter_calc(list(measures), judged, run):
         name, cut = measures[result.measure]
         value = result.value

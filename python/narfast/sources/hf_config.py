@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from narfast._documents import parse_limited
 from narfast._files import read_source
 from narfast.errors import CorruptFileError, NarfastError, TraceError, UnsupportedSourceError
 from narfast.graph import ArchGraph
-from narfast.sources._json import parse_limited
 from narfast.sources._quiet import quiet
 from narfast.sources.libraries.base import import_library
 from narfast.taxonomy.families import classify

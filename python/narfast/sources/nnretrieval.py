@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from narfast import operators
+from narfast._documents import parse_limited
 from narfast._files import read_source
 from narfast.errors import CorruptFileError, InvalidGraphError, UnsupportedSourceError
 from narfast.graph import ArchGraph, GraphMeta, build_graph
-from narfast.sources._json import parse_limited
 
 __all__ = ["clean_edges", "from_nodes", "load_record"]
 

@@ -19,6 +19,7 @@ from narfast.errors import UnsupportedSourceError
 __all__ = [
     "KINDS",
     "LIBRARIES",
+    "LISTED",
     "SEARCH_SPACES",
     "SOURCES",
     "STORED",
@@ -205,6 +206,10 @@ LIBRARIES = tuple(kind.name for kind in SOURCES if kind.group == "library")
 
 SEARCH_SPACES = tuple(kind.name for kind in SOURCES if kind.group == "search space")
 """Search spaces whose cells are read, as ``darts:DARTS_V2``."""
+
+
+LISTED = (*LIBRARIES, "darts")
+"""Kinds whose networks can be listed, and made a zoo of."""
 
 
 def accepted(*, objects: bool = True) -> str:

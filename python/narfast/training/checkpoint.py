@@ -18,8 +18,7 @@ from safetensors.torch import load as safetensors_load
 from safetensors.torch import save as safetensors_save
 from torch import Tensor, nn
 
-from narfast._files import open_regular
-from narfast.encoder.storage import write_atomically
+from narfast._files import open_regular, replace_file
 from narfast.errors import CorruptFileError
 
 __all__ = ["Progress", "load_checkpoint", "restore", "save_checkpoint"]
@@ -57,9 +56,9 @@ def save_checkpoint(
     data = safetensors_save({k: v.detach().cpu().contiguous() for k, v in tensors.items()})
     folder.mkdir(parents=True, exist_ok=True)
     file = f"checkpoint-{progress.stage}-{progress.epoch:05d}.safetensors"
-    write_atomically(folder / file, data)
+    replace_file(folder / file, data)
     state = {**asdict(progress), "file": file, "sha256": hashlib.sha256(data).hexdigest()}
-    write_atomically(folder / _STATE, json.dumps(state).encode())
+    replace_file(folder / _STATE, json.dumps(state).encode())
     for old in folder.glob("checkpoint-*.safetensors"):
         if old.name != file:
             old.unlink()

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import tomllib
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from narfast._files import open_regular
+from narfast._settings import read_settings
 from narfast.encoder_config import EncoderConfig
 from narfast.errors import CorruptFileError
 from narfast.taxonomy.splits import Split, standard_split
 from narfast.training.augment import AugmentConfig
 
 __all__ = ["DataConfig", "GraphStage", "MotifStage", "PretrainConfig"]
-
-_LARGEST = 2**63 - 1  # what random generators take as a seed
 
 
 @dataclass(frozen=True)
@@ -36,6 +34,11 @@ class DataConfig:
     test_families: tuple[str, ...] = ()
     validation_libraries: tuple[str, ...] = ()
     test_libraries: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, values in vars(self).items():
+            if not all(isinstance(value, str) for value in values):
+                raise ValueError(f"data.{name} must be a list of strings, not {list(values)!r}")
 
     @classmethod
     def standard(cls) -> DataConfig:
@@ -166,6 +169,7 @@ class PretrainConfig:
     def from_dict(cls, document: dict[str, Any]) -> PretrainConfig:
         """Read plain values. Raises ValueError that names the setting."""
         sections = {
+            "encoder": EncoderConfig,
             "data": DataConfig,
             "motif": MotifStage,
             "graph": GraphStage,
@@ -173,16 +177,14 @@ class PretrainConfig:
         }
         values: dict[str, Any] = {}
         for name, value in document.items():
-            if name == "encoder" and isinstance(value, dict):
-                values[name] = EncoderConfig.from_dict(value)
-            elif name == "data" and value == {"split": "standard"}:
+            if name == "data" and value == {"split": "standard"}:
                 values[name] = DataConfig.standard()
             elif name == "data" and isinstance(value, dict) and "split" in value:
                 raise ValueError("data.split must be 'standard', with nothing beside it")
             elif name in sections and isinstance(value, dict):
-                values[name] = _read_section(sections[name], name, value)
+                values[name] = read_settings(sections[name], value, section=name)
             elif name in ("name", "seed", "checkpoint_every"):
-                _read_section(cls, "", {name: value})
+                read_settings(cls, {name: value})
                 values[name] = value
             else:
                 raise ValueError(f"unknown or misplaced setting {name!r}")
@@ -203,36 +205,3 @@ def _at_most_one(section: str, stage: Any, *names: str) -> None:
     for name in names:
         if getattr(stage, name) > 1:
             raise ValueError(f"{section}.{name} must be at most 1, not {getattr(stage, name)!r}")
-
-
-def _float(name: str, value: int) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        raise ValueError(f"{name} is too large") from None
-
-
-def _read_section(kind: Any, section: str, values: dict[str, Any]) -> Any:
-    prefix = f"{section}." if section else ""
-    known = {f.name: f for f in fields(kind)}
-    converted: dict[str, Any] = {}
-    for name, value in values.items():
-        if name not in known:
-            raise ValueError(f"unknown setting {prefix}{name}; known: {', '.join(known)}")
-        default = known[name].default
-        if isinstance(default, tuple):
-            if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
-                raise ValueError(f"{prefix}{name} must be a list of strings, not {value!r}")
-            value = tuple(value)
-        elif isinstance(default, float) and type(value) is int:
-            value = _float(prefix + name, value)
-        elif type(value) is not type(default):
-            raise ValueError(f"{prefix}{name} must be {type(default).__name__}, not {value!r}")
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError(f"{prefix}{name} must be finite, not {value!r}")
-        if isinstance(value, int) and value > _LARGEST:
-            raise ValueError(f"{prefix}{name} must be at most {_LARGEST}")
-        if isinstance(value, (int, float)) and value < 0:
-            raise ValueError(f"{prefix}{name} must not be negative, not {value!r}")
-        converted[name] = value
-    return kind(**converted)

@@ -23,6 +23,7 @@ from narfast import operators
 from narfast.encoder.encoder import ArchitectureEncoder
 from narfast.encoder_config import EncoderConfig
 from narfast.errors import CorruptFileError, NarfastError
+from narfast.evaluation.metrics import per_query_scores, rank
 from narfast.graph import ArchGraph, GraphBatch
 from narfast.nn.collate import collate_contexts, collate_motifs, sample_negatives, select_graphs
 from narfast.nn.context_encoder import ContextEncoder
@@ -160,27 +161,24 @@ def family_quality(
     Returns:
         ``mrr``, ``map`` (divided by min(relevant, depth)) and ``queries``; queries without any
         relevant network do not count.
+
+    Raises:
+        MissingDependencyError: ir-measures is not installed.
     """
     label = np.asarray(labels)
-    reciprocal, precision = [], []
+    order = np.arange(len(label))
+    rankings, relevant = [], []
     for query in np.flatnonzero(np.isin(label, list(families))):
-        relevant = label == label[query]
-        relevant[query] = False
-        if not relevant.any():
-            continue
-        similarity = vectors @ vectors[query]
-        similarity[query] = -np.inf
-        ranked = relevant[np.argsort(-similarity, kind="stable")[: min(depth, len(label) - 1)]]
-        hits = np.flatnonzero(ranked) + 1
-        reciprocal.append(1 / hits[0] if len(hits) else 0.0)
-        precision.append(
-            float((np.arange(1, len(hits) + 1) / hits).sum()) / min(depth, int(relevant.sum()))
-        )
-    return {
-        "mrr": round(float(np.mean(reciprocal)), 4) if reciprocal else math.nan,
-        "map": round(float(np.mean(precision)), 4) if precision else math.nan,
-        "queries": len(reciprocal),
-    }
+        others = order != query
+        alike = np.flatnonzero(others & (label == label[query]))
+        if len(alike):
+            rankings.append(rank(vectors @ vectors[query], others, depth, order))
+            relevant.append(alike)
+    if not rankings:
+        return {"mrr": math.nan, "map": math.nan, "queries": 0}
+    scores = per_query_scores(rankings, relevant, cutoffs=(depth,))
+    means = {name: round(float(scores[name][depth].mean()), 4) for name in ("mrr", "map")}
+    return {**means, "queries": len(rankings)}
 
 
 def _report(

@@ -25,7 +25,7 @@ from narfast.reading.worker_pool import (
 )
 from narfast.search_spaces import darts
 from narfast.sources.loader import library
-from narfast.sources.registry import LIBRARIES, library_versions
+from narfast.sources.registry import LISTED, library_versions
 from narfast.storage.format import MANIFEST, check_replaceable
 from narfast.storage.records import NetworkRecord
 from narfast.storage.writing import writing
@@ -69,7 +69,7 @@ def identifiers_of(source: str) -> list[str]:
         return [f"darts:{name}" for name in darts.names()]
     if source == "all":
         require("torch", by="reading all libraries", extra="all")
-        return [name for each in (*LIBRARIES, "darts") for name in identifiers_of(each)]
+        return [name for each in LISTED for name in identifiers_of(each)]
     return [f"{source}:{name}" for name in library(source).list_names()]
 
 

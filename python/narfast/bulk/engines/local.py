@@ -22,7 +22,7 @@ from narfast.reading.graph_codec import unpack_graph
 from narfast.reading.worker_pool import DEFAULT_LOADER, ReadingPool, reason_of
 from narfast.search_spaces import nasbench101, nasbench201
 from narfast.sources.onnx import load_onnx_files
-from narfast.sources.registry import SEARCH_SPACES
+from narfast.sources.registry import STORED, kind_of
 from narfast.zoo.store import Encoder
 
 __all__ = ["LocalEngine"]
@@ -141,8 +141,9 @@ class LocalEngine:
 
     def _in_threads(self, source: str) -> bool:
         """Whether the core reads a source: Python processes would not make it faster or safer."""
-        prefix, colon, _ = source.partition(":")
-        return bool(colon and prefix in (*SEARCH_SPACES, "zoo")) or self._is_onnx(source)
+        kind = kind_of(source)
+        in_core = kind is not None and (kind.group == "search space" or kind is STORED)
+        return in_core or self._is_onnx(source)
 
     def _is_onnx(self, source: str) -> bool:
         """Whether a source is nothing but the path of an ONNX file, which the core reads."""

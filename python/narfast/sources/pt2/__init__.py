@@ -13,10 +13,10 @@ import zlib
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from narfast._documents import parse_limited
 from narfast._files import open_source
 from narfast.errors import CorruptFileError, NarfastError, UnsupportedSourceError
 from narfast.graph import ArchGraph
-from narfast.sources._json import parse_limited
 from narfast.sources.pt2.graph import read_program
 
 __all__ = ["load_pt2"]

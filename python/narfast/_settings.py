@@ -1,0 +1,60 @@
+"""Settings from TOML or JSON into frozen dataclasses: one parser, whose errors name the setting."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, TypeVar
+
+__all__ = ["read_settings"]
+
+_LARGEST = 2**63 - 1  # what random generators take as a seed
+_Kind = TypeVar("_Kind")
+
+
+def read_settings(kind: type[_Kind], values: Mapping[str, Any], *, section: str = "") -> _Kind:
+    """Make a dataclass of plain values.
+
+    The default of a field tells its type; a list makes a tuple, a whole number may stand for a
+    float, and no number is negative. The dataclass itself checks what only it can know.
+
+    Args:
+        kind: a dataclass, every field of which has a default.
+        values: settings by name; those that are missing keep their defaults.
+        section: where the settings stand, for errors.
+
+    Raises:
+        ValueError: an unknown setting, or a value of another type or out of range.
+    """
+    prefix = f"{section}." if section else ""
+    known = {field.name: field.default for field in fields(kind)}  # type: ignore[arg-type]
+    unknown = sorted(values.keys() - known.keys())
+    if unknown:
+        raise ValueError(f"unknown setting {prefix}{unknown[0]}; known: {', '.join(known)}")
+    converted = {name: _value(prefix + name, v, known[name]) for name, v in values.items()}
+    try:
+        return kind(**converted)
+    except TypeError as error:  # such as a table in a list of names
+        raise ValueError(f"{section or 'settings'}: {error}") from error
+
+
+def _value(name: str, value: Any, default: Any) -> Any:
+    if isinstance(default, tuple):
+        if not isinstance(value, (list, tuple)):
+            raise ValueError(f"{name} must be a list, not {value!r}")
+        return tuple(tuple(item) if isinstance(item, list) else item for item in value)
+    if isinstance(default, float) and type(value) is int:
+        try:
+            value = float(value)
+        except OverflowError:
+            raise ValueError(f"{name} is too large") from None
+    if type(value) is not type(default):
+        raise ValueError(f"{name} must be {type(default).__name__}, not {value!r}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{name} must be finite, not {value!r}")
+    if isinstance(value, (int, float)) and value < 0:
+        raise ValueError(f"{name} must not be negative, not {value!r}")
+    if isinstance(value, int) and value > _LARGEST:
+        raise ValueError(f"{name} must be at most {_LARGEST}")
+    return value
