@@ -17,6 +17,7 @@ import pytest
 from narfast.errors import Failure, NarfastError, UnsupportedSourceError
 from narfast.reading.graph_codec import pack_graph, unpack_graph
 from narfast.reading.worker_pool import read_networks
+from narfast.sources import registry
 from narfast.storage import format as folder
 from narfast.zoo import Zoo, builder
 from narfast.zoo.builder import build_zoo, identifiers_of, journal_path
@@ -188,6 +189,17 @@ def test_a_zoo_of_other_versions_is_read_anew(tmp_path, monkeypatch):
     versions = builder.library_versions()
     monkeypatch.setattr(builder, "library_versions", lambda: {**versions, "torch": "0"})
     assert build_zoo(tmp_path / "zoo", NAMES[:3], **options).resumed == 0
+
+
+def test_a_zoo_of_older_tracing_code_is_read_anew(tmp_path, monkeypatch):
+    options = {"encoder": None, "loader": "zoo_fakes:load_raw", "workers": 1}
+    build_zoo(tmp_path / "zoo", NAMES[:3], **options)
+    assert build_zoo(tmp_path / "zoo", NAMES[:3], **options).resumed == 3
+    monkeypatch.setattr(registry, "TRACING_VERSION", registry.TRACING_VERSION + 1)
+    built = build_zoo(tmp_path / "zoo", NAMES[:3], **options)
+    assert built.resumed == 0
+    assert built.zoo.manifest.versions["tracing"] == str(registry.TRACING_VERSION)
+    assert build_zoo(tmp_path / "zoo", NAMES[:3], **options).resumed == 3
 
 
 def test_a_damaged_zoo_is_read_anew(tmp_path):
