@@ -72,7 +72,7 @@ stubs: $(VENV)/.test-installed  ## regenerate the types of the extension after a
 bench: $(VENV)/.test-installed  ## run the benchmarks, peers beside us, and write results and tables
 	$(PIP) --group bench
 	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-json=build/benchmark.json
-	$(BIN)/python benchmarks/tables.py
+	$(BIN)/python benchmarks/reports/tables.py
 
 bench-quick: $(VENV)/.test-installed  ## the same without what takes long; results go to build/ alone
 	$(PIP) --group bench
@@ -92,7 +92,7 @@ fuzz: $(VENV)/.test-installed  ## libFuzzer on the readers, ten minutes each (ne
 
 mutate: $(VENV)/.test-installed  ## 20,000 damaged files through every reader, and the table in SECURITY.md
 	$(PIP) --group bench
-	$(BIN)/python benchmarks/mutate.py --count 20000 --workers 2 --out benchmarks/results/mutations.json; status=$$?; $(BIN)/python benchmarks/tables.py; exit $$status
+	$(BIN)/python benchmarks/studies/mutate.py --count 20000 --workers 2 --out benchmarks/results/mutations.json; status=$$?; $(BIN)/python benchmarks/reports/tables.py; exit $$status
 
 ext:  ## build the extension beside the sources, without installing
 	cmake -S . -B build/ext -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_LIBRARY_OUTPUT_DIRECTORY=$(CURDIR)/python/narfast -DPython_EXECUTABLE=$(PYTHON) -Dpybind11_DIR=$$($(PYTHON) -m pybind11 --cmakedir) && cmake --build build/ext

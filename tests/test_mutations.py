@@ -1,4 +1,4 @@
-"""A slice of `benchmarks/mutate.py`: damaged files are refused or read, never anything else."""
+"""A slice of `benchmarks/studies/mutate.py`: damaged files are refused or read, nothing else."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from paths import ROOT
 
-BENCHMARKS = ROOT / "benchmarks"
+BENCHMARKS = ROOT / "benchmarks" / "studies"
 sys.path.insert(0, str(BENCHMARKS))
 
 import mutate  # noqa: E402

@@ -245,10 +245,10 @@ def test_paper_real_asks_what_it_says(zoo):
 
 def test_held_out_families_are_searched_for_among_everything(zoo):
     split = Split(test_families=frozenset({"mixer", "unknown"}))
-    (setting,) = heldout_family(zoo, split)
-    assert setting.families == ("mixer",) * 8
-    assert len(setting.database) == len(zoo)
-    for query, rows in zip(setting.queries, setting.relevant, strict=True):
+    (task,) = heldout_family(zoo, split)
+    assert task.families == ("mixer",) * 8
+    assert len(task.database) == len(zoo)
+    for query, rows in zip(task.queries, task.relevant, strict=True):
         assert query not in rows
         assert len(rows) == 7
     (chosen_on,) = heldout_family(zoo, split, validation=True)
@@ -280,10 +280,10 @@ def test_a_ladder_leads_from_one_size_to_the_others(tmp_path):
         networks.append((record, graph))
     write_zoo(tmp_path / "zoo", ZooContents.from_networks(networks))
     ladder = Zoo.open(tmp_path / "zoo")
-    (setting,) = size_ladder(ladder)
+    (task,) = size_ladder(ladder)
     asked = {
         ladder[int(query)].name: {ladder[int(row)].name for row in rows}
-        for query, rows in zip(setting.queries, setting.relevant, strict=True)
+        for query, rows in zip(task.queries, task.relevant, strict=True)
     }
     assert asked == {
         "resnet18": {"resnet50", "resnet101"},
@@ -319,26 +319,24 @@ def test_exports_are_searched_for_in_the_zoo(zoo, tmp_path):
     assert {zoo[int(rows[0])].id for rows in script.relevant} == {"timm:plain_3", "timm:mixer_5"}
     assert all(len(rows) == 1 for rows in both.relevant)
     assert both.queries.min() >= len(zoo)
-    for exporter, setting, expected in (("script", script, 1.0), ("dynamo", dynamo, 0.0)):
-        corpus = Corpus(zoo, setting.extra)
-        ranked = rankings_of(setting, by_encoder()(corpus, setting), seed=0)
-        hit = per_query_scores(ranked, setting.relevant)["hit"][1]
+    for exporter, task, expected in (("script", script, 1.0), ("dynamo", dynamo, 0.0)):
+        corpus = Corpus(zoo, task.extra)
+        ranked = rankings_of(task, by_encoder()(corpus, task), seed=0)
+        hit = per_query_scores(ranked, task.relevant)["hit"][1]
         assert hit.mean() == expected, exporter
 
 
 def test_variants_of_one_genotype_belong_together(zoo):
-    (setting,) = paper_nas(zoo)
-    assert len(set(setting.families)) == 60
-    assert 1400 < len(setting.queries) <= 1500  # edits may meet: distinct structures alone count
-    assert set(setting.queries.tolist()) == set(setting.database.tolist())
-    assert setting.database.min() == len(zoo)
-    for query, rows, family in zip(
-        setting.queries, setting.relevant, setting.families, strict=True
-    ):
+    (task,) = paper_nas(zoo)
+    assert len(set(task.families)) == 60
+    assert 1400 < len(task.queries) <= 1500  # edits may meet: distinct structures alone count
+    assert set(task.queries.tolist()) == set(task.database.tolist())
+    assert task.database.min() == len(zoo)
+    for query, rows, family in zip(task.queries, task.relevant, task.families, strict=True):
         assert query not in rows
-        assert {setting.families[int(row) - len(zoo)] for row in rows} == {family}
+        assert {task.families[int(row) - len(zoo)] for row in rows} == {family}
     again = paper_nas(zoo)[0]
-    np.testing.assert_array_equal(again.extra.op, setting.extra.op)
+    np.testing.assert_array_equal(again.extra.op, task.extra.op)
 
 
 @pytest.mark.parametrize("protocol", ["paper-nas", "heldout-family", "cross-library"])
@@ -348,10 +346,10 @@ def test_a_perfect_method_scores_one_and_a_constant_one_does_not(zoo, protocol, 
     )
     monkeypatch.setattr(protocols, "standard_split", lambda: split)
 
-    def perfect(corpus, setting):
-        place = {int(row): i for i, row in enumerate(setting.database)}
-        result = np.zeros((len(setting.queries), len(setting.database)), dtype=np.float32)
-        for query, rows in enumerate(setting.relevant):
+    def perfect(corpus, task):
+        place = {int(row): i for i, row in enumerate(task.database)}
+        result = np.zeros((len(task.queries), len(task.database)), dtype=np.float32)
+        for query, rows in enumerate(task.relevant):
             result[query, [place[int(row)] for row in rows]] = 1
         return result
 
@@ -364,17 +362,17 @@ def test_a_perfect_method_scores_one_and_a_constant_one_does_not(zoo, protocol, 
     assert max(values["constant"]) < 0.9
 
 
-def one_hot(corpus, setting):
+def one_hot(corpus, task):
     zoo = corpus.zoo
     families = sorted({entry.family or "" for entry in zoo})
     table = np.zeros((len(zoo), len(families)), dtype=np.float32)
     for entry in zoo:
         table[entry.row, families.index(entry.family or "")] = 1
-    return table[setting.queries] @ table[setting.database].T
+    return table[task.queries] @ table[task.database].T
 
 
-def constant(corpus, setting):
-    return np.ones((len(setting.queries), len(setting.database)), dtype=np.float32)
+def constant(corpus, task):
+    return np.ones((len(task.queries), len(task.database)), dtype=np.float32)
 
 
 def test_perfect_and_constant_methods(zoo):
@@ -384,13 +382,13 @@ def test_perfect_and_constant_methods(zoo):
         for metric in by_cut.values():
             assert list(metric.values()) == pytest.approx([1.0] * 6)
     # Chance: the mean over many random orders of the same database.
-    setting = PROTOCOLS["paper-real"](zoo)[0]
+    task = PROTOCOLS["paper-real"](zoo)[0]
     rng = np.random.default_rng(0)
     draws = [
-        oracle(rng.permutation(np.setdiff1d(setting.database, [q])).tolist(), set(rows), 100)
+        oracle(rng.permutation(np.setdiff1d(task.database, [q])).tolist(), set(rows), 100)
         for _ in range(40)
         for q, rows in zip(
-            setting.queries.tolist(), map(np.ndarray.tolist, setting.relevant), strict=True
+            task.queries.tolist(), map(np.ndarray.tolist, task.relevant), strict=True
         )
     ]
     chance = dict(zip(("mrr", "map", "ndcg"), np.mean(draws, axis=0), strict=True))
@@ -412,8 +410,8 @@ def test_perfect_and_constant_methods(zoo):
     ],
 )
 def test_similarities_are_checked(zoo, change, message):
-    methods = {"odd": lambda corpus, setting: change(constant(corpus, setting))}
-    with pytest.raises(NarfastError, match=f"method 'odd' in setting 'timm': {message}"):
+    methods = {"odd": lambda corpus, task: change(constant(corpus, task))}
+    with pytest.raises(NarfastError, match=f"method 'odd' in task 'timm': {message}"):
         evaluate("paper-real", zoo, methods=methods)
 
 
@@ -492,11 +490,9 @@ def test_reports_of_other_queries_are_not_mixed(zoo):
 
 
 def test_the_query_itself_is_never_ranked(zoo):
-    setting = same_family(zoo, range(len(zoo)), name="all", description="")
-    similarities = constant(None, setting)
-    for query, ranking in zip(
-        setting.queries, rankings_of(setting, similarities, seed=0), strict=True
-    ):
+    task = same_family(zoo, range(len(zoo)), name="all", description="")
+    similarities = constant(None, task)
+    for query, ranking in zip(task.queries, rankings_of(task, similarities, seed=0), strict=True):
         assert query not in ranking
         assert len(ranking) == len(zoo) - 1
 

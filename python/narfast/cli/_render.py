@@ -134,7 +134,7 @@ def print_report(report: Report) -> None:
         cutoffs = ["20", "50", "100"]
         facts = result.to_json()
         table = make_table(
-            f"{report.protocol}: {escape(result.setting.description)}\n"
+            f"{report.protocol}: {escape(result.task.description)}\n"
             f"{facts['queries']} queries, {facts['families']} families, "
             f"{facts['database']} structures"
         )

@@ -32,14 +32,14 @@ SHARED = 0.1
 """From this share of one of two networks on, blocks in common are called so, whatever the score.
 
 Of random pairs of different coarse classes one in a hundred has as much in common, of all random
-pairs one in forty (`benchmarks/calibrate.py`).
+pairs one in forty (`benchmarks/studies/calibrate.py`).
 """
 
 _BLOCK = 3  # operators; shorter chains are in networks of every kind
 
 _FILE = "calibration.json"
 _WHAT = "the thresholds of an encoder"
-_REMEDY = "delete it, or run benchmarks/calibrate.py again"
+_REMEDY = "delete it, or run benchmarks/studies/calibrate.py again"
 _QUANTILES = 101
 _COSINE = Number(-2, 2)  # 2 is never
 _SHAPE = Object(

@@ -1,4 +1,4 @@
-"""The networks that a setting ranks, with everything that several methods count in them."""
+"""The networks that a task ranks, with everything that several methods count in them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ways to compare networks: from a corpus and a setting to similarities, by name in `METHODS`."""
+"""Ways to compare networks: from a corpus and a task to similarities, by name in `METHODS`."""
 
 from __future__ import annotations
 
@@ -10,76 +10,76 @@ from numpy.typing import NDArray
 
 from narfast.evaluation.baselines import SparseRows, cosine_similarities, log_counts, tf_idf
 from narfast.evaluation.corpus import Corpus
-from narfast.evaluation.protocols import Setting
+from narfast.evaluation.protocols import RetrievalTask
 from narfast.zoo.store import Encoder
 from narfast.zoo.zoo import Zoo
 
 __all__ = ["METHODS", "SHIPPED", "Method", "by_encoder", "methods_for"]
 
-Method = Callable[[Corpus, Setting], NDArray[np.float32]]
-"""Similarities float32 [queries, database] of a setting."""
+Method = Callable[[Corpus, RetrievalTask], NDArray[np.float32]]
+"""Similarities float32 [queries, database] of a task."""
 
 SHIPPED = "shipped encoder"
 """The method that ranks by the zoo's stored embeddings."""
 
 
-def by_operator_histogram(corpus: Corpus, setting: Setting) -> NDArray[np.float32]:
+def by_operator_histogram(corpus: Corpus, task: RetrievalTask) -> NDArray[np.float32]:
     """Cosine of operator counts."""
-    return cosine_similarities(corpus.histogram(), setting.queries, setting.database)
+    return cosine_similarities(corpus.histogram(), task.queries, task.database)
 
 
-def by_log_histogram(corpus: Corpus, setting: Setting) -> NDArray[np.float32]:
+def by_log_histogram(corpus: Corpus, task: RetrievalTask) -> NDArray[np.float32]:
     """Cosine of ln(1 + operator counts)."""
     weighted = log_counts(corpus.histogram())
-    return cosine_similarities(weighted, setting.queries, setting.database)
+    return cosine_similarities(weighted, task.queries, task.database)
 
 
-def by_operator_tf_idf(corpus: Corpus, setting: Setting) -> NDArray[np.float32]:
+def by_operator_tf_idf(corpus: Corpus, task: RetrievalTask) -> NDArray[np.float32]:
     """Cosine of tf-idf weighted operator counts."""
-    return _by_tf_idf(corpus.histogram(), setting)
+    return _by_tf_idf(corpus.histogram(), task)
 
 
-def by_text(corpus: Corpus, setting: Setting) -> NDArray[np.float32]:
+def by_text(corpus: Corpus, task: RetrievalTask) -> NDArray[np.float32]:
     """Cosine of tf-idf weighted 1- to 3-grams of operator names in topological order."""
-    return _by_tf_idf(corpus.ngrams(), setting)
+    return _by_tf_idf(corpus.ngrams(), task)
 
 
-def by_text_presence(corpus: Corpus, setting: Setting) -> NDArray[np.float32]:
+def by_text_presence(corpus: Corpus, task: RetrievalTask) -> NDArray[np.float32]:
     """As `by_text`, with every n-gram counted once: how deep a network is does not count."""
-    return _by_tf_idf(_presence(corpus.ngrams()), setting)
+    return _by_tf_idf(_presence(corpus.ngrams()), task)
 
 
 def by_wl(hops: int, *, attributes: bool = True) -> Method:
     """Cosine of tf-idf weighted WL labels up to ``hops``, of operators with attributes or alone."""
 
-    def method(corpus: Corpus, setting: Setting) -> NDArray[np.float32]:
-        return _by_tf_idf(corpus.wl(hops, attributes), setting)
+    def method(corpus: Corpus, task: RetrievalTask) -> NDArray[np.float32]:
+        return _by_tf_idf(corpus.wl(hops, attributes), task)
 
     return method
 
 
-def by_wl_presence(corpus: Corpus, setting: Setting) -> NDArray[np.float32]:
+def by_wl_presence(corpus: Corpus, task: RetrievalTask) -> NDArray[np.float32]:
     """Cosine of idf weighted 1-hop WL labels, each counted once.
 
     Sizes of one family differ in how often a block is repeated; forgetting counts forgets depth.
     """
-    return _by_tf_idf(_presence(corpus.wl(1, True)), setting)
+    return _by_tf_idf(_presence(corpus.wl(1, True)), task)
 
 
 def by_encoder(encoder: Encoder | None = None) -> Method:
     """Cosine of an encoder's vectors; of the zoo's stored ones when None."""
     known: dict[str, NDArray[np.float32]] = {}
 
-    def method(corpus: Corpus, setting: Setting) -> NDArray[np.float32]:
+    def method(corpus: Corpus, task: RetrievalTask) -> NDArray[np.float32]:
         unit = corpus.vectors(encoder, known=known)
-        return np.asarray(unit[setting.queries] @ unit[setting.database].T, dtype=np.float32)
+        return np.asarray(unit[task.queries] @ unit[task.database].T, dtype=np.float32)
 
     return method
 
 
-def _by_tf_idf(counts: SparseRows, setting: Setting) -> NDArray[np.float32]:
-    weighted = tf_idf(counts, setting.database)
-    return cosine_similarities(weighted, setting.queries, setting.database)
+def _by_tf_idf(counts: SparseRows, task: RetrievalTask) -> NDArray[np.float32]:
+    weighted = tf_idf(counts, task.database)
+    return cosine_similarities(weighted, task.queries, task.database)
 
 
 def _presence(counts: SparseRows) -> SparseRows:

@@ -1,6 +1,6 @@
 """What is asked of a search: which networks are queries, what they search in, what is relevant.
 
-A protocol is a function from a zoo to settings, registered in `PROTOCOLS`.
+A protocol is a function from a zoo to tasks, registered in `PROTOCOLS`.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from narfast.search_spaces import darts
 from narfast.taxonomy.splits import Split, standard_split
 from narfast.zoo.zoo import Zoo
 
-__all__ = ["EXPORTS", "PROTOCOLS", "Ask", "Setting"]
+__all__ = ["EXPORTS", "PROTOCOLS", "RetrievalQuery", "RetrievalTask"]
 
 EXPORTS = DATA / "exports"
-"""A zoo of networks read from ONNX exports, ``exporter:id``; by ``benchmarks/onnx_exports.py``."""
+"""A zoo of networks read from ONNX exports, ``exporter:id``; see `studies/onnx_exports.py`."""
 
 # The networks of `paper_nas`: genotypes, and how many of each.
 _GENOTYPES, _VARIANTS, _NAS_SEED = 60, 25, 0
 
 
 @dataclass(frozen=True)
-class Ask:
+class RetrievalQuery:
     """One query.
 
     Attributes:
@@ -43,7 +43,7 @@ class Ask:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
+class RetrievalTask:
     """One retrieval task over the rows of a zoo.
 
     Attributes:
@@ -71,44 +71,44 @@ class Setting:
         cls,
         name: str,
         description: str,
-        asks: Iterable[Ask],
+        queries: Iterable[RetrievalQuery],
         database: Iterable[int],
         *,
         candidates: NDArray[np.bool_] | None = None,
         extra: GraphBatch | None = None,
-    ) -> Setting:
+    ) -> RetrievalTask:
         """Collect queries; those with nothing relevant are left out."""
-        asks = [ask for ask in asks if ask.relevant]
+        queries = [query for query in queries if query.relevant]
         return cls(
             name=name,
             description=description,
-            queries=np.array([ask.row for ask in asks], dtype=np.int64),
+            queries=np.array([query.row for query in queries], dtype=np.int64),
             database=np.array(list(database), dtype=np.int64),
-            relevant=tuple(np.array(sorted(ask.relevant), dtype=np.int64) for ask in asks),
-            families=tuple(ask.family for ask in asks),
+            relevant=tuple(np.array(sorted(query.relevant), dtype=np.int64) for query in queries),
+            families=tuple(query.family for query in queries),
             candidates=candidates,
             extra=extra,
         )
 
 
-Protocol = Callable[[Zoo], Sequence[Setting]]
+Protocol = Callable[[Zoo], Sequence[RetrievalTask]]
 
 
-def same_family(zoo: Zoo, rows: Sequence[int], *, name: str, description: str) -> Setting:
+def same_family(zoo: Zoo, rows: Sequence[int], *, name: str, description: str) -> RetrievalTask:
     """Each of ``rows`` is searched for among the others; relevant are those that share a family.
 
     A structure that several families offer (one design published twice) belongs to each of them.
-    Rows are distinct structures, so a query has no twins; families of one structure ask nothing.
+    Rows are distinct structures, so a query has no twins; families of one structure have no query.
     """
     members = _members(zoo, rows)
-    asks = (
-        Ask(row, _sharing(members, zoo[row].families) - {row}, zoo[row].family or "")
+    queries = (
+        RetrievalQuery(row, _sharing(members, zoo[row].families) - {row}, zoo[row].family or "")
         for row in rows
     )
-    return Setting.of(name, description, asks, rows)
+    return RetrievalTask.of(name, description, queries, rows)
 
 
-def paper_real(zoo: Zoo) -> list[Setting]:
+def paper_real(zoo: Zoo) -> list[RetrievalTask]:
     """Each timm network among the other timm networks, and each network among the whole zoo."""
     timm = [entry.row for entry in zoo if "timm" in entry.sources]
     return [
@@ -124,7 +124,7 @@ def paper_real(zoo: Zoo) -> list[Setting]:
     ]
 
 
-def paper_nas(zoo: Zoo) -> list[Setting]:
+def paper_nas(zoo: Zoo) -> list[RetrievalTask]:
     """Networks of the DARTS space: relevant are those that come from the same genotype.
 
     Sixty genotypes are drawn at random; each has 24 variants in which one to three of the 16 edges
@@ -137,16 +137,16 @@ def paper_nas(zoo: Zoo) -> list[Setting]:
     members: dict[int, list[int]] = {}
     for row, place in enumerate(kept, len(zoo)):
         members.setdefault(parents[place], []).append(row)
-    asks = [
-        Ask(row, {*rows} - {row}, f"genotype {parent}")
+    queries = [
+        RetrievalQuery(row, {*rows} - {row}, f"genotype {parent}")
         for parent, rows in members.items()
         for row in rows
     ]
     return [
-        Setting.of(
+        RetrievalTask.of(
             "darts",
             "DARTS networks, same genotype before up to three edits",
-            asks,
+            queries,
             range(len(zoo), len(zoo) + len(kept)),
             extra=GraphBatch.from_graphs([graphs[place] for place in kept]),
         )
@@ -155,30 +155,32 @@ def paper_nas(zoo: Zoo) -> list[Setting]:
 
 def heldout_family(
     zoo: Zoo, split: Split | None = None, *, validation: bool = False
-) -> list[Setting]:
+) -> list[RetrievalTask]:
     """Queries of families that training never saw, among the whole zoo.
 
     Args:
         zoo: the networks.
         split: what is held out; `standard_split` when None.
-        validation: ask for the validation families instead, as one does while choosing settings.
+        validation: take the validation families instead, as one does while choosing tasks.
     """
     split = split or standard_split()
     families = split.validation_families if validation else split.test_families
     members = _members(zoo, range(len(zoo)))
-    asks = []
+    queries = []
     for entry in zoo:
         own = sorted(entry.families & families)
         if own:
             named = entry.family if entry.family in own else own[0]
-            asks.append(Ask(entry.row, _sharing(members, own) - {entry.row}, named or ""))
+            queries.append(
+                RetrievalQuery(entry.row, _sharing(members, own) - {entry.row}, named or "")
+            )
     description = "families that training never saw, among the whole zoo"
-    return [Setting.of("heldout-families", description, asks, range(len(zoo)))]
+    return [RetrievalTask.of("heldout-families", description, queries, range(len(zoo)))]
 
 
 def cross_library(
     zoo: Zoo, split: Split | None = None, *, validation: bool = False
-) -> list[Setting]:
+) -> list[RetrievalTask]:
     """Networks of libraries that training never saw; relevant is the same family elsewhere.
 
     What a query's own library alone offers is no candidate: it is neither wanted nor wrong.
@@ -186,17 +188,17 @@ def cross_library(
     Args:
         zoo: the networks.
         split: what is held out; `standard_split` when None.
-        validation: ask for the validation libraries instead.
+        validation: take the validation libraries instead.
     """
     split = split or standard_split()
     libraries = sorted(split.validation_libraries if validation else split.test_libraries)
     members = _members(zoo, range(len(zoo)))
-    asks: dict[str, list[Ask]] = {}
+    queries: dict[str, list[RetrievalQuery]] = {}
     elsewhere: dict[str, NDArray[np.bool_]] = {}
     for library in libraries:
         elsewhere[library] = np.array([bool(entry.sources - {library}) for entry in zoo])
         found = [
-            Ask(
+            RetrievalQuery(
                 entry.row,
                 {
                     row
@@ -208,28 +210,28 @@ def cross_library(
             for entry in zoo
             if library in entry.sources
         ]
-        asks[library] = [ask for ask in found if ask.relevant]
+        queries[library] = [query for query in found if query.relevant]
 
-    def setting(name: str, description: str, chosen: Sequence[str]) -> Setting:
-        candidates = [elsewhere[library] for library in chosen for _ in asks[library]]
-        return Setting.of(
+    def task(name: str, description: str, chosen: Sequence[str]) -> RetrievalTask:
+        candidates = [elsewhere[library] for library in chosen for _ in queries[library]]
+        return RetrievalTask.of(
             name,
             description,
-            [ask for library in chosen for ask in asks[library]],
+            [query for library in chosen for query in queries[library]],
             range(len(zoo)),
             candidates=np.array(candidates, dtype=np.bool_).reshape(-1, len(zoo)),
         )
 
     apart = [
-        setting(library, f"networks of {library}, same family in another library", [library])
+        task(library, f"networks of {library}, same family in another library", [library])
         for library in libraries
-        if asks[library]
+        if queries[library]
     ]
     together = "networks of libraries that training never saw, same family in another library"
-    return [setting("all", together, libraries), *apart]
+    return [task("all", together, libraries), *apart]
 
 
-def cross_format(zoo: Zoo, exports: Path = EXPORTS) -> list[Setting]:
+def cross_format(zoo: Zoo, exports: Path = EXPORTS) -> list[RetrievalTask]:
     """ONNX exports of networks of the zoo; relevant is the one structure that was exported.
 
     Args:
@@ -237,26 +239,26 @@ def cross_format(zoo: Zoo, exports: Path = EXPORTS) -> list[Setting]:
         exports: a zoo of exports; what this zoo does not hold is no query.
     """
     read = Zoo.open(exports)
-    asks: dict[str, list[Ask]] = {}
+    queries: dict[str, list[RetrievalQuery]] = {}
     for row, entry in enumerate(read, len(zoo)):
         for record in entry.records:
             exporter, _, identifier = record.id.partition(":")
             if identifier in zoo:
                 target = zoo[identifier]
-                ask = Ask(row, {target.row}, target.family or "")
-                asks.setdefault(exporter, []).append(ask)
+                query = RetrievalQuery(row, {target.row}, target.family or "")
+                queries.setdefault(exporter, []).append(query)
 
-    def setting(name: str, description: str, chosen: Sequence[Ask]) -> Setting:
-        return Setting.of(name, description, chosen, range(len(zoo)), extra=read.graphs)
+    def task(name: str, description: str, chosen: Sequence[RetrievalQuery]) -> RetrievalTask:
+        return RetrievalTask.of(name, description, chosen, range(len(zoo)), extra=read.graphs)
 
-    both = [ask for exporter in sorted(asks) for ask in asks[exporter]]
+    both = [query for exporter in sorted(queries) for query in queries[exporter]]
     return [
-        setting("exports", "ONNX exports; relevant is the structure that was exported", both),
-        *(setting(name, f"exports by the {name} exporter", asks[name]) for name in sorted(asks)),
+        task("exports", "ONNX exports; relevant is the structure that was exported", both),
+        *(task(name, f"exports by the {name} exporter", queries[name]) for name in sorted(queries)),
     ]
 
 
-def size_ladder(zoo: Zoo) -> list[Setting]:
+def size_ladder(zoo: Zoo) -> list[RetrievalTask]:
     """One size of a line of models is searched for; relevant are its other sizes."""
     sizes: dict[tuple[str, str, str | None], dict[str, set[int]]] = {}
     lines: list[set[tuple[tuple[str, str, str | None], str]]] = []
@@ -267,7 +269,7 @@ def size_ladder(zoo: Zoo) -> list[Setting]:
                 line = (record.source, record.family, record.subfamily)
                 sizes.setdefault(line, {}).setdefault(record.size, set()).add(entry.row)
                 lines[-1].add((line, record.size))
-    asks = []
+    queries = []
     for entry in zoo:
         others = {
             row
@@ -276,9 +278,9 @@ def size_ladder(zoo: Zoo) -> list[Setting]:
             if other != size
             for row in rows
         }
-        asks.append(Ask(entry.row, others - {entry.row}, entry.family or ""))
+        queries.append(RetrievalQuery(entry.row, others - {entry.row}, entry.family or ""))
     description = "one size of a line of models; relevant are its other sizes"
-    return [Setting.of("sizes", description, asks, range(len(zoo)))]
+    return [RetrievalTask.of("sizes", description, queries, range(len(zoo)))]
 
 
 def _members(zoo: Zoo, rows: Iterable[int]) -> dict[str, list[int]]:

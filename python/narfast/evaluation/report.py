@@ -1,4 +1,4 @@
-"""Runs every method on every setting of a protocol."""
+"""Runs every method on every task of a protocol."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from narfast.evaluation.metrics import (
     rank,
     summarize_scores,
 )
-from narfast.evaluation.protocols import PROTOCOLS, Setting
+from narfast.evaluation.protocols import PROTOCOLS, RetrievalTask
 from narfast.sources.registry import library_versions
 from narfast.zoo.zoo import Zoo
 
-__all__ = ["Report", "SettingResult", "evaluate", "merged", "rankings_of"]
+__all__ = ["Report", "TaskResult", "evaluate", "merged", "rankings_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SettingResult:
-    """The scores of every method in one setting.
+class TaskResult:
+    """The scores of every method in one task.
 
     Attributes:
-        setting: what was asked.
+        task: what was asked.
         methods: method -> measure -> cut-off -> metric.
         ahead: by how much the shipped encoder is ahead of each other method, in the same layout;
             empty where it takes no part.
     """
 
-    setting: Setting
+    task: RetrievalTask
     methods: Mapping[str, Mapping[str, Mapping[str, Metric]]]
     ahead: Mapping[str, Mapping[str, Mapping[str, Difference]]]
 
@@ -51,30 +51,30 @@ class SettingResult:
         return {
             "methods": _plain(self.methods),
             "ahead": _plain(self.ahead),
-            "description": self.setting.description,
-            "queries": len(self.setting.queries),
-            "database": len(self.setting.database),
-            "families": len(set(self.setting.families)),
+            "description": self.task.description,
+            "queries": len(self.task.queries),
+            "database": len(self.task.database),
+            "families": len(set(self.task.families)),
         }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """The outcome of a protocol: its main setting first."""
+    """The outcome of a protocol: its main task first."""
 
     protocol: str
-    results: tuple[SettingResult, ...]
+    results: tuple[TaskResult, ...]
     seed: int
     zoo: str
     encoder: Mapping[str, Any] | None
     versions: Mapping[str, str]
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values: the main setting on top, all of them under ``settings``."""
+        """Return plain JSON values: the main task on top, all of them under ``settings``."""
         return {
             "protocol": self.protocol,
             **self.results[0].to_json(),
-            "settings": {result.setting.name: result.to_json() for result in self.results},
+            "settings": {result.task.name: result.to_json() for result in self.results},
             "seed": self.seed,
             "zoo": self.zoo,
             "encoder": None if self.encoder is None else dict(self.encoder),
@@ -109,13 +109,13 @@ def merged(old: Mapping[str, Any], report: Report) -> dict[str, Any]:
             queries.
     """
     new = report.to_json()
-    main = report.results[0].setting.name
+    main = report.results[0].task.name
     try:
         if _asked(old) != _asked(new):
             raise ValueError
-        for name, setting in new["settings"].items():
+        for name, task in new["settings"].items():
             for part in ("methods", "ahead"):
-                setting[part] = _in_order(old["settings"][name][part], setting[part])
+                task[part] = _in_order(old["settings"][name][part], task[part])
         earlier = {name: _origin(old) for name in old["methods"]} | dict(old.get("kept", {}))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise NarfastError(
@@ -132,8 +132,8 @@ def merged(old: Mapping[str, Any], report: Report) -> dict[str, Any]:
 
 def _asked(report: Mapping[str, Any]) -> tuple[Any, ...]:
     facts = ("description", "queries", "database", "families")
-    settings = report["settings"].items()
-    asked = [(name, *(setting[fact] for fact in facts)) for name, setting in settings]
+    tasks = report["settings"].items()
+    asked = [(name, *(task[fact] for fact in facts)) for name, task in tasks]
     return report["protocol"], report["seed"], asked
 
 
@@ -162,7 +162,7 @@ def evaluate(
         zoo: the networks.
         methods: name -> method; those of `methods_for` when None.
         seed: of tie-breaking and bootstrap.
-        progress: told how many (setting, method) pairs are done.
+        progress: told how many (task, method) pairs are done.
 
     Raises:
         NarfastError: no such protocol, the zoo holds no queries for it, or a method does not give a
@@ -175,39 +175,37 @@ def evaluate(
         )
     require("ir_measures", "scipy", by="evaluation", extra="evaluation")
     methods = methods_for(zoo) if methods is None else methods
-    settings = PROTOCOLS[protocol](zoo)
+    tasks = PROTOCOLS[protocol](zoo)
     results = []
     done = 0
     corpus, corpus_of = Corpus(zoo), None
-    for setting in settings:
-        if not len(setting.queries):
+    for task in tasks:
+        if not len(task.queries):
             raise NarfastError(
-                f"{zoo.directory}: nothing is relevant to anything in setting {setting.name!r}, so "
+                f"{zoo.directory}: nothing is relevant to anything in task {task.name!r}, so "
                 f"{protocol} has no queries; use a zoo with labelled networks of several families"
             )
-        if setting.extra is not corpus_of:
-            corpus, corpus_of = Corpus(zoo, setting.extra), setting.extra
+        if task.extra is not corpus_of:
+            corpus, corpus_of = Corpus(zoo, task.extra), task.extra
         scores: dict[str, Scores] = {}
         for name, method in methods.items():
-            similarities = method(corpus, setting)
+            similarities = method(corpus, task)
             try:
-                rankings = rankings_of(setting, similarities, seed=seed)
+                rankings = rankings_of(task, similarities, seed=seed)
             except NarfastError as error:
-                raise NarfastError(
-                    f"method {name!r} in setting {setting.name!r}: {error}"
-                ) from None
-            scores[name] = per_query_scores(rankings, setting.relevant)
+                raise NarfastError(f"method {name!r} in task {task.name!r}: {error}") from None
+            scores[name] = per_query_scores(rankings, task.relevant)
             done += 1
             if progress is not None:
-                progress(done, len(settings) * len(methods))
-        families = setting.families
+                progress(done, len(tasks) * len(methods))
+        families = task.families
         ahead = {
             name: compare_scores(scores[SHIPPED], scores[name], families, seed=seed)
             for name in methods
             if SHIPPED in scores and name != SHIPPED
         }
         summary = {name: summarize_scores(scores[name], families, seed=seed) for name in methods}
-        results.append(SettingResult(setting=setting, methods=summary, ahead=ahead))
+        results.append(TaskResult(task=task, methods=summary, ahead=ahead))
     return Report(
         protocol=protocol,
         results=tuple(results),
@@ -223,7 +221,7 @@ def evaluate(
 
 
 def rankings_of(
-    setting: Setting, similarities: NDArray[np.float32], *, seed: int
+    task: RetrievalTask, similarities: NDArray[np.float32], *, seed: int
 ) -> list[NDArray[np.int64]]:
     """Turn similarities [queries, database] into zoo rows per query, the query itself removed.
 
@@ -231,7 +229,7 @@ def rankings_of(
         NarfastError: the similarities have another shape, or one of them is no number.
     """
     similarities = np.asarray(similarities)
-    shape = len(setting.queries), len(setting.database)
+    shape = len(task.queries), len(task.database)
     if similarities.shape != shape or similarities.dtype.kind not in "fiu":
         raise NarfastError(
             f"similarities must be numbers of shape {shape}, one row for each query, got "
@@ -247,15 +245,15 @@ def rankings_of(
     generator = np.random.default_rng(seed)
     # One random order per query: a shared one would rank the same tied rows first for all of them.
     return [
-        setting.database[
+        task.database[
             rank(
                 similarities[place],
-                (setting.database != query)
-                if setting.candidates is None
-                else (setting.database != query) & setting.candidates[place],
+                (task.database != query)
+                if task.candidates is None
+                else (task.database != query) & task.candidates[place],
                 max(CUTOFFS),
-                generator.permutation(len(setting.database)),
+                generator.permutation(len(task.database)),
             )
         ]
-        for place, query in enumerate(setting.queries)
+        for place, query in enumerate(task.queries)
     ]

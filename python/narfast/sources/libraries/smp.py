@@ -1,7 +1,7 @@
 """Networks of segmentation_models_pytorch: a decoder over an encoder, as ``unet-resnet34``.
 
 Which pairings work is kept in ``data/sources/smp_pairings.toml``, made by
-``benchmarks/smp_pairings.py``; which of them are listed is decided in ``data/sources/smp.toml``.
+``benchmarks/studies/smp_pairings.py``; ``data/sources/smp.toml`` decides which are listed.
 """
 
 from __future__ import annotations

@@ -123,8 +123,8 @@ def _real(module: nn.Module, call: tuple[Any, Any], copy: bool) -> tuple[NodeLis
     return _run_autograd(own, inputs), parameters
 
 
-_Way = Callable[[nn.Module, tuple[Any, Any], bool], tuple[NodeList, dict[int, int]]]
-_WAYS: dict[str, _Way] = {
+_Strategy = Callable[[nn.Module, tuple[Any, Any], bool], tuple[NodeList, dict[int, int]]]
+_STRATEGIES: dict[str, _Strategy] = {
     "autograd": _autograd,
     "bf16": _bf16,
     "fake": _fake,
@@ -197,15 +197,15 @@ def trace(
         torch.random.fork_rng(devices=[]),
     ):
         warnings.simplefilter("ignore")
-        for kind, way in _WAYS.items():
+        for kind, strategy in _STRATEGIES.items():
             try:
-                nodes, own = way(module, call, copy)
+                nodes, own = strategy(module, call, copy)
             except (Exception, SystemExit) as error:  # a module may even end the program
                 reasons.append(f"{kind}: {_reason(error)}")
                 continue
             if nodes.unknown and own.keys() - nodes.reached:  # a custom function may hide them
                 with contextlib.suppress(Exception, SystemExit), functions_opened():
-                    again, owned = way(module, call, copy)
+                    again, owned = strategy(module, call, copy)
                     if len(again.reached) > len(nodes.reached):
                         nodes, own = again, owned
             shapes = _input_shapes(call)

@@ -20,7 +20,7 @@ from typing import Any
 
 from mutations.ways import Mutation, ways_for
 
-TESTS = Path(__file__).parents[2] / "tests"
+TESTS = Path(__file__).parents[3] / "tests"
 DATA = TESTS / "data"
 
 sys.path.insert(0, str(TESTS))  # a small encoder
@@ -123,8 +123,9 @@ def zoo_files() -> Iterator[Files]:
 
 def encoder_files() -> Iterator[Files]:
     """A small encoder as initialized, with thresholds, with and without structural features."""
+    from encoders import make_encoder
+
     from narfast.encoder.calibration import Calibration
-    from test_encoder import make_encoder
 
     for wide in (True, False):
         with tempfile.TemporaryDirectory() as folder:

@@ -1,8 +1,8 @@
 """Reads thousands of damaged files and says how each reader took them.
 
-    python benchmarks/mutate.py --count 20000 --out benchmarks/results/mutations.json
-    python benchmarks/mutate.py --case zoo:123 --keep /tmp/case   # one file again, kept for a look
-    python benchmarks/tables.py                                    # the table in SECURITY.md
+    python benchmarks/studies/mutate.py --count 20000 --out benchmarks/results/mutations.json
+    python benchmarks/studies/mutate.py --case zoo:123 --keep /tmp/case   # one file again
+    python benchmarks/reports/tables.py                        # the table in SECURITY.md
 
 Whole files of every kind are damaged by a seed, checksums are computed anew where a hostile author
 would, and the result is read as the commands do, in worker processes. Expected is a network or a

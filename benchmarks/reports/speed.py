@@ -19,7 +19,7 @@ mpl.use("svg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parents[1] / "results"
 PICTURE = RESULTS / "speed.svg"
 MACHINE = "linux-x86_64-2-cores"  # the one that the summary and the picture speak of
 ONNX = "read an ONNX file"

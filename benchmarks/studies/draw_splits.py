@@ -1,6 +1,6 @@
 """Draws the families that training never sees, and writes ``data/splits.toml``.
 
-    python benchmarks/draw_splits.py [--zoo DIR] > python/narfast/data/splits.toml
+    python benchmarks/studies/draw_splits.py [--zoo DIR] > python/narfast/data/splits.toml
 
 Run once for a version of the zoo that is to be reported on: a new draw makes old numbers
 incomparable.
@@ -31,7 +31,7 @@ LOOKED_AT = frozenset(
 )  # fmt: skip
 
 HEADER = f"""\
-# What training never sees. Made by benchmarks/draw_splits.py; do not edit.
+# What training never sees. Made by benchmarks/studies/draw_splits.py; do not edit.
 #
 # Families: drawn at random (seed {SEED}), {SHARE:.0%} for validation and as many for test, among
 # those of {SMALLEST} to {LARGEST} distinct structures: smaller ones have nothing to find, and

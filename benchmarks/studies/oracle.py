@@ -1,6 +1,6 @@
 """Whether the core computes what the torch model computes, for every shipped configuration.
 
-    python benchmarks/oracle.py [--device cuda] [--limit N] [--only CONFIGURATION ...]
+    python benchmarks/studies/oracle.py [--device cuda] [--limit N] [--only CONFIGURATION ...]
 
 Over the stored graphs of the zoo, the stored exports, and 10,000 networks of NAS spaces: the
 largest difference of a number and the largest 1 - cosine of a vector, of unit vectors. The torch
@@ -38,7 +38,7 @@ from narfast.structural_features import LabelIdf
 from narfast.training.run import PretrainConfig
 from narfast.zoo import Zoo
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results" / "oracle.json"
 CONFIGURATIONS = sorted(path.stem for path in (ROOT / "configs").glob("*.toml"))
 NAS_NETWORKS = 10_000

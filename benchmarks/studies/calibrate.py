@@ -1,6 +1,6 @@
 """Fits what a score of the shipped encoder means, and says how often the words are right.
 
-    python benchmarks/calibrate.py
+    python benchmarks/studies/calibrate.py
 
 Hits are the first twenty of the validation queries of `heldout-family` and `cross-library`; the
 words are then checked on the test queries. Percentiles are those of every network's nearest

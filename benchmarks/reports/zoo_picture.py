@@ -1,6 +1,6 @@
 """What the zoo holds, as the picture and the tables of the README.
 
-    python benchmarks/zoo_picture.py [--zoo DIR]
+    python benchmarks/reports/zoo_picture.py [--zoo DIR]
 
 Writes benchmarks/results/zoo.svg, and the part of README.md between the two marks.
 """
@@ -20,9 +20,9 @@ import matplotlib.pyplot as plt
 
 from narfast.zoo import Zoo
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PICTURE = ROOT / "benchmarks" / "results" / "zoo.svg"
-BEGIN, END = "<!-- zoo: made by benchmarks/zoo_picture.py -->", "<!-- zoo ends -->"
+BEGIN, END = "<!-- zoo: made by benchmarks/reports/zoo_picture.py -->", "<!-- zoo ends -->"
 PANELS = {
     "by library": "distinct_by_source",
     "by coarse class": "by_coarse_class",

@@ -1,6 +1,6 @@
 """Exports a part of the zoo to ONNX and keeps the graphs: the queries of protocol cross-format.
 
-    python benchmarks/onnx_exports.py [--seed 0] [--workers 2] [--timeout 120]
+    python benchmarks/studies/onnx_exports.py [--seed 0] [--workers 2] [--timeout 120]
 
 Distinct structures of at most 12 million parameters are drawn at random from every library, with
 quotas, since one of them offers most of the zoo. Each is built with made-up weights, exported by
@@ -52,7 +52,8 @@ QUOTAS = {
     "torchvision": 20,
     "diffusers": 10,
 }
-TARGET = Path(__file__).parent.parent / "python" / "narfast" / "data" / "exports"
+ROOT = Path(__file__).parents[2]
+TARGET = ROOT / "python" / "narfast" / "data" / "exports"
 
 
 class _Positional(nn.Module):

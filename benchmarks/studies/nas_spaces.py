@@ -3,7 +3,7 @@
 Every network of NAS-Bench-101 (423,624) and NAS-Bench-201 (15,625), and random ones of DARTS: time,
 networks a second, peak memory, and how many structural hashes are distinct, raw and canonical.
 
-    python benchmarks/nas_spaces.py [--out FILE]
+    python benchmarks/studies/nas_spaces.py [--out FILE]
 """
 
 from __future__ import annotations

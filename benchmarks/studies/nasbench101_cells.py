@@ -4,7 +4,7 @@ The space (Ying et al., 2019): at most 7 vertices and 9 edges; the first vertex 
 last the output, the others carry one of three operators; every vertex lies on a path from input to
 output. All labelled cells are enumerated, in batches, and hashed by the core.
 
-    python benchmarks/nasbench101_cells.py
+    python benchmarks/studies/nasbench101_cells.py
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What each part of the encoder gives: variants of `configs/ablation.toml`, trained and compared.
 
-    python benchmarks/ablations.py [--output DIR] [--only NAME ...]
+    python benchmarks/studies/ablations.py [--output DIR] [--only NAME ...]
 
 Every variant is scored on the validation half of the split. Writes
 `benchmarks/results/ablations.json`; encoders are kept under DIR, and one that is
@@ -29,7 +29,7 @@ from narfast.encoder.encoder import ArchitectureEncoder
 from narfast.evaluation.corpus import Corpus
 from narfast.evaluation.methods import by_encoder
 from narfast.evaluation.metrics import per_query_scores
-from narfast.evaluation.protocols import Setting, cross_library, heldout_family
+from narfast.evaluation.protocols import RetrievalTask, cross_library, heldout_family
 from narfast.evaluation.report import rankings_of
 from narfast.graph import ArchGraph, GraphBatch, canonicalize
 from narfast.nn.collate import collate_motifs
@@ -41,7 +41,7 @@ from narfast.sources.registry import library_versions
 from narfast.training.run import PretrainConfig, run
 from narfast.zoo import Zoo
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 Change = Callable[[PretrainConfig], PretrainConfig]
 
 
@@ -134,7 +134,7 @@ def train(name: str, config: PretrainConfig, zoo: Zoo, folder: Path) -> Architec
     )
 
 
-def settings(zoo: Zoo) -> dict[str, Setting]:
+def settings(zoo: Zoo) -> dict[str, RetrievalTask]:
     across = {s.name: s for s in cross_library(zoo, validation=True)}
     return {
         "unseen families": heldout_family(zoo, validation=True)[0],
@@ -142,7 +142,9 @@ def settings(zoo: Zoo) -> dict[str, Setting]:
     }
 
 
-def scores(zoo: Zoo, encoder: ArchitectureEncoder, asked: dict[str, Setting]) -> dict[str, Any]:
+def scores(
+    zoo: Zoo, encoder: ArchitectureEncoder, asked: dict[str, RetrievalTask]
+) -> dict[str, Any]:
     corpus, method = Corpus(zoo), by_encoder(encoder)
     result: dict[str, Any] = {}
     for name, setting in asked.items():

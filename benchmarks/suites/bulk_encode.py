@@ -6,7 +6,7 @@ encoded in a process of its own, so that its memory is its own. Ten thousand sma
 encoded from disk by one worker and by more, in turns. Stages are timed apart on a sample, in one
 thread.
 
-    python benchmarks/bulk_encode.py [--workers N] [--share S] [--only PART ...] [--out FILE]
+    python benchmarks/suites/bulk_encode.py [--workers N] [--share S] [--only PART ...] [--out FILE]
 
 ``--share 0.1`` encodes the first tenth of NAS-Bench-101 and says so in its results. With ``--only``
 the other parts of an earlier FILE stay.
@@ -40,7 +40,8 @@ from narfast.zoo import Zoo
 
 MOMENTS = 10  # at which memory is looked at
 SAMPLE = 8  # blocks whose stages are timed
-EXPORTS = Path(__file__).parent.parent / "tests" / "data" / "onnx_exports.zip"
+ROOT = Path(__file__).parents[2]
+EXPORTS = ROOT / "tests" / "data" / "onnx_exports.zip"
 LARGEST_EXPORT = 100_000  # bytes
 PARTS = ("stages", "zoo", "nasbench101", "stored", "onnx")
 

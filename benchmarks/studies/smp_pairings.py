@@ -1,7 +1,7 @@
 """Finds out which decoders of segmentation_models_pytorch work over which encoders.
 
-    python benchmarks/smp_pairings.py sweep.jsonl [--encoders] [--decoders NAME...] [--write]
-    python benchmarks/smp_pairings.py --zoo DIR
+    python benchmarks/studies/smp_pairings.py sweep.jsonl [--encoders] [--decoders ...] [--write]
+    python benchmarks/studies/smp_pairings.py --zoo DIR
 
 Encoders are the library's own and every model of timm that it accepts: features at 1/2, 1/4, ... of
 the image, and at no less than 1/16 or 1/8 for decoders that ask for it. ``--encoders`` tries that
@@ -182,7 +182,7 @@ def save(fitting: dict[str, set[str]], evidence: str) -> None:
         f"timm {version('timm')} that work:",
         f"# {sum(map(len, fitting.values()))} over {sum(map(len, groups.values()))} encoders, "
         f"{evidence}.",
-        "# Made by benchmarks/smp_pairings.py, which says how; do not edit.",
+        "# Made by benchmarks/studies/smp_pairings.py, which says how; do not edit.",
     ]
     for names, encoders in sorted(groups.items(), key=lambda g: (-len(g[1]), g[0])):
         lines += ["", "[[group]]"]

@@ -1,7 +1,7 @@
 """How many networks of a library load, and how fast: one table per library.
 
-    python benchmarks/trace_coverage.py timm torchvision [--every N] [--json FILE]
-    python benchmarks/trace_coverage.py --journal ZOO.journal [--json FILE] [--readme]
+    python benchmarks/studies/trace_coverage.py timm torchvision [--every N] [--json FILE]
+    python benchmarks/studies/trace_coverage.py --journal ZOO.journal [--json FILE] [--readme]
 
 A network's time is what `narfast.load` would take before canonicalization: building it without
 weights and tracing it. Importing the library is not counted; one network is loaded beforehand as a
@@ -36,7 +36,10 @@ from narfast.reading.graph_codec import unpack_graph
 from narfast.sources.loader import library, load_raw
 from narfast.sources.registry import LIBRARIES, library_version
 
-BEGIN, END = "<!-- tracing: made by benchmarks/trace_coverage.py -->", "<!-- tracing ends -->"
+BEGIN, END = (
+    "<!-- tracing: made by benchmarks/studies/trace_coverage.py -->",
+    "<!-- tracing ends -->",
+)
 
 
 @dataclass(frozen=True)
@@ -204,7 +207,7 @@ def main() -> None:
         report(source, summaries[source])
         seconds += [row.cpu_s for row in rows if row.cpu_s]
     if options.readme:
-        readme = Path(__file__).parents[1] / "README.md"
+        readme = Path(__file__).parents[2] / "README.md"
         head, rest = readme.read_text(encoding="utf-8").split(BEGIN)
         tail = rest.split(END)[1]
         readme.write_text(

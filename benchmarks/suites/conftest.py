@@ -13,7 +13,7 @@ import torch
 
 from narfast.sources.registry import library_versions
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parents[1] / "results"
 THREADS = 1
 
 

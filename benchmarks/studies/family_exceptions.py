@@ -1,6 +1,6 @@
 """Structures of a zoo whose names belong to several families: what the vocabulary should mend.
 
-    python benchmarks/family_exceptions.py [ZOO]     # the shipped one by default
+    python benchmarks/studies/family_exceptions.py [ZOO]     # the shipped one by default
 
 Families are those of the vocabulary as it stands, where the zoo knows the library's own groups.
 """

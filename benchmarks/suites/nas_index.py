@@ -1,7 +1,7 @@
 """HNSW search over the vectors of all networks of NAS-Bench-101, beside bare usearch and faiss.
 
     narfast encode nasbench101:all -o nasbench101.parquet --workers 2
-    python benchmarks/nas_index.py nasbench101.parquet --out benchmarks/results/nas_index.json
+    python benchmarks/suites/nas_index.py nasbench101.parquet --out nas_index.json
 
 Networks of one space are far more alike than clusters of random vectors. A thousand networks drawn
 at random are the queries and are left out of the index. All cores build, one thread searches.

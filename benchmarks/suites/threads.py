@@ -1,6 +1,6 @@
 """How encoding in the core grows with threads.
 
-    python benchmarks/threads.py [--threads 1 2 4 8 16] [--out FILE]
+    python benchmarks/suites/threads.py [--threads 1 2 4 8 16] [--out FILE]
 
 The stored graphs of the shipped zoo and all networks of NAS-Bench-201, canonical beforehand, motif
 caches cold. Rounds of all thread counts alternate, so that a slow moment of the machine meets each

@@ -2,10 +2,10 @@
 
     narfast evaluate all -o benchmarks/results [--encoder NAME=DIR ...] [--only METHOD]
     narfast evaluate PROTOCOL -o benchmarks/results/seed_1 --encoder "seed 1=DIR"
-    python benchmarks/ablations.py
-    python benchmarks/mutate.py --count 20000 --out benchmarks/results/mutations.json
-    python benchmarks/oracle.py
-    python benchmarks/tables.py
+    python benchmarks/studies/ablations.py
+    python benchmarks/studies/mutate.py --count 20000 --out benchmarks/results/mutations.json
+    python benchmarks/studies/oracle.py
+    python benchmarks/reports/tables.py
 
 A table stands between two marks, ``<!-- NAME: ... -->`` and ``<!-- NAME ends -->``; one whose
 results are not there stays as it is.
@@ -16,11 +16,11 @@ from __future__ import annotations
 import collections
 import json
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import mutate
 import numpy as np
 import speed
 
@@ -30,8 +30,12 @@ from narfast.evaluation.protocols import EXPORTS, cross_format
 from narfast.evaluation.report import rankings_of
 from narfast.zoo import Zoo
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
+sys.path.append(str(ROOT / "benchmarks" / "studies"))
+
+import mutate  # noqa: E402
+
 CUT = "20"
 COLUMNS = [  # protocol, setting, heading
     ("cross_library", "all", "other libraries"),

@@ -1,6 +1,6 @@
 """Time of every stage of bulk encoding beside the least that it must do.
 
-    python benchmarks/floors.py [--graphs 1024] [--json FILE]
+    python benchmarks/studies/floors.py [--graphs 1024] [--json FILE]
 
 Stored graphs of the zoo, one and two threads, motifs unknown. The floor of a stage is the larger of
 two: the bytes that it must read and write, at the bandwidth of a copy, and its multiplications and
@@ -40,7 +40,7 @@ from narfast.sources.registry import library_versions
 from narfast.structural_features import structural_labels
 from narfast.zoo import Zoo
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "tests"))
 from oracles.color_refinement import refine  # noqa: E402
 
