@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import re
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from narfast import _core, operators
 from narfast.graph import canonicalization_passes
 from paths import ROOT
 
+PROGRAMS = sorted((*(ROOT / "benchmarks").rglob("*.py"), *(ROOT / "examples").glob("*.py")))
 CORE = sorted((ROOT / "cpp" / "narfast").rglob("*.*"))
 
 
@@ -60,3 +63,13 @@ def test_tables_cross_whole() -> None:
     assert len(operators.table()) == len(_core.operator_table())
     assert all(canonicalization_passes().values())
     assert operators.by_name("relu") == operators.lookup("aten", "relu_")
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_programs_import_what_there_is(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("narfast"):
+            module = importlib.import_module(str(node.module))
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                assert hasattr(module, alias.name) or importlib.util.find_spec(name), name

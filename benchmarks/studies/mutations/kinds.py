@@ -124,7 +124,6 @@ def zoo_files() -> Iterator[Files]:
 def encoder_files() -> Iterator[Files]:
     """A small encoder as initialized, with thresholds, with and without structural features."""
     from encoders import make_encoder
-
     from narfast.encoder.calibration import Calibration
 
     for wide in (True, False):
@@ -188,8 +187,7 @@ def read_network(folder: Path) -> None:
 
 def read_zoo(folder: Path) -> None:
     """As ``zoo verify``, ``zoo info``, ``zoo errors``, ``zoo export`` and ``search`` do."""
-    from narfast.encoder.calibration import relations_of
-    from narfast.explain import shared_motifs
+    import narfast
     from narfast.zoo import Zoo
     from narfast.zoo.export import export_zoo
 
@@ -197,10 +195,8 @@ def read_zoo(folder: Path) -> None:
 
     def search() -> None:
         query = next(iter(zoo))
-        hits = zoo.search(query.id, 3)
-        zoo.search(query.id, 3, where=lambda record: (record.params or 0) >= 0)
-        shared = shared_motifs(query.graph, [zoo[hit.structural_hash].graph for hit in hits])
-        relations_of(zoo, query.graph, hits, shared)
+        narfast.search(query.id, zoo, 3).to_json()
+        narfast.search(query.id, zoo, 3, where=lambda record: (record.params or 0) >= 0)
 
     every(
         zoo.verify,
