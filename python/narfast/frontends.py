@@ -1,0 +1,16 @@
+"""Deprecated name of `narfast.sources`; it goes with the next version."""
+
+from __future__ import annotations
+
+import warnings
+
+from narfast.sources.loader import library, load, load_raw, trace
+from narfast.sources.registry import LIBRARIES
+
+__all__ = ["LIBRARIES", "library", "load", "load_raw", "trace"]
+
+warnings.warn(
+    "narfast.frontends is now narfast.sources; use narfast.load and narfast.trace",
+    DeprecationWarning,
+    stacklevel=2,
+)
