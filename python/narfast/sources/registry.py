@@ -7,7 +7,6 @@ where it needs one a file of data. Nothing is imported here that a kind of sourc
 from __future__ import annotations
 
 import difflib
-import importlib.metadata
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -277,6 +276,8 @@ def check_allowed(kind: SourceKind, allow: Collection[str] | None, source: objec
 
 def library_version(library: str) -> str | None:
     """The installed version of a library that sources come from; None where it is missing."""
+    import importlib.metadata  # takes longer than the rest of the module
+
     kind = _BY_NAME.get(library)
     try:
         found = importlib.metadata.version((kind and kind.distribution) or library)
