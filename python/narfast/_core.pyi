@@ -6,7 +6,7 @@ import collections.abc
 import numpy
 import numpy.typing
 import typing
-__all__: list[str] = ['DARTS_OPERATORS', 'Encoder', 'LabelIdf', 'MAX_NODES', 'NASBENCH101_OPERATORS', 'NASBENCH201_OPERATORS', 'canonicalization_passes', 'canonicalize', 'coarsen', 'darts_networks', 'einsum_steps', 'find_spelling', 'inspect_onnx', 'instruction_set', 'instruction_sets', 'mine', 'nasbench101_cells', 'nasbench101_networks', 'nasbench201_networks', 'neighbor_codes', 'operator_table', 'order_nodes', 'pack_attributes', 'read_onnx', 'structural_hash', 'structural_labels', 'structural_order', 'validate']
+__all__: list[str] = ['DARTS_OPERATORS', 'Encoder', 'LabelIdf', 'MAX_NODES', 'NASBENCH101_OPERATORS', 'NASBENCH201_OPERATORS', 'attribute_layout', 'canonicalization_passes', 'canonicalize', 'coarsen', 'darts_networks', 'einsum_steps', 'find_spelling', 'inspect_onnx', 'instruction_set', 'instruction_sets', 'mine', 'nasbench101_cells', 'nasbench101_networks', 'nasbench201_networks', 'neighbor_codes', 'operator_table', 'order_nodes', 'pack_attributes', 'read_onnx', 'structural_hash', 'structural_labels', 'structural_order', 'validate']
 class LabelIdf:
     """
     Labels with how rare each is. Copies its arrays.
@@ -40,15 +40,14 @@ class Encoder:
         (motif_id uint64 (n, 2), vectors float32 (n, motif_dim)) computed since the last call; the first call begins to remember them.
         """
     @property
-    def dim(self) -> int:
-        """
-        Width of the vectors.
-        """
-    @property
     def num_motifs(self) -> int:
         """
         Distinct motifs whose vectors are kept.
         """
+def attribute_layout() -> dict[str, tuple[int, int]]:
+    """
+    The fields of packed attributes in the order of their bits: {name: (first bit, bits)}.
+    """
 def canonicalization_passes() -> list[tuple[str, str]]:
     """
     All passes in the order they run: (name, summary).
@@ -115,7 +114,7 @@ def order_nodes(op: numpy.ndarray, attr: numpy.ndarray, in_ptr: numpy.ndarray, i
     """
 def pack_attributes(*, kernel: typing.SupportsInt | typing.SupportsIndex = 0, stride: typing.SupportsInt | typing.SupportsIndex = 0, groups: typing.SupportsInt | typing.SupportsIndex = 0, in_channels: typing.SupportsInt | typing.SupportsIndex = 0, out_channels: typing.SupportsInt | typing.SupportsIndex = 0, dilation: typing.SupportsInt | typing.SupportsIndex = 0, heads: typing.SupportsInt | typing.SupportsIndex = 0, spatial_rank: typing.SupportsInt | typing.SupportsIndex = 0, square: bool = True, param_operand: bool = False, scalar_operand: bool = False, constant_first: bool = False, last_axis: bool = False, space_axes: bool = False, layout_permute: bool = False, constant_class: typing.SupportsInt | typing.SupportsIndex = 0) -> int:
     """
-    Attributes binned and packed into 32 bits; see cpp/narfast/attributes.h.
+    Attributes binned and packed into 32 bits; see cpp/narfast/graph/attributes.h.
     """
 def read_onnx(paths: collections.abc.Sequence[bytes], num_threads: typing.SupportsInt | typing.SupportsIndex = 1) -> list:
     """
