@@ -153,6 +153,35 @@ def test_an_unknown_pass_is_refused_with_all_names() -> None:
         canonicalize(chain(("relu", 0)), passes=["fuse_all"])
 
 
+@pytest.mark.parametrize(
+    ("former", "current"),
+    [
+        ("drop_transparent", "eliminate_identity"),
+        ("absorb_padding", "fuse_pad"),
+        ("merge_twins", "eliminate_common_subexpressions"),
+        ("fuse_parts", "fuse_split_concat"),
+    ],
+)
+def test_former_names_of_passes_are_accepted(former: str, current: str) -> None:
+    graph, expected = SWITCHES[current]
+    assert canonicalize(graph, passes=[former]).op_names() == expected
+    assert former not in canonicalization_passes()
+
+
+def test_a_graph_that_does_not_settle_is_refused() -> None:
+    nodes: list[tuple[str, list[int], int]] = [("input", [], 0)]
+    ends = [0, 0]
+    for _ in range(40):
+        for op in ("relu", "slice"):
+            nodes += [(op, [end], 0) for end in ends]
+            ends = [len(nodes) - 2, len(nodes) - 1]
+    graph = net(*nodes, ("add", ends, 0))
+    with pytest.raises(
+        InvalidGraphError, match="graph 0: canonicalization still changes the graph"
+    ):
+        canonicalize(graph, passes=["merge_slices", "eliminate_common_subexpressions"])
+
+
 def test_a_damaged_graph_is_refused() -> None:
     graph = chain(("relu", 0))
     with pytest.raises(InvalidGraphError, match="node 1: in-neighbour 1"):

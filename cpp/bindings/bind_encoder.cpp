@@ -167,7 +167,8 @@ void bind_encoder(py::module_& m) {
       "hops"_a, "ngrams"_a,
       "uint64 (rows, nodes); see cpp/narfast/encoder/structural_features.h. Shares its arguments.");
 
-  py::class_<LabelIdf>(m, "LabelIdf", "Labels with how rare each is. Copies its arrays.")
+  py::class_<LabelIdf>(m, "LabelIdf",
+                       "Labels with their inverse document frequencies. Copies its arrays.")
       .def(py::init([](const py::array& operator_hash, const py::array& label, const py::array& idf,
                        int hops, int ngrams) {
              const auto values = share<float>(idf, "idf");
@@ -214,7 +215,7 @@ void bind_encoder(py::module_& m) {
           "num_threads"_a, "float32 (graphs, dim). Shares its arguments.")
       .def_property_readonly(
           "num_motifs", [](const Encoder& self) { return self.motif_cache().size(); },
-          "Distinct motifs whose vectors are kept.")
+          "Number of distinct motifs in the cache.")
       .def(
           "insert_motifs",
           [](const Encoder& self, const py::array& motif_id, const py::array& vectors) {
@@ -224,7 +225,7 @@ void bind_encoder(py::module_& m) {
               throw py::type_error("vectors must have a row of the motif's width for each id");
             self.motif_cache().insert(ids, values);
           },
-          "motif_id"_a, "vectors"_a, "Keeps vectors that were computed elsewhere. Copies.")
+          "motif_id"_a, "vectors"_a, "Keeps vectors from elsewhere. Copies.")
       .def(
           "take_new_motifs",
           [](const Encoder& self) {
@@ -235,7 +236,7 @@ void bind_encoder(py::module_& m) {
                                   own<float>(std::move(vectors), {count, dim}));
           },
           "(motif_id uint64 (n, 2), vectors float32 (n, motif_dim)) computed since the last call; "
-          "the first call begins to remember them.")
+          "the first call starts the record.")
       .def(
           "clear_motifs", [](const Encoder& self) { self.motif_cache().clear(); },
           "Forgets every motif.");

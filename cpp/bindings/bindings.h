@@ -17,6 +17,6 @@ void bind_onnx(pybind11::module_& m);
 void bind_einsum(pybind11::module_& m);
 void bind_motifs(pybind11::module_& m);
 void bind_encoder(pybind11::module_& m);
-void bind_nas(pybind11::module_& m);
+void bind_search_spaces(pybind11::module_& m);
 
 }  // namespace narfast::bindings

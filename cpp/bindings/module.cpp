@@ -13,5 +13,5 @@ PYBIND11_MODULE(_core, m) {
   bind_einsum(m);
   bind_motifs(m);
   bind_encoder(m);
-  bind_nas(m);
+  bind_search_spaces(m);
 }

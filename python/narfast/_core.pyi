@@ -9,7 +9,7 @@ import typing
 __all__: list[str] = ['DARTS_OPERATORS', 'Encoder', 'LabelIdf', 'MAX_NODES', 'NASBENCH101_OPERATORS', 'NASBENCH201_OPERATORS', 'attribute_layout', 'canonicalization_passes', 'canonicalize', 'coarsen', 'darts_networks', 'einsum_steps', 'find_spelling', 'inspect_onnx', 'instruction_set', 'instruction_sets', 'mine', 'nasbench101_cells', 'nasbench101_networks', 'nasbench201_networks', 'neighbor_codes', 'operator_table', 'order_nodes', 'pack_attributes', 'read_onnx', 'structural_hash', 'structural_labels', 'structural_order', 'validate']
 class LabelIdf:
     """
-    Labels with how rare each is. Copies its arrays.
+    Labels with their inverse document frequencies. Copies its arrays.
     """
     def __init__(self, operator_hash: numpy.ndarray, label: numpy.ndarray, idf: numpy.ndarray, *, hops: typing.SupportsInt | typing.SupportsIndex, ngrams: typing.SupportsInt | typing.SupportsIndex) -> None:
         ...
@@ -33,16 +33,16 @@ class Encoder:
         """
     def insert_motifs(self, motif_id: numpy.ndarray, vectors: numpy.ndarray) -> None:
         """
-        Keeps vectors that were computed elsewhere. Copies.
+        Keeps vectors from elsewhere. Copies.
         """
     def take_new_motifs(self) -> tuple[numpy.typing.NDArray[numpy.uint64], numpy.typing.NDArray[numpy.float32]]:
         """
-        (motif_id uint64 (n, 2), vectors float32 (n, motif_dim)) computed since the last call; the first call begins to remember them.
+        (motif_id uint64 (n, 2), vectors float32 (n, motif_dim)) computed since the last call; the first call starts the record.
         """
     @property
     def num_motifs(self) -> int:
         """
-        Distinct motifs whose vectors are kept.
+        Number of distinct motifs in the cache.
         """
 def attribute_layout() -> dict[str, tuple[int, int]]:
     """
@@ -62,7 +62,7 @@ def coarsen(op: numpy.ndarray, attr: numpy.ndarray, node_ptr: numpy.ndarray, in_
     """
 def darts_networks(operators: numpy.ndarray, sources: numpy.ndarray, edge_ptr: numpy.ndarray, concat: numpy.ndarray, concat_ptr: numpy.ndarray, *, imagenet: bool, num_threads: typing.SupportsInt | typing.SupportsIndex) -> tuple[tuple[numpy.typing.NDArray[numpy.uint16], numpy.typing.NDArray[numpy.uint32], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int32]], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64]]:
     """
-    (batch arrays, params, flops); see narfast.nas.darts.networks. Shares its arguments.
+    (batch arrays, params, flops); see narfast.search_spaces.darts.networks. Shares its arguments.
     """
 def einsum_steps(equation: str, shapes: collections.abc.Sequence[collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]]) -> list[tuple[str, int, int, list[int]]] | None:
     """
@@ -90,15 +90,15 @@ def mine(op: numpy.ndarray, attr: numpy.ndarray, node_ptr: numpy.ndarray, in_ptr
     """
 def nasbench101_cells() -> numpy.typing.NDArray[numpy.uint64]:
     """
-    uint64[423624]: one cell of every class; see narfast.nas.nasbench101.cells.
+    uint64[423624]: one cell of every class; see narfast.search_spaces.nasbench101.cells.
     """
 def nasbench101_networks(cells: numpy.ndarray, *, whole: bool, num_threads: typing.SupportsInt | typing.SupportsIndex) -> tuple[tuple[numpy.typing.NDArray[numpy.uint16], numpy.typing.NDArray[numpy.uint32], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int32]], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64]]:
     """
-    (batch arrays, params, flops); see narfast.nas.nasbench101.networks. Shares its arguments.
+    (batch arrays, params, flops); see narfast.search_spaces.nasbench101.networks. Shares its arguments.
     """
 def nasbench201_networks(cells: numpy.ndarray, *, num_threads: typing.SupportsInt | typing.SupportsIndex) -> tuple[tuple[numpy.typing.NDArray[numpy.uint16], numpy.typing.NDArray[numpy.uint32], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int32]], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64]]:
     """
-    (batch arrays, params, flops); see narfast.nas.nasbench201.networks. Shares its arguments.
+    (batch arrays, params, flops); see narfast.search_spaces.nasbench201.networks. Shares its arguments.
     """
 def neighbor_codes(op: numpy.ndarray, attr: numpy.ndarray, in_ptr: numpy.ndarray, in_src: numpy.ndarray) -> numpy.typing.NDArray[numpy.int32]:
     """

@@ -87,8 +87,8 @@ struct Encoder::Mined {
     }
   }
 
-  std::size_t first(std::size_t g) const { return index(motifs.instance_ptr[g]); }
-  std::int32_t size(std::size_t instance) const {
+  [[nodiscard]] std::size_t first(std::size_t g) const { return index(motifs.instance_ptr[g]); }
+  [[nodiscard]] std::int32_t size(std::size_t instance) const {
     return static_cast<std::int32_t>(macros.members()[instance].size());
   }
 };

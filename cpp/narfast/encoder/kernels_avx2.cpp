@@ -3,6 +3,6 @@
 
 namespace narfast::isa {
 
-const Kernels kAvx2 = kernels_of<Avx2Lanes>("avx2");
+constinit const Kernels kAvx2 = kernels_of<Avx2Lanes>("avx2");
 
 }  // namespace narfast::isa

@@ -3,6 +3,6 @@
 
 namespace narfast::isa {
 
-const Kernels kAvx512 = kernels_of<Avx512Lanes>("avx512");
+constinit const Kernels kAvx512 = kernels_of<Avx512Lanes>("avx512");
 
 }  // namespace narfast::isa

@@ -3,6 +3,6 @@
 
 namespace narfast::isa {
 
-const Kernels kNeon = kernels_of<NeonLanes>("neon");
+constinit const Kernels kNeon = kernels_of<NeonLanes>("neon");
 
 }  // namespace narfast::isa

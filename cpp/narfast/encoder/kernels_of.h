@@ -47,7 +47,8 @@ void product(const float* a, std::size_t a_stride, std::size_t rows, std::size_t
              const float* b, std::size_t panels, const float* bias, float* c,
              std::size_t c_stride) {
   constexpr std::size_t kRows = static_cast<std::size_t>(S::kRows);
-  constexpr std::size_t kColumns = static_cast<std::size_t>(S::kVectors * S::kWidth);
+  constexpr std::size_t kColumns =
+      static_cast<std::size_t>(S::kVectors) * static_cast<std::size_t>(S::kWidth);
   static_assert(kPanel % kColumns == 0);
   for (std::size_t panel = 0; panel < panels; ++panel) {
     for (std::size_t part = 0; part < kPanel; part += kColumns) {
@@ -187,7 +188,7 @@ void add_signed(std::uint64_t signs, float value, float* to, std::size_t n) {
 }
 
 template <class S>
-constexpr Kernels kernels_of(std::string_view name) {
+constexpr Kernels kernels_of(std::string_view name) noexcept {
   return {name,
           product<S>,
           add_scaled<S>,

@@ -3,6 +3,6 @@
 
 namespace narfast::isa {
 
-const Kernels kPlain = kernels_of<PlainLanes>("plain");
+constinit const Kernels kPlain = kernels_of<PlainLanes>("plain");
 
 }  // namespace narfast::isa

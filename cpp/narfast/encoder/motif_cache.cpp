@@ -34,11 +34,13 @@ std::vector<float> MotifCache::get(std::span<const Hash128> ids, const Compute& 
             entry[i]->vector.resize(dim_);
             entries_.emplace(ids[i], entry[i]);
             claimed.push_back(i);
-          } else if ((entry[i] = at->second)->ready) {
-            copy(i);
-          } else {
-            awaited.push_back(i);
+            continue;
           }
+          entry[i] = at->second;
+          if (entry[i]->ready)
+            copy(i);
+          else
+            awaited.push_back(i);
         }
       }
       if (!claimed.empty()) {

@@ -17,7 +17,7 @@ constexpr double kSingleNodeLength = 0.4;
 constexpr int kBucketBits = 13;  // few labels begin with the same bits
 
 // Salts of the hashes: without them, equal numbers in different rows would be equal labels.
-constexpr std::uint64_t kIncoming = 0xA5A5A5A5u, kOutgoing = 0x5A5A5A5Au, kRun = 0x3C3C3C3Cu;
+constexpr std::uint64_t kIncoming = 0xA5A5A5A5u, kOutgoing = 0x5A5A5A5Au, kNgram = 0x3C3C3C3Cu;
 
 /// Turns the bits of every byte around: directions were first drawn with the highest bit first.
 constexpr std::uint64_t reverse_in_bytes(std::uint64_t x) {
@@ -80,12 +80,13 @@ void structural_labels(const GraphView& graph, const LabelKinds& kinds,
       refine(graph, row(first + hop - 1), row(first + hop), outgoing);
   }
   for (std::size_t v = 0; v < nodes; ++v) {
-    std::uint64_t run = mix64(operator_hash[graph.op[v]] ^ kRun);
+    std::uint64_t ngram = mix64(operator_hash[graph.op[v]] ^ kNgram);
     for (int length = 2; length <= kinds.ngrams; ++length) {
       const std::size_t last = v + static_cast<std::size_t>(length) - 1;
       if (last >= nodes) break;
-      run = mix64(run) ^ mix64(operator_hash[graph.op[last]] + static_cast<std::uint64_t>(length));
-      row(2 * (kinds.hops + 1) + length - 2)[v] = mix64(run);
+      ngram =
+          mix64(ngram) ^ mix64(operator_hash[graph.op[last]] + static_cast<std::uint64_t>(length));
+      row(2 * (kinds.hops + 1) + length - 2)[v] = mix64(ngram);
     }
   }
 }

@@ -22,7 +22,8 @@ struct LabelKinds {
   int ngrams = 1;  // below 2 there are no n-grams
 
   [[nodiscard]] std::size_t rows() const {
-    return static_cast<std::size_t>(2 * (hops + 1) + (ngrams > 1 ? ngrams - 1 : 0));
+    const int rows = 2 * (hops + 1) + (ngrams > 1 ? ngrams - 1 : 0);
+    return static_cast<std::size_t>(rows);
   }
 };
 

@@ -87,7 +87,7 @@ TEST_CASE("labels of different rows never mean the same") {
   CHECK(distinct(every) == apart);
 }
 
-TEST_CASE("runs of operators end with the graph") {
+TEST_CASE("n-grams of operators end with the graph") {
   const auto rows = rows_of(chain(4), {.hops = 0, .ngrams = 3});  // input, then four times relu
   REQUIRE(rows.size() == 4);
   const Labels &pairs = rows[2], &triples = rows[3];
@@ -128,7 +128,7 @@ TEST_CASE("how often a label occurs does not count, and listed labels have fixed
     CHECK(few[i].row == static_cast<std::int64_t>(i));
     squares += static_cast<double>(few[i].weight) * static_cast<double>(few[i].weight);
   }
-  // Two rows of single nodes, two of surroundings, one of runs.
+  // Two rows of single nodes, two of surroundings, one of n-grams.
   CHECK(squares == doctest::Approx(2 * 0.4 * 0.4 + 2 + 1));
 }
 

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <stdexcept>
 #include <string_view>
 
 #include "narfast/graph/graph.h"
@@ -70,7 +71,7 @@ inline constexpr auto kLayout = std::to_array<Field>({
 [[nodiscard]] consteval Field field(std::string_view name) {
   for (const Field& known : kLayout)
     if (known.name == name) return known;
-  throw "the layout of attributes has no such field";
+  throw std::logic_error("the layout of attributes has no such field");
 }
 
 inline constexpr Field kKernel = field("kernel");

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <stdexcept>
 #include <string_view>
 
 #include "narfast/graph/graph.h"
@@ -21,7 +22,7 @@ enum class Frontend : std::uint8_t { kAutograd, kAten, kOnnx };
 [[nodiscard]] consteval OpId operator_id(std::string_view canonical_name) {
   for (std::size_t id = 0; id < kOperatorTable.size(); ++id)
     if (kOperatorTable[id].name == canonical_name) return static_cast<OpId>(id);
-  throw "the operator table has no such name";
+  throw std::logic_error("the operator table has no such name");
 }
 
 /// The same, as a literal: "conv"_op.

@@ -37,7 +37,7 @@ class Refinement {
     }
   }
 
-  Hash128 total() const {
+  [[nodiscard]] Hash128 total() const {
     Hash128 sum;
     for (Hash128 label : label_) sum = sum + combine(label, kForward);
     const auto nodes = static_cast<std::uint64_t>(graph_.num_nodes());
@@ -45,7 +45,7 @@ class Refinement {
                    hash_word(static_cast<std::uint64_t>(graph_.num_edges())));
   }
 
-  const std::vector<Hash128>& labels() const { return label_; }
+  [[nodiscard]] const std::vector<Hash128>& labels() const { return label_; }
 
  private:
   void sweep() {
@@ -88,7 +88,7 @@ class Refinement {
   }
 
   // An edge seen from either end: the other end's label, and the argument position if it matters.
-  Hash128 edge(Hash128 label, NodeId reader, std::uint64_t position) const {
+  [[nodiscard]] Hash128 edge(Hash128 label, NodeId reader, std::uint64_t position) const {
     const OpId op = graph_.op[static_cast<std::size_t>(reader)];
     return combine(label, hash_word(has_trait(op, trait::kCommutative) ? 0 : position + 1));
   }

@@ -139,7 +139,7 @@ class RepeatFinder {
   // Overlapping occurrences are neighbours in the suffix array, so a few at either end of the range
   // suffice. If the period fits in twice, a shorter repeat has the same block with more
   // occurrences.
-  std::int32_t overlap_period(const Repeat& repeat) const {
+  [[nodiscard]] std::int32_t overlap_period(const Repeat& repeat) const {
     std::int32_t period = repeat.length;
     for (std::int32_t k = 0; k < std::min(kNeighborsLookedAt, repeat.last - repeat.first); ++k)
       for (const std::int32_t i : {repeat.first + k, repeat.last - 1 - k})
@@ -166,7 +166,7 @@ class RepeatFinder {
     return {std::move(kept), false};
   }
 
-  bool is_free(std::int32_t start, std::int32_t length) const {
+  [[nodiscard]] bool is_free(std::int32_t start, std::int32_t length) const {
     for (std::int32_t i = start; i < start + length; ++i)
       if (node_at_[index(i)] == kFree || block_[index(node_at_[index(i)])] != kFree) return false;
     return true;
@@ -203,7 +203,7 @@ class RepeatFinder {
 
   // The period of the block if it fits in at least twice (the last repetition may be cut short),
   // else the length of the block.
-  std::int32_t primitive_root(std::int32_t start, std::int32_t length) const {
+  [[nodiscard]] std::int32_t primitive_root(std::int32_t start, std::int32_t length) const {
     std::vector<std::int32_t> border(index(length), 0);
     for (std::int32_t i = 1, k = 0; i < length; ++i) {
       while (k > 0 && text_[index(start + i)] != text_[index(start + k)]) k = border[index(k - 1)];
@@ -215,8 +215,8 @@ class RepeatFinder {
   }
 
   // The starts of all whole copies of the root, in each occurrence and directly after it.
-  std::vector<std::int32_t> unroll(const std::vector<std::int32_t>& starts, std::int32_t length,
-                                   std::int32_t root) const {
+  [[nodiscard]] std::vector<std::int32_t> unroll(const std::vector<std::int32_t>& starts,
+                                                 std::int32_t length, std::int32_t root) const {
     std::vector<std::int32_t> unrolled;
     std::int32_t free_from = 0;
     for (std::int32_t start : starts) {
@@ -233,7 +233,7 @@ class RepeatFinder {
   }
 
   // Whether the `root` symbols at `at` are free and repeat the `root` symbols before them.
-  bool repeats_at(std::int32_t at, std::int32_t root) const {
+  [[nodiscard]] bool repeats_at(std::int32_t at, std::int32_t root) const {
     if (at + root > static_cast<std::int32_t>(text_.size()) || at < root) return false;
     if (!std::equal(text_.begin() + at, text_.begin() + at + root, text_.begin() + at - root))
       return false;
@@ -270,14 +270,15 @@ class RepeatFinder {
   }
 
   // Whether the symbol at `gained` may replace the symbol at `lost`: equal labels, and free.
-  bool can_move(std::int32_t gained, std::int32_t lost) const {
+  [[nodiscard]] bool can_move(std::int32_t gained, std::int32_t lost) const {
     if (gained < 0 || gained >= static_cast<std::int32_t>(text_.size())) return false;
     return text_[index(gained)] == text_[index(lost)] && is_free(gained, 1);
   }
 
   // The number of values across the border, then whether the block begins with an operator without
   // weights (people begin a block at its first layer, not at the activation before it).
-  std::pair<std::int32_t, bool> interface_cost(NodeId first, std::int32_t length) const {
+  [[nodiscard]] std::pair<std::int32_t, bool> interface_cost(NodeId first,
+                                                             std::int32_t length) const {
     const NodeId end = first + length;
     std::vector<NodeId> outside;
     std::int32_t crossing = 0;

@@ -54,7 +54,9 @@ class InducedSort {
                           (text_[index(i)] == text_[index(i) + 1] && s_type_[index(i) + 1]);
   }
 
-  bool is_lms(std::int32_t i) const { return i > 0 && s_type_[index(i)] && !s_type_[index(i) - 1]; }
+  [[nodiscard]] bool is_lms(std::int32_t i) const {
+    return i > 0 && s_type_[index(i)] && !s_type_[index(i) - 1];
+  }
 
   void induce(const std::vector<std::int32_t>& lms) {
     std::fill(sa_.begin(), sa_.end(), kEmpty);
@@ -93,7 +95,7 @@ class InducedSort {
     return names;
   }
 
-  bool same_substring(std::int32_t a, std::int32_t b) const {
+  [[nodiscard]] bool same_substring(std::int32_t a, std::int32_t b) const {
     for (std::int32_t k = 0;; ++k) {
       if (a + k >= size_ || b + k >= size_) return false;  // the end symbol is unique
       if (text_[index(a + k)] != text_[index(b + k)] ||

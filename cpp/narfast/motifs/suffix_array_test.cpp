@@ -30,9 +30,9 @@ std::int32_t common_prefix(const Text& text, std::int32_t a, std::int32_t b) {
 }
 
 Text random_text(std::mt19937& random, std::size_t length, std::int32_t alphabet) {
-  std::uniform_int_distribution<std::int32_t> sign(0, alphabet - 1);
+  std::uniform_int_distribution<std::int32_t> symbol(0, alphabet - 1);
   Text text(length);
-  for (std::int32_t& s : text) s = sign(random);
+  for (std::int32_t& s : text) s = symbol(random);
   return text;
 }
 

@@ -29,16 +29,16 @@ class ActivationFuser {
   }
 
  private:
-  bool is_unary(NodeId node, OpId op) const {
+  [[nodiscard]] bool is_unary(NodeId node, OpId op) const {
     return graph_.op(node) == op && graph_.inputs(node).size() == 1;
   }
-  NodeId input(NodeId node) const { return graph_.inputs(node).front(); }
-  bool is_scalar_add(NodeId node) const {
+  [[nodiscard]] NodeId input(NodeId node) const { return graph_.inputs(node).front(); }
+  [[nodiscard]] bool is_scalar_add(NodeId node) const {
     return is_unary(node, "add"_op) && graph_.has_attr(node, attr::kScalarOperand);
   }
 
   // The greater or the smaller of x and a number: a clip open at one end.
-  bool is_bound(NodeId node) const {
+  [[nodiscard]] bool is_bound(NodeId node) const {
     return (is_unary(node, "maximum"_op) || is_unary(node, "minimum"_op)) &&
            graph_.has_attr(node, attr::kScalarOperand);
   }
@@ -91,7 +91,7 @@ class ActivationFuser {
 
   // Whether `node` is a polynomial in x: only sums, products and powers above it, down to x.
   // `budget` bounds the size of the expression (the tanh form of GELU has seven operators).
-  bool depends_only_on(NodeId node, NodeId x, int budget) const {
+  [[nodiscard]] bool depends_only_on(NodeId node, NodeId x, int budget) const {
     std::vector<NodeId> open{node};
     while (!open.empty()) {
       const NodeId current = open.back();

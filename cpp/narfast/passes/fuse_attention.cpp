@@ -75,7 +75,7 @@ class AttentionFuser {
   }
 
   // Whether `node` only arranges or scales its input.
-  bool is_layout(NodeId node) const {
+  [[nodiscard]] bool is_layout(NodeId node) const {
     const OpId op = graph_.op(node);
     return graph_.inputs(node).size() == 1 &&
            (op == "permute"_op || op == "split"_op || op == "slice"_op ||

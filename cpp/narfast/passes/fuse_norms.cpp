@@ -33,39 +33,39 @@ class NormFuser {
   }
 
  private:
-  bool is_unary(NodeId node, OpId op) const {
+  [[nodiscard]] bool is_unary(NodeId node, OpId op) const {
     return graph_.op(node) == op && graph_.inputs(node).size() == 1;
   }
-  NodeId input(NodeId node) const { return graph_.inputs(node).front(); }
+  [[nodiscard]] NodeId input(NodeId node) const { return graph_.inputs(node).front(); }
 
   // v of sqrt(v + epsilon), the epsilon being optional; kNone for anything else.
-  NodeId root(NodeId node) const {
+  [[nodiscard]] NodeId root(NodeId node) const {
     const Attr half = attr::kConstantClass.pack(2);
     if (!is_unary(node, "sqrt"_op) &&
         !(is_unary(node, "pow"_op) && (graph_.attr(node) & attr::kConstantClass.mask()) == half))
       return kNone;
     return without_epsilon(input(node));
   }
-  NodeId inverse_root(NodeId node) const {
+  [[nodiscard]] NodeId inverse_root(NodeId node) const {
     if (is_unary(node, "rsqrt"_op)) return without_epsilon(input(node));
     return is_inverse(node) ? root(input(node)) : kNone;
   }
-  bool is_inverse(NodeId node) const {
+  [[nodiscard]] bool is_inverse(NodeId node) const {
     constexpr Attr kOneOver = attr::kConstantFirst | attr::kScalarOperand;
     return is_unary(node, "reciprocal"_op) ||
            (is_unary(node, "div"_op) && (graph_.attr(node) & kOneOver) == kOneOver);
   }
   // 1 / sqrt(v), as exporters write rsqrt.
-  bool is_inverse_of_root(NodeId node) const {
+  [[nodiscard]] bool is_inverse_of_root(NodeId node) const {
     return is_inverse(node) && is_unary(input(node), "sqrt"_op);
   }
-  NodeId without_epsilon(NodeId node) const {
+  [[nodiscard]] NodeId without_epsilon(NodeId node) const {
     const bool adds = is_unary(node, "add"_op) && graph_.has_attr(node, attr::kScalarOperand);
     return adds || is_unary(node, "clip"_op) ? input(node) : node;
   }
 
   // y of y * y or pow(y, 2).
-  NodeId square(NodeId node) const {
+  [[nodiscard]] NodeId square(NodeId node) const {
     const Attr two = attr::kConstantClass.pack(1);
     if (is_unary(node, "pow"_op) && (graph_.attr(node) & attr::kConstantClass.mask()) == two)
       return input(node);
@@ -76,7 +76,7 @@ class NormFuser {
   }
 
   // x of x - mean(x).
-  NodeId centred(NodeId node) const {
+  [[nodiscard]] NodeId centred(NodeId node) const {
     if (graph_.op(node) != "sub"_op || graph_.inputs(node).size() != 2) return kNone;
     const NodeId x = graph_.inputs(node)[0], mean = graph_.inputs(node)[1];
     return is_unary(mean, "mean"_op) && input(mean) == x ? x : kNone;

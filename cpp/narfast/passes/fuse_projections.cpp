@@ -46,15 +46,15 @@ class ProjectionFuser {
   }
 
  private:
-  bool is_projection(NodeId node) const {
+  [[nodiscard]] bool is_projection(NodeId node) const {
     return graph_.op(node) == "linear"_op && graph_.inputs(node).size() == 1;
   }
-  bool is_layout(NodeId node) const {
+  [[nodiscard]] bool is_layout(NodeId node) const {
     const OpId op = graph_.op(node);
     return op == "split"_op || op == "slice"_op || op == "permute"_op || op == "repeat"_op;
   }
   // Whether attention looks through `node` for the projection behind it.
-  bool passes_on(NodeId node) const {
+  [[nodiscard]] bool passes_on(NodeId node) const {
     const OpId op = graph_.op(node);
     return graph_.inputs(node).size() == 1 &&
            (is_layout(node) || op == "rotary_embedding"_op || op == "mul"_op ||

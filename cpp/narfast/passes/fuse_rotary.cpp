@@ -29,15 +29,15 @@ class RotaryFuser {
   }
 
  private:
-  NodeId input(NodeId node) const { return graph_.inputs(node).front(); }
-  NodeId origin(NodeId node) const { return origin_[index(node)]; }
-  bool is(NodeId node, OpId op) const {
+  [[nodiscard]] NodeId input(NodeId node) const { return graph_.inputs(node).front(); }
+  [[nodiscard]] NodeId origin(NodeId node) const { return origin_[index(node)]; }
+  [[nodiscard]] bool is(NodeId node, OpId op) const {
     return graph_.op(node) == op && graph_.inputs(node).size() == 1;
   }
 
   // The operands of a product with a table of cosines or sines; the table is one of them if it is
   // computed from positions in the input. None if `node` is no such product.
-  std::span<const NodeId> factors(NodeId node) const {
+  [[nodiscard]] std::span<const NodeId> factors(NodeId node) const {
     const auto& inputs = graph_.inputs(node);
     const bool by_table =
         inputs.size() == 2 || (inputs.size() == 1 && graph_.has_attr(node, attr::kParamOperand));
@@ -46,7 +46,7 @@ class RotaryFuser {
   }
 
   // x if `node` is (-second half of x, first half of x), halves of any kind; else kNone.
-  NodeId turned(NodeId node) const {
+  [[nodiscard]] NodeId turned(NodeId node) const {
     if (graph_.op(node) != "concat"_op || graph_.inputs(node).size() != 2) return kNone;
     for (std::size_t first : {std::size_t{0}, std::size_t{1}}) {
       const NodeId minus = graph_.inputs(node)[first], plus = graph_.inputs(node)[1 - first];
@@ -54,7 +54,9 @@ class RotaryFuser {
     }
     return kNone;
   }
-  bool is_part(NodeId node) const { return is(node, "split"_op) || is(node, "slice"_op); }
+  [[nodiscard]] bool is_part(NodeId node) const {
+    return is(node, "split"_op) || is(node, "slice"_op);
+  }
 
   // x * cos + (-x2, x1) * sin
   void try_rotated(NodeId node) {
@@ -91,7 +93,7 @@ class RotaryFuser {
     if (rotated) graph_.become(node, "rotary_embedding"_op, 0, {x});
   }
   // x if `node` adds or subtracts two parts of x, each times a table; else kNone.
-  NodeId rotated_half_of(NodeId node) const {
+  [[nodiscard]] NodeId rotated_half_of(NodeId node) const {
     const bool sum = graph_.op(node) == "add"_op || graph_.op(node) == "sub"_op;
     if (!sum || graph_.inputs(node).size() != 2) return kNone;
     for (NodeId a : factors(graph_.inputs(node)[0]))

@@ -28,7 +28,7 @@ py::tuple names(const Names& from) {
 
 }  // namespace
 
-void bind_nas(py::module_& m) {
+void bind_search_spaces(py::module_& m) {
   m.attr("DARTS_OPERATORS") = names(darts::kOperatorNames);
   m.attr("NASBENCH101_OPERATORS") = names(nasbench101::kOperatorNames);
   m.attr("NASBENCH201_OPERATORS") = names(nasbench201::kOperatorNames);
@@ -50,7 +50,8 @@ void bind_nas(py::module_& m) {
       },
       "operators"_a, "sources"_a, "edge_ptr"_a, "concat"_a, "concat_ptr"_a, py::kw_only(),
       "imagenet"_a, "num_threads"_a,
-      "(batch arrays, params, flops); see narfast.nas.darts.networks. Shares its arguments.");
+      "(batch arrays, params, flops); see narfast.search_spaces.darts.networks. Shares its "
+      "arguments.");
   m.def(
       "nasbench101_cells",
       [] {
@@ -61,7 +62,7 @@ void bind_nas(py::module_& m) {
         }
         return give(std::move(cells));
       },
-      "uint64[423624]: one cell of every class; see narfast.nas.nasbench101.cells.");
+      "uint64[423624]: one cell of every class; see narfast.search_spaces.nasbench101.cells.");
   m.def(
       "nasbench101_networks",
       [](const py::array& cells, bool whole, int num_threads) {
@@ -74,7 +75,8 @@ void bind_nas(py::module_& m) {
         return hand_over(std::move(batch));
       },
       "cells"_a, py::kw_only(), "whole"_a, "num_threads"_a,
-      "(batch arrays, params, flops); see narfast.nas.nasbench101.networks. Shares its arguments.");
+      "(batch arrays, params, flops); see narfast.search_spaces.nasbench101.networks. Shares its "
+      "arguments.");
   m.def(
       "nasbench201_networks",
       [](const py::array& cells, int num_threads) {
@@ -87,7 +89,8 @@ void bind_nas(py::module_& m) {
         return hand_over(std::move(batch));
       },
       "cells"_a, py::kw_only(), "num_threads"_a,
-      "(batch arrays, params, flops); see narfast.nas.nasbench201.networks. Shares its arguments.");
+      "(batch arrays, params, flops); see narfast.search_spaces.nasbench201.networks. Shares its "
+      "arguments.");
 }
 
 }  // namespace narfast::bindings
