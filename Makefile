@@ -12,7 +12,7 @@ READY := $(or $(wildcard $(VENV)/.torch-installed),$(VENV)/.installed)
 export HF_HUB_OFFLINE = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo demo-torch test lint format stubs bench bench-quick scatter tidy fuzz mutate ext clean
+.PHONY: help demo demo-torch test test-quick wheel lint format stubs bench bench-quick scatter tidy fuzz mutate ext clean
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
@@ -56,10 +56,25 @@ test: $(VENV)/.test-installed doctest  ## install what tests need; C++ tests und
 	PATH=$(CURDIR)/$(BIN):$$PATH sh -c 'for preset in dev tsan; do cmake --preset $$preset && cmake --build --preset $$preset && ctest --preset $$preset || exit 1; done'
 	$(BIN)/python -m pytest
 
-lint: $(VENV)/.test-installed  ## formatting, style, types, and whether the generated stubs are fresh
+test-quick: $(VENV)/.test-installed  ## the Python tests that are not marked slow: about a minute, for the edit loop
+	$(BIN)/python -m pytest -m 'not slow'
+
+# Each part of lint is a hook of .pre-commit-config.yaml too.
+LINTS := lint-cpp lint-python lint-types lint-stubs
+.PHONY: $(LINTS)
+lint: $(LINTS)  ## formatting, style, types, and whether the generated stubs are fresh
+$(LINTS): $(VENV)/.test-installed
+
+lint-cpp:
 	$(BIN)/clang-format --dry-run --Werror $(SOURCES)
+
+lint-python:
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+lint-types:
 	$(BIN)/mypy
+
+lint-stubs:
 	$(BIN)/python -m pybind11_stubgen narfast._core -o build/stubs >/dev/null && diff -u python/narfast/_core.pyi build/stubs/narfast/_core.pyi
 
 format: $(VENV)/.test-installed  ## put every file into the style that lint checks
@@ -68,6 +83,11 @@ format: $(VENV)/.test-installed  ## put every file into the style that lint chec
 
 stubs: $(VENV)/.test-installed  ## regenerate the types of the extension after a change of the bindings
 	$(BIN)/python -m pybind11_stubgen narfast._core -o build/stubs && cp build/stubs/narfast/_core.pyi python/narfast/_core.pyi
+
+wheel: $(VENV)/.pip  ## sdist and wheel into dist/; the wheel is tried in a fresh environment without PyTorch
+	$(PIP) build
+	rm -rf dist && PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/python -m build -o dist .
+	$(BIN)/python .ci/check_wheel.py dist/*.whl
 
 bench: $(VENV)/.test-installed  ## run the benchmarks, peers beside us, and write results and tables
 	$(PIP) --group bench

@@ -38,6 +38,7 @@ BLOCKS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("source", "count", "reason"), BLOCKS, ids=[row[0] for row in BLOCKS])
 def test_the_largest_repeated_motif_is_the_block_people_name(
     source: str, count: int, reason: str

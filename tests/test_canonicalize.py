@@ -232,6 +232,7 @@ def rich_graphs(draw: st.DrawFn) -> ArchGraph:
     return net(*nodes)
 
 
+@pytest.mark.slow
 @given(st.one_of(graphs(), rich_graphs()))
 @settings(max_examples=500, deadline=None)
 def test_canonical_graphs_are_fixed_points(graph: ArchGraph) -> None:

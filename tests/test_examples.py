@@ -23,6 +23,7 @@ def test_examples(name: str) -> None:
     assert failed == 0
 
 
+@pytest.mark.slow
 def test_the_demo_with_torch_finds_what_it_says(tmp_path) -> None:
     demo = EXAMPLES / "demo_torch.py"
     result = subprocess.run(

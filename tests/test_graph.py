@@ -106,6 +106,7 @@ def _one() -> tuple[np.ndarray, ...]:
     )
 
 
+@pytest.mark.slow
 @given(graphs(), st.randoms(use_true_random=False))
 @settings(max_examples=200, deadline=None)
 def test_node_order_does_not_depend_on_the_numbering(graph: ArchGraph, random: object) -> None:

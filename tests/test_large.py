@@ -72,6 +72,7 @@ def _seconds(function: Callable[[ArchGraph], object], graph: ArchGraph, repeats:
     return best
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_ten_times_the_nodes_take_about_ten_times_as_long(
     name: str, pair: tuple[ArchGraph, ArchGraph]
@@ -89,6 +90,7 @@ def test_order_nodes_gives_a_valid_graph_of_the_same_size(
     assert (ordered.num_nodes, ordered.num_edges) == (pair[1].num_nodes, pair[1].num_edges)
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_threads() -> None:
     batch = batch_of(chain(SMALL), dense(LARGE), comb(SMALL))
     one, two = canonicalize(batch), canonicalize(batch, num_threads=2)
@@ -99,6 +101,7 @@ def test_results_do_not_depend_on_threads() -> None:
     assert np.array_equal(first.motif_id, second.motif_id)
 
 
+@pytest.mark.slow
 def test_every_layer_of_a_long_chain_is_found() -> None:
     motifs = mine(batch_of(chain(LARGE)))
     _, counts = np.unique(motifs.motif_id, axis=0, return_counts=True)

@@ -108,6 +108,7 @@ def induced(graph: ArchGraph, nodes: NDArray[np.intp]) -> ArchGraph:
     return ArchGraph(graph.op[nodes], graph.attr[nodes], in_ptr, in_src)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 @given(st.lists(graphs(), max_size=4))
 @settings(max_examples=60, deadline=None)
@@ -127,6 +128,7 @@ def test_every_node_is_in_one_instance_named_by_its_subgraph(
         assert np.array_equal(ids, structural_hash(batch_of(*parts)))
 
 
+@pytest.mark.slow
 @given(st.lists(graphs(), max_size=3))
 @settings(max_examples=100, deadline=None)
 def test_equal_motif_ids_mean_equal_subgraphs(items: list[ArchGraph]) -> None:
@@ -149,6 +151,7 @@ def test_equal_motif_ids_mean_equal_subgraphs(items: list[ArchGraph]) -> None:
     assert all(len(different) == 1 for different in by_arrays.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 @given(st.lists(graphs(), max_size=4))
 @settings(max_examples=60, deadline=None)

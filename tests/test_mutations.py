@@ -29,6 +29,7 @@ def seeds(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @linux
 def test_no_damaged_file_ends_in_anything_but_an_error_of_one_line(seeds):
     names = list(kinds.KINDS)

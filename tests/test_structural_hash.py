@@ -45,6 +45,7 @@ def test_every_attribute_bit_and_operator_counts(graph: ArchGraph, data: st.Data
     assert hash_of(ArchGraph(op, graph.attr, graph.in_ptr, graph.in_src)) != hash_of(graph)
 
 
+@pytest.mark.slow
 @given(graphs(), st.data())
 @settings(max_examples=200, deadline=None)
 def test_argument_order_counts_where_it_means_something(

@@ -84,6 +84,7 @@ def test_nothing_is_there_to_be_imported(bare):
     assert bare("-c", code) == "[None, None]\n"
 
 
+@pytest.mark.slow
 def test_commands_that_need_no_torch(bare, tmp_path):
     with gzip.open(DATA / "nnretrieval_motifs.jsonl.gz") as lines:
         record = tmp_path / "record.json"
@@ -115,6 +116,7 @@ def test_commands_that_need_no_torch(bare, tmp_path):
     assert json.loads(answers[-1][1])["protocol"] == "paper-real"
 
 
+@pytest.mark.slow
 def test_what_needs_torch_says_how_to_install_it(bare, tmp_path):
     (tmp_path / "model.py").write_text("def build(): pass")
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
@@ -172,6 +174,7 @@ def test_functions_that_need_torch_say_how_to_install_it(bare):
     assert "torch and numba, which are not installed" in said[0]
 
 
+@pytest.mark.slow
 def test_a_torch_export_file_is_read(bare, tmp_path):
     import torch
 
@@ -182,6 +185,7 @@ def test_a_torch_export_file_is_read(bare, tmp_path):
     assert bare("-c", code).strip() == narfast.load(str(path)).structural_hash
 
 
+@pytest.mark.slow
 def test_the_demo(bare):
     shown = bare(ROOT / "examples" / "demo.py")
     file, cells = shown.split("2. Two cells")
@@ -190,6 +194,7 @@ def test_the_demo(bare):
     assert "make demo-torch" in cells.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_nothing_slow_is_imported_by_a_search(bare):
     slow = ("pyarrow.compute", "pyarrow.dataset", "usearch", "scipy", "onnx", "ray")
     code = (

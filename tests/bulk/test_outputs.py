@@ -48,6 +48,7 @@ def refused(result, *parts):
     return line
 
 
+@pytest.mark.slow
 def test_a_run_without_rows_keeps_the_old_table(tmp_path, command):
     output, errors = tmp_path / "out.parquet", tmp_path / "out.parquet.errors.csv"
     assert command(*CELLS[:3], "missing.onnx", "-o", output).exit_code == 0

@@ -105,6 +105,7 @@ def test_two_runs_do_not_write_one_table(tmp_path):
         encode_to_parquet(Inputs(CELLS[:3]), output, engine())
 
 
+@pytest.mark.slow
 def test_a_run_stopped_between_any_two_steps_on_disk(tmp_path, monkeypatch, small_parts):
     inputs = Inputs([*CELLS[:11], "missing.onnx", *CELLS[11:20]])
     whole = tmp_path / "whole.parquet"
@@ -151,6 +152,7 @@ def flip(path, place=0.5):
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damaged", ["", ".errors.csv", ".resume"])
 def test_a_flipped_bit_in_what_is_finished(tmp_path, caplog, damaged):
     output = tmp_path / "out.parquet"
@@ -218,6 +220,7 @@ def rewrite(path, text):
     time.sleep(0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("finished", [True, False])
 def test_a_file_that_has_changed_is_read_again(tmp_path, files, small_parts, caplog, finished):
     output, whole = tmp_path / "out.parquet", tmp_path / "whole.parquet"
@@ -238,6 +241,7 @@ def test_a_file_that_has_changed_is_read_again(tmp_path, files, small_parts, cap
     assert pq.read_table(output)["name"][21].as_py() == "smooth_9"
 
 
+@pytest.mark.slow
 def test_a_file_that_comes_goes_or_moves(tmp_path, files):
     output = tmp_path / "out.parquet"
     late = tmp_path / "late.onnx"

@@ -139,6 +139,7 @@ def test_a_list_of_bytes_is_a_list_of_bad_sources(tmp_path):
     assert sources_of(output) == [NAMES[0]]
 
 
+@pytest.mark.slow
 def test_neither_order_nor_bytes_depend_on_workers(tmp_path, small_parts, zoo_path):
     sources = [*NAMES[:9], "fake:hang_1", "zoo:", "fake:bad_1", *CELLS[:5], "fake:crash_1"]
     sources += [*NAMES[9:], "fake:foreign_1"]

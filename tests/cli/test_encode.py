@@ -60,6 +60,7 @@ def test_encode_of_nothing_but_errors(run, tmp_path):
     assert "none of the sources" in result.stderr
 
 
+@pytest.mark.slow
 def test_encode_reads_lists_and_collections(run, zoo_path, tmp_path):
     output, sources = tmp_path / "out.parquet", tmp_path / "sources.txt"
     sources.write_text(f"{NAMES[3]}\nzoo:\n\nfake:bad_1\n{NAMES[3]}\n")

@@ -47,6 +47,7 @@ def test_every_public_name_is_listed():
         _ = narfast.nothing
 
 
+@pytest.mark.slow
 def test_a_process_prints_no_traceback(zoo_path):
     for arguments in (["zoo", "info", "missing"], ["search", "missing.onnx", "--zoo", zoo_path]):
         result = subprocess_run(*arguments)
@@ -56,12 +57,14 @@ def test_a_process_prints_no_traceback(zoo_path):
         assert len(result.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_process_answers_in_ascii_where_it_must(zoo_path):
     result = subprocess_run("zoo", "info", zoo_path, env={"PYTHONIOENCODING": "ascii"})
     assert result.returncode == 0
     assert "16 distinct" in result.stdout
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away(zoo_path):
     result = shell(
         f"{sys.executable} -m narfast zoo info {zoo_path} | true; exit ${{PIPESTATUS[0]}}"
@@ -70,6 +73,7 @@ def test_a_reader_that_goes_away(zoo_path):
     assert result.stderr == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["zoo info ZOO", "zoo info ZOO --json", "--version"])
 def test_a_result_without_a_place_is_an_error(zoo_path, command):
     result = shell(f"{sys.executable} -m narfast {command.replace('ZOO', str(zoo_path))} >&-")
@@ -78,6 +82,7 @@ def test_a_result_without_a_place_is_an_error(zoo_path, command):
     assert len(result.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_closed_stdout_does_not_matter_where_nothing_goes_there(zoo_path, tmp_path):
     output = tmp_path / "out.csv"
     command = f"zoo export {zoo_path} --format csv -o {output}"
@@ -86,6 +91,7 @@ def test_a_closed_stdout_does_not_matter_where_nothing_goes_there(zoo_path, tmp_
     assert len(output.read_text().splitlines()) == len(NAMES) + 1
 
 
+@pytest.mark.slow
 def test_a_missing_file_is_told_before_anything_heavy_is_imported():
     code = (
         "import sys\n"
@@ -101,6 +107,7 @@ def test_a_missing_file_is_told_before_anything_heavy_is_imported():
     assert result.stderr == "error: missing.onnx: no such file; check the path\n"
 
 
+@pytest.mark.slow
 def test_a_file_whose_code_forks_and_prints_is_answered_once(tmp_path):
     path = tmp_path / "odd.py"
     path.write_text(
@@ -116,6 +123,7 @@ def test_a_file_whose_code_forks_and_prints_is_answered_once(tmp_path):
     assert json.loads(result.stdout)["nodes"] == 2
 
 
+@pytest.mark.slow
 def test_code_that_ends_its_process_is_an_error(run, monkeypatch, tmp_path, zoo_path):
     path = tmp_path / "model.py"
     path.write_text("")
@@ -134,6 +142,7 @@ def test_code_that_ends_its_process_is_an_error(run, monkeypatch, tmp_path, zoo_
     assert list(report["errors"]) == [f"{path}:leaves"]
 
 
+@pytest.mark.slow
 def test_an_unwritable_zoo(zoo_path):
     # Root may write anywhere, so the parent is made a file system that refuses everyone.
     result = subprocess_run("zoo", "build", "/proc/zoo", "--source", "timm", "--no-embed")

@@ -38,6 +38,7 @@ def test_every_instruction_set_gives_the_expected_vectors(isa: str) -> None:
     assert digests(NARFAST_ISA=isa) == EXPECTED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("capability", ["default", "avx2", ""])
 def test_settings_of_torch_change_nothing(capability: str) -> None:
     assert digests(ATEN_CPU_CAPABILITY=capability) == EXPECTED

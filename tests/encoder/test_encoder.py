@@ -58,6 +58,7 @@ def test_the_core_agrees_with_the_torch_model(kind: str, normalize: bool) -> Non
     np.testing.assert_allclose(vectors, expected, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_shipped_encoder_agrees_with_the_torch_model() -> None:
     encoder = ArchitectureEncoder.from_pretrained()
     rows = range(0, len(Zoo.open()), 100)

@@ -326,6 +326,7 @@ def test_exports_are_searched_for_in_the_zoo(zoo, tmp_path):
         assert hit.mean() == expected, exporter
 
 
+@pytest.mark.slow
 def test_variants_of_one_genotype_belong_together(zoo):
     (task,) = paper_nas(zoo)
     assert len(set(task.families)) == 60

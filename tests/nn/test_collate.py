@@ -97,6 +97,7 @@ def test_unique_motifs(ids: list[tuple[int, int]]) -> None:
     assert [tuple(i) for i in fast.motif_id.tolist()] == [ids[r] for r in representative]
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(st.integers(0, 3), max_size=6), max_size=5))
 def test_motif_multiplicity(motifs: list[list[int]]) -> None:
     ptr = np.cumsum([0, *map(len, motifs)], dtype=np.int64)
@@ -105,6 +106,7 @@ def test_motif_multiplicity(motifs: list[list[int]]) -> None:
     assert fast.tolist() == oracle.motif_multiplicity(ptr.tolist(), inverse)
 
 
+@pytest.mark.slow
 @given(mined_batches(), st.integers(0, 2**32))
 def test_collate_motifs(mined: tuple[GraphBatch, Any], seed: int) -> None:
     graphs, macros = mined
@@ -113,6 +115,7 @@ def test_collate_motifs(mined: tuple[GraphBatch, Any], seed: int) -> None:
     assert as_lists(fast) == list(oracle.collate_motifs(graphs, macros, instances.tolist()))
 
 
+@pytest.mark.slow
 @given(mined_batches(), st.integers(0, 2**32), st.integers(1, 3))
 def test_collate_contexts(mined: tuple[GraphBatch, Any], seed: int, radius: int) -> None:
     graphs, macros = mined
@@ -130,6 +133,7 @@ def test_collate_macros(mined: tuple[GraphBatch, Any], seed: int) -> None:
     assert as_lists(fast) == list(oracle.collate_macros(macros, networks.tolist()))
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 4), max_size=12), st.integers(0, 2**64), st.integers(1, 3))
 def test_negatives_are_other_motifs(motifs: list[int], seed: int, per_anchor: int) -> None:
     motif = np.array(motifs, dtype=np.int64)

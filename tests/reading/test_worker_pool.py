@@ -32,11 +32,13 @@ def read(*sources):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["forks", "forks_unseen_by_python"])
 def test_a_forked_child_does_not_answer_for_the_next_network(way):
     assert read(way, "slow") == {way: 1, "slow": 2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "line",
     [
@@ -51,10 +53,12 @@ def test_what_an_earlier_network_writes_on_the_channel_is_no_answer(line):
     assert read(source, "slow") == {source: 1, "slow": 2}
 
 
+@pytest.mark.slow
 def test_a_network_is_not_blamed_for_the_death_that_an_earlier_one_prepared():
     assert read("dies_later", "slow", "plain") == {"dies_later": 1, "slow": 2, "plain": 1}
 
 
+@pytest.mark.slow
 def test_a_network_that_closes_the_channel_has_its_own_failure():
     found = read("closes_everything", "plain")
     assert found["closes_everything"] == "its process died (exit code 0)"
@@ -71,6 +75,7 @@ def test_whatever_is_raised_is_a_failure():
     assert not issubclass(misbehaving.Odd, Exception)
 
 
+@pytest.mark.slow
 def test_reading_apart_names_the_source():
     assert read_apart("plain", loader=LOADER).meta.name == "plain"
     with pytest.raises(NarfastError, match=r"^fake:crash_1: its process died \(exit code 7\)"):
@@ -119,6 +124,7 @@ else:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("starter", ["main", "thread"])
 def test_a_process_ends_with_its_parent(tmp_path, starter):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -160,6 +166,7 @@ cli.main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [1, 2])
 def test_sigterm_of_a_build_keeps_what_is_done_and_says_so(tmp_path, times):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -46,6 +46,7 @@ def one(batch: GraphBatch) -> ArchGraph:
 # Generated as traced
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["DARTS_V2", "NASNet", "SNAS_aggressive"])
 def test_published_genotypes_are_as_traced(name: str) -> None:
     genotype = darts.parse(name)
@@ -85,6 +86,7 @@ def test_every_operator_of_darts_is_as_traced_at_both_strides() -> None:
     assert_as_traced(graph, traced(lambda: nas_modules.DartsNetwork(genotype)))
 
 
+@pytest.mark.slow
 def test_cells_of_nasbench101_are_as_traced() -> None:
     cells = nasbench101.cells()
     chosen = np.random.default_rng(5).choice(cells, 12, replace=False)
@@ -101,6 +103,7 @@ def test_a_module_of_nasbench101_is_part_of_its_network() -> None:
     assert_as_traced(graph, trace(module, torch.empty(1, 128, 32, 32, device="meta")))
 
 
+@pytest.mark.slow
 def test_cells_of_nasbench201_are_as_traced() -> None:
     chosen = np.random.default_rng(6).choice(nasbench201.NUM_CELLS, 12, replace=False)
     chosen = np.concatenate([[0, 1, 5, nasbench201.NUM_CELLS - 1], chosen])

@@ -62,6 +62,7 @@ def test_rows_stand_in_order() -> None:
         assert found == sorted(found), source
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", SOURCES)
 def test_every_row_is_of_use_and_no_name_has_two(source: str) -> None:
     unused = {row for row in rows() if row.source == source}
@@ -225,6 +226,7 @@ def test_a_group_without_a_row_is_its_own_family() -> None:
     assert classify("elsewhere", "New Net-2", "new-net-2-large").family == "new_net_2"
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from([*LIBRARIES, "transformers", "diffusers", "smp", "monai", "hf", "elsewhere"]),
     st.text() | st.sampled_from(["resnet", "vit", "bert"]),
