@@ -115,8 +115,12 @@ def environment(scripts: Path, home: Path) -> dict[str, str]:
     }
 
 
-def run(block: Block, folder: Path, env: Mapping[str, str], python: Sequence[str]) -> None:
-    """Run a block, and compare what it prints with what the page shows.
+def run(
+    block: Block, folder: Path, env: Mapping[str, str], python: Sequence[str] = (sys.executable,)
+) -> None:
+    """Run a block in processes of its own, and compare what it prints with what the page shows.
+
+    A command whose output is shown as an error has to end with exit code 2.
 
     Args:
         block: of ``python`` or ``console``.
@@ -161,6 +165,3 @@ def agree(shown: str, printed: str) -> bool:
     pattern = "".join(r"(?:.*\n)*" if line == "..." else re.escape(line) + r"\n" for line in lines)
     text = textwrap.dedent("\n".join(line.rstrip() for line in printed.splitlines())).strip("\n")
     return re.fullmatch(pattern, text + "\n") is not None
-
-
-PYTHON = [sys.executable]
