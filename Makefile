@@ -12,7 +12,7 @@ READY := $(or $(wildcard $(VENV)/.torch-installed),$(VENV)/.installed)
 export HF_HUB_OFFLINE = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo demo-torch test lint format stubs bench bench-quick scatter tidy fuzz mutate ext clean
+.PHONY: help demo demo-torch test lint docs format stubs bench bench-quick scatter tidy fuzz mutate ext clean
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
@@ -43,7 +43,7 @@ $(VENV)/.torch-installed: pyproject.toml constraints.txt | $(VENV)/.pip
 	@touch $@
 
 $(VENV)/.test-installed: $(VENV)/.torch-installed
-	$(PIP) --group test --group lint
+	$(PIP) --group test --group lint --group docs
 	touch $@
 
 demo: $(READY)  ## install what a search needs, and search the shipped zoo with a file and a cell
@@ -61,6 +61,10 @@ lint: $(VENV)/.test-installed  ## formatting, style, types, and whether the gene
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pybind11_stubgen narfast._core -o build/stubs >/dev/null && diff -u python/narfast/_core.pyi build/stubs/narfast/_core.pyi
+
+docs: $(READY)  ## build the documentation in build/docs; a warning is an error
+	$(PIP) --group docs
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --quiet -b html docs build/docs
 
 format: $(VENV)/.test-installed  ## put every file into the style that lint checks
 	$(BIN)/clang-format -i $(SOURCES)
