@@ -11,7 +11,7 @@ from narfast import __version__
 
 project = "narfast"
 author = "the narfast authors"
-copyright = "the narfast authors"  # noqa: A001
+copyright = "the narfast authors"
 version = release = __version__
 
 extensions = [

@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -160,8 +159,11 @@ def _run(
 
 
 def agree(shown: str, printed: str) -> bool:
-    """Whether an output is the one shown; a line ``...`` stands for any lines."""
-    lines = [line.rstrip() for line in textwrap.dedent(shown).strip("\n").splitlines()]
-    pattern = "".join(r"(?:.*\n)*" if line == "..." else re.escape(line) + r"\n" for line in lines)
-    text = textwrap.dedent("\n".join(line.rstrip() for line in printed.splitlines())).strip("\n")
+    """Whether an output is the one shown; ``...`` stands for any text, alone for any lines."""
+    lines = [line.rstrip() for line in shown.strip("\n").splitlines()]
+    pattern = "".join(
+        r"(?:.*\n)*" if line == "..." else re.escape(line).replace(r"\.\.\.", ".*") + r"\n"
+        for line in lines
+    )
+    text = "\n".join(line.rstrip() for line in printed.strip("\n").splitlines())
     return re.fullmatch(pattern, text + "\n") is not None

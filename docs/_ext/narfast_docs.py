@@ -7,8 +7,10 @@ command of ``narfast``.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -137,8 +139,21 @@ def _escaped(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|").replace("*", "\\*")
 
 
+# Links of documents that stay where programs write them, as pages here.
+_MOVED = {"](README.md)": "](measurements.md)", "](results)": "](results.md)"}
+_FILE_LINK = re.compile(r"\[([^\]]+)\]\((results/[^)]+)\)")
+
+
+def _included(app: Sphinx, path: Path, parent: str, content: list[str]) -> None:
+    """Point links of an included document to the pages that it became."""
+    for old, new in _MOVED.items():
+        content[0] = content[0].replace(old, new)
+    content[0] = _FILE_LINK.sub(r"\1: `benchmarks/\2`", content[0])
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Add the directives."""
     app.add_directive("sources", Sources)
     app.add_directive("commands", Commands)
+    app.connect("include-read", _included)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
