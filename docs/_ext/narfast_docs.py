@@ -140,7 +140,11 @@ def _escaped(text: str) -> str:
 
 
 # Links of documents that stay where programs write them, as pages here.
-_MOVED = {"](README.md)": "](measurements.md)", "](results)": "](results.md)"}
+_MOVED = {
+    "](README.md)": "](measurements.md)",
+    "](results)": "](results.md)",
+    "](SECURITY.md)": "](security.md)",
+}
 _FILE_LINK = re.compile(r"\[([^\]]+)\]\((results/[^)]+)\)")
 
 
