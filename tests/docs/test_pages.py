@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import narfast
-from documentation import DOCS
+from documentation import DOCS, PAGES
 from narfast.sources.registry import SOURCES, UNTRUSTED_KINDS
 from paths import ROOT
 
@@ -67,6 +67,18 @@ def test_links_of_the_readme_lead_somewhere() -> None:
     assert len(links) > 10
     missing = [link for link in links if not (ROOT / link).exists()]
     assert not missing
+
+
+def test_files_that_pages_name_are_there() -> None:
+    named = re.compile(r"(?:benchmarks|configs|cpp|examples|python/narfast|tests)/[\w./-]*\w")
+    checked = 0
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *PAGES):
+        text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+        found = [path for code in re.findall(r"`([^`\n]+)`", text) for path in named.findall(code)]
+        missing = [path for path in found if not (ROOT / path).exists()]
+        assert not missing, page.name
+        checked += len(found)
+    assert checked > 30
 
 
 def test_numbers_of_the_readme_are_those_of_the_results() -> None:
