@@ -12,7 +12,7 @@ READY := $(or $(wildcard $(VENV)/.torch-installed),$(VENV)/.installed)
 export HF_HUB_OFFLINE = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo demo-torch test test-quick wheel lint format stubs bench bench-quick scatter tidy fuzz mutate ext clean
+.PHONY: help demo demo-torch test test-quick docs wheel lint format stubs bench bench-quick scatter tidy fuzz mutate ext clean
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
@@ -43,7 +43,7 @@ $(VENV)/.torch-installed: pyproject.toml constraints.txt | $(VENV)/.pip
 	@touch $@
 
 $(VENV)/.test-installed: $(VENV)/.torch-installed
-	$(PIP) --group test --group lint
+	$(PIP) --group test --group lint --group docs
 	touch $@
 
 demo: $(READY)  ## install what a search needs, and search the shipped zoo with a file and a cell
@@ -77,6 +77,10 @@ lint-types:
 lint-stubs:
 	$(BIN)/python -m pybind11_stubgen narfast._core -o build/stubs >/dev/null && diff -u python/narfast/_core.pyi build/stubs/narfast/_core.pyi
 
+docs: $(READY)  ## build the documentation in build/docs; a warning is an error
+	$(PIP) --group docs
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --quiet -b html docs build/docs
+
 format: $(VENV)/.test-installed  ## put every file into the style that lint checks
 	$(BIN)/clang-format -i $(SOURCES)
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
@@ -101,7 +105,7 @@ bench-quick: $(VENV)/.test-installed  ## the same without what takes long; resul
 scatter: $(VENV)/.test-installed  ## build torch_scatter (optional accelerator) and test against it
 	$(PIP) wheel setuptools && $(PIP) --no-build-isolation torch_scatter==2.1.2
 	$(BIN)/python -c 'import torch_scatter' || $(PIP) --no-build-isolation --no-cache-dir --force-reinstall --no-deps torch_scatter==2.1.2
-	$(BIN)/python -m pytest tests/test_scatter.py
+	$(BIN)/python -m pytest tests/nn/test_scatter.py
 
 tidy: $(VENV)/.test-installed  ## clang-tidy over the core, by .clang-tidy (needs clang-tidy: pip has it)
 	PATH=$(CURDIR)/$(BIN):$$PATH sh -c 'cmake --preset tidy && cmake --build --preset tidy'

@@ -78,7 +78,7 @@ BLUE, ORANGE, GREEN = "#4878a8", "#d08030", "#58a066"
 
 @cache
 def timings() -> dict[str, Any]:
-    """What ``make bench`` measured on the machine of the README: group, then benchmark."""
+    """What ``make bench`` measured on the machine of docs/results.md: group, then benchmark."""
     groups = _results(MACHINE)["groups"]
     return {title: group["benchmarks"] for title, group in groups.items()}
 

@@ -1,4 +1,4 @@
-"""Writes the measured tables of README.md, benchmarks/README.md and SECURITY.md from the results.
+"""Writes the tables of docs/results.md, benchmarks/README.md and SECURITY.md from the results.
 
     narfast evaluate all -o benchmarks/results [--encoder NAME=DIR ...] [--only METHOD]
     narfast evaluate PROTOCOL -o benchmarks/results/seed_1 --encoder "seed 1=DIR"
@@ -234,9 +234,9 @@ def mutations() -> list[str]:
 
 
 TABLES: list[tuple[str, str, str, Callable[[], list[str]]]] = [  # file, name, needs, lines
-    ("README.md", "retrieval", "cross_library.json", retrieval),
+    ("docs/results.md", "retrieval", "cross_library.json", retrieval),
     ("SECURITY.md", "mutations", "mutations.json", mutations),
-    ("README.md", "speed", f"{speed.MACHINE}.json", speed.summary),
+    ("docs/results.md", "speed", f"{speed.MACHINE}.json", speed.summary),
     ("benchmarks/README.md", "paper", "paper_nas.json", paper),
     ("benchmarks/README.md", "seeds", "seed_1/*.json", seeds),
     ("benchmarks/README.md", "ablations", "ablations.json", ablations),

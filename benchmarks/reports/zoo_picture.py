@@ -1,8 +1,8 @@
-"""What the zoo holds, as the picture and the tables of the README.
+"""What the zoo holds, as the picture and the tables of docs/results.md.
 
     python benchmarks/reports/zoo_picture.py [--zoo DIR]
 
-Writes benchmarks/results/zoo.svg, and the part of README.md between the two marks.
+Writes benchmarks/results/zoo.svg, and the part of docs/results.md between the two marks.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def tables(info: Mapping[str, Any], failures: Mapping[str, int]) -> str:
         f"under {info['names']:,} names, in {len(info['by_family']):,} families; "
         f"{info['bytes'] / 1e6:.1f} MB.",
         "",
-        "![The zoo by library, coarse class, task and family](benchmarks/results/zoo.svg)",
+        "![The zoo by library, coarse class, task and family](../benchmarks/results/zoo.svg)",
         "",
         row("library", "version", "names", "distinct structures", "share", "not read"),
         row("---", "---", "--:", "--:", "--:", "--:"),
@@ -121,7 +121,7 @@ def main() -> None:
         source = failure.id.partition(":")[0]
         failures[source] = failures.get(source, 0) + 1
     draw(info, PICTURE)
-    readme = ROOT / "README.md"
+    readme = ROOT / "docs" / "results.md"
     before, _, rest = readme.read_text().partition(BEGIN)
     _, found, after = rest.partition(END)
     if not found:

@@ -10,7 +10,7 @@ inflates. Every failure is listed with its reason.
 
 ``--journal`` reads what ``narfast zoo build --keep-journal`` noted of every network instead:
 processor time in its worker, the first network of a worker left out since it imports the library.
-``--readme`` writes the table of the README.
+``--readme`` writes the table of docs/results.md.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def report(source: str, summary: dict[str, Any]) -> None:
 
 
 def table(summaries: dict[str, dict[str, Any]], median: float) -> str:
-    """The README's table: a line for each library, and its ten slowest networks."""
+    """The table of docs/results.md: a line for each library, and its ten slowest networks."""
     lines = [
         "| library | loaded | median | 90 % below | ways other than the first |",
         "|---|--:|--:|--:|---|",
@@ -184,7 +184,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="take every N-th name")
     parser.add_argument("--journal", type=Path, help="read this instead of measuring")
     parser.add_argument("--json", type=Path, help="write the summary here")
-    parser.add_argument("--readme", action="store_true", help="write the README's table")
+    parser.add_argument("--readme", action="store_true", help="write the table of docs/results.md")
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
@@ -207,7 +207,7 @@ def main() -> None:
         report(source, summaries[source])
         seconds += [row.cpu_s for row in rows if row.cpu_s]
     if options.readme:
-        readme = Path(__file__).parents[2] / "README.md"
+        readme = Path(__file__).parents[2] / "docs" / "results.md"
         head, rest = readme.read_text(encoding="utf-8").split(BEGIN)
         tail = rest.split(END)[1]
         readme.write_text(
