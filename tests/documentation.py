@@ -152,8 +152,9 @@ def _run(
         capture_output=True,
         timeout=300,
     )
+    both = done.stdout + done.stderr
+    assert done.returncode == code, f"{what} ended with {done.returncode}:\n{both}"
     printed = done.stdout or done.stderr
-    assert done.returncode == code, f"{what} ended with {done.returncode}:\n{printed}{done.stderr}"
     if output is not None:
         assert agree(output, printed), f"{what} printed\n{printed}and not\n{output}"
 
