@@ -38,6 +38,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: page.stem)
 def test_what_a_page_shows(page: Path, folder: Path) -> None:

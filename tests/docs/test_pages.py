@@ -30,12 +30,14 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_pages_need_nothing_from_elsewhere(built: Path) -> None:
     loaded = re.compile(r"<(?:script|img|iframe)[^>]* src=\"https?:|<link[^>]* href=\"https?:")
     for page in built.rglob("*.html"):
         assert not loaded.search(page.read_text(encoding="utf-8")), page.name
 
 
+@pytest.mark.slow
 def test_every_kind_of_source_is_in_the_table(built: Path) -> None:
     page = (built / "sources.html").read_text(encoding="utf-8")
     for kind in SOURCES:
@@ -43,6 +45,7 @@ def test_every_kind_of_source_is_in_the_table(built: Path) -> None:
     assert len(UNTRUSTED_KINDS) < len(SOURCES)
 
 
+@pytest.mark.slow
 def test_every_command_is_on_the_page(built: Path) -> None:
     page = (built / "command-line.html").read_text(encoding="utf-8")
     for words in (["search"], ["zoo", "build"], ["evaluate"]):
