@@ -121,12 +121,12 @@ def main() -> None:
         source = failure.id.partition(":")[0]
         failures[source] = failures.get(source, 0) + 1
     draw(info, PICTURE)
-    readme = ROOT / "docs" / "results.md"
-    before, _, rest = readme.read_text().partition(BEGIN)
+    page = ROOT / "docs" / "results.md"
+    before, _, rest = page.read_text().partition(BEGIN)
     _, found, after = rest.partition(END)
     if not found:
-        raise SystemExit(f"{readme}: has no place for the tables ({BEGIN} ... {END})")
-    readme.write_text(f"{before}{BEGIN}\n{tables(info, failures)}\n{END}{after}")
+        raise SystemExit(f"{page}: has no place for the tables ({BEGIN} ... {END})")
+    page.write_text(f"{before}{BEGIN}\n{tables(info, failures)}\n{END}{after}")
     print(json.dumps({key: info[key] for key in ("names", "distinct", "by_source")}, indent=1))
 
 

@@ -1,7 +1,7 @@
 """How many networks of a library load, and how fast: one table per library.
 
     python benchmarks/studies/trace_coverage.py timm torchvision [--every N] [--json FILE]
-    python benchmarks/studies/trace_coverage.py --journal ZOO.journal [--json FILE] [--readme]
+    python benchmarks/studies/trace_coverage.py --journal ZOO.journal [--json FILE] [--table]
 
 A network's time is what `narfast.load` would take before canonicalization: building it without
 weights and tracing it. Importing the library is not counted; one network is loaded beforehand as a
@@ -10,7 +10,7 @@ inflates. Every failure is listed with its reason.
 
 ``--journal`` reads what ``narfast zoo build --keep-journal`` noted of every network instead:
 processor time in its worker, the first network of a worker left out since it imports the library.
-``--readme`` writes the table of docs/results.md.
+``--table`` writes the table of docs/results.md.
 """
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="take every N-th name")
     parser.add_argument("--journal", type=Path, help="read this instead of measuring")
     parser.add_argument("--json", type=Path, help="write the summary here")
-    parser.add_argument("--readme", action="store_true", help="write the table of docs/results.md")
+    parser.add_argument("--table", action="store_true", help="write the table of docs/results.md")
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
@@ -206,11 +206,11 @@ def main() -> None:
         summaries[source] = summarize(source, rows)
         report(source, summaries[source])
         seconds += [row.cpu_s for row in rows if row.cpu_s]
-    if options.readme:
-        readme = Path(__file__).parents[2] / "docs" / "results.md"
-        head, rest = readme.read_text(encoding="utf-8").split(BEGIN)
+    if options.table:
+        page = Path(__file__).parents[2] / "docs" / "results.md"
+        head, rest = page.read_text(encoding="utf-8").split(BEGIN)
         tail = rest.split(END)[1]
-        readme.write_text(
+        page.write_text(
             f"{head}{BEGIN}\n{table(summaries, statistics.median(seconds))}{END}{tail}",
             encoding="utf-8",
         )

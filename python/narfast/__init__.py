@@ -19,6 +19,7 @@ from narfast.errors import (
 )
 
 if TYPE_CHECKING:
+    from narfast.encoder.calibration import Relation
     from narfast.encoder.encoder import ArchitectureEncoder
     from narfast.graph import ArchGraph, GraphBatch, canonicalize
     from narfast.motifs import coarsen, mine
@@ -35,6 +36,7 @@ __all__ = [
     "InvalidGraphError",
     "MissingDependencyError",
     "NarfastError",
+    "Relation",
     "SearchResult",
     "TraceError",
     "UnsupportedSourceError",
@@ -52,6 +54,7 @@ _LAZY = {
     "ArchGraph": "narfast.graph",
     "ArchitectureEncoder": "narfast.encoder",
     "GraphBatch": "narfast.graph",
+    "Relation": "narfast.encoder.calibration",
     "SearchResult": "narfast.retrieval",
     "Zoo": "narfast.zoo",
     "canonicalize": "narfast.graph",

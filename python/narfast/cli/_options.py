@@ -41,7 +41,7 @@ Source = Annotated[
     str,
     typer.Argument(
         metavar="SOURCE",
-        help=f"{accepted(objects=False)}. The last runs that file.",
+        help=f"{accepted(objects=False)}. A Python file is run.",
     ),
 ]
 ZooDir = Annotated[Path, typer.Argument(metavar="DIR", help="A zoo folder.")]

@@ -31,7 +31,9 @@ class EncodeEngine(StrEnum):
 
 def encode(
     context: typer.Context,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.parquet")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="OUT.parquet", help="The table to write.")
+    ],
     sources: Annotated[
         list[str] | None,
         typer.Argument(

@@ -14,8 +14,12 @@ __all__ = ["pretrain"]
 
 
 def pretrain(
-    config: Annotated[Path, typer.Option("-c", "--config", help="A TOML file.")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR")],
+    config: Annotated[
+        Path, typer.Option("-c", "--config", metavar="FILE", help="Settings, in TOML.")
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="Where the encoder goes.")
+    ],
     zoo: ZooOption = "default",
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint.")] = True,
 ) -> None:

@@ -161,7 +161,7 @@ def heldout_family(
     Args:
         zoo: the networks.
         split: what is held out; `standard_split` when None.
-        validation: take the validation families instead, as one does while choosing tasks.
+        validation: take the validation families instead, as one does while choosing settings.
     """
     split = split or standard_split()
     families = split.validation_families if validation else split.test_families
