@@ -69,7 +69,7 @@ def test_default_is_the_shipped_zoo_whatever_folders_there_are(zoo_path, monkeyp
     monkeypatch.chdir(zoo_path.parent)
     assert Zoo.open("default").directory == Zoo.open().directory
     assert len(Zoo.open("./default")) == len(BLOCKS) * 4
-    with pytest.raises(NarfastError, match=r"means the shipped zoo; call a folder .* \./default"):
+    with pytest.raises(NarfastError, match=r"name of the shipped zoo; .* write \./default"):
         add_networks(Path("default"), [network("plain", 7)])
 
 

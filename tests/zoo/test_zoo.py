@@ -57,7 +57,7 @@ def test_a_few_graphs_are_read_without_the_others(original, tmp_path, monkeypatc
 
 
 def test_many_graphs_are_loaded_at_once(original, monkeypatch):
-    monkeypatch.setattr("narfast.zoo.zoo._FEW", 2)
+    monkeypatch.setattr("narfast.zoo.zoo._SINGLE_LOADS", 2)
     zoo = open_zoo(original)
     for number, entry in enumerate(zoo):
         assert zoo.load(entry.id).structural_hash == entry.structural_hash
