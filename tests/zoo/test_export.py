@@ -74,7 +74,7 @@ def test_default_is_the_shipped_zoo_whatever_folders_there_are(zoo_path, monkeyp
 
 
 def test_threads_share_the_records_of_a_small_zoo(zoo_path, monkeypatch):
-    monkeypatch.setattr(tables, "_FEW", 3)
+    monkeypatch.setattr(tables, "_FEW_RECORDS", 3)
     for _ in range(20):
         groups = open_zoo(zoo_path)._stored.groups
         with ThreadPoolExecutor(8) as threads:
