@@ -82,7 +82,7 @@ class Weights:
         config: Settings that fix its shape.
         tensors: The state of ``narfast.nn.model.ArchitectureModel``: float32, except the labels of
             structural features (``wide_label`` int64, ``wide_block`` uint8, ``wide_idf``) and their
-            axes (``wide_axes`` float16). Files keep the old name "wide" for structural features.
+            axes (``wide_axes`` float16).
         training: Notes on the training; kept, not interpreted.
     """
 
