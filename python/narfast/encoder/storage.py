@@ -133,8 +133,9 @@ class Weights:
         for name, tensor in self.tensors.items():
             if name in labels:
                 continue
-            if tensor.dtype != (np.float16 if name == _AXES else np.float32):
-                raise CorruptFileError(f"tensor {name!r} has the unsupported type {tensor.dtype}")
+            expected = np.dtype(np.float16 if name == _AXES else np.float32)
+            if tensor.dtype != expected:
+                raise CorruptFileError(f"tensor {name!r} is {tensor.dtype}, not {expected}")
             if not bool(np.isfinite(tensor).all()):
                 raise CorruptFileError(f"tensor {name!r} has nan or infinity")
             floats[name] = np.ascontiguousarray(tensor, dtype=np.float32)
