@@ -287,7 +287,7 @@ def check_document(value: Any, shape: Shape, *, path: Path, what: str, remedy: s
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _inside(where: str, name: str) -> str:

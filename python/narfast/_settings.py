@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 __all__ = ["read_settings"]
 
-_LARGEST = 2**63 - 1  # the largest seed of random generators
+_MAX_NUMBER = 2**63 - 1  # the largest seed of random generators
 _Kind = TypeVar("_Kind")
 
 
@@ -55,6 +55,6 @@ def _value(name: str, value: Any, default: Any) -> Any:
         raise ValueError(f"{name} must be finite, not {value!r}")
     if isinstance(value, (int, float)) and value < 0:
         raise ValueError(f"{name} must not be negative, not {value!r}")
-    if isinstance(value, int) and value > _LARGEST:
-        raise ValueError(f"{name} must be at most {_LARGEST}")
+    if isinstance(value, int) and value > _MAX_NUMBER:
+        raise ValueError(f"{name} must be at most {_MAX_NUMBER}")
     return value

@@ -16,19 +16,19 @@ __all__ = [
     "printable",
 ]
 
-_LONGEST = 500  # characters of a message
+_MAX_LENGTH = 500  # characters of a message
 _REMEDY = 200  # of these characters, kept at the end
 # Control and format characters (some change the direction of text), lone surrogates (bytes of file
 # names that are not UTF-8), line and paragraph separators.
 _ESCAPED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
-def printable(text: str, limit: int = _LONGEST) -> str:
+def printable(text: str, limit: int = _MAX_LENGTH) -> str:
     r"""Return a text as one line for any terminal: escape odd characters, cut a long middle.
 
     Args:
         text: any text; file names may have any bytes.
-        limit: maximum length; begin and end of a longer text are kept.
+        limit: maximum length; start and end of a longer text are kept.
 
     Example:
         >>> print(printable("a\x1b[31m\n.onnx: no such file"))

@@ -255,7 +255,7 @@ class VectorIndex:
             ) from error
         if not fits:
             raise CorruptFileError(
-                f"HNSW index: holds {len(index)} vectors of {index.ndim} numbers, expected "
+                f"HNSW index: has {len(index)} vectors of {index.ndim} numbers, expected "
                 f"{len(self)} of {self.dim}; rebuild it from the vectors"
             )
         return index

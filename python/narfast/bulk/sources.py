@@ -256,5 +256,5 @@ def _check_column(path: str, names: Iterable[str]) -> None:
     if _COLUMN not in names:
         raise NarfastError(
             f"{path}: has no column {_COLUMN!r}, only {', '.join(map(str, names)) or 'nothing'}; "
-            "rename the one that holds the sources"
+            "rename the column of the sources"
         )

@@ -37,8 +37,8 @@ class UpdateBar(Protocol):
 
 
 _MOTIF_ROWS = 20
-_INPUTS = 12  # at most so many input shapes are shown
-_REPORT_EVERY = 10.0  # seconds between progress lines where stderr is no terminal
+_INPUTS = 12  # maximum number of input shapes shown
+_REPORT_EVERY = 10.0  # seconds between progress lines if stderr is not a terminal
 
 
 def print_summary(summary: NetworkSummary) -> None:
@@ -215,7 +215,7 @@ def progress_bar(verb: str, unit: str) -> Iterator[UpdateBar]:
     """Yield a function that shows progress with the time left on stderr, from its first call on.
 
     The function takes the number of finished items, the total, and a note to show beside them. If
-    stderr is no terminal, it prints a line every few seconds instead of a bar.
+    stderr is not a terminal, it prints a line every few seconds instead of a bar.
     """
     from rich.progress import (
         BarColumn,
@@ -238,20 +238,20 @@ def progress_bar(verb: str, unit: str) -> Iterator[UpdateBar]:
     )
     task: Any = None
     first = last = time.monotonic()
-    begun = 0
+    first_done = 0
 
     def update(done: int, total: int | None, note: str = "") -> None:
-        nonlocal task, last, first, begun
+        nonlocal task, last, first, first_done
         now = time.monotonic()
         if task is None:
             progress.start()
             task = progress.add_task(verb, total=total, completed=max(0, done - 1), note=note)
-            first, begun = now, done
+            first, first_done = now, done
         progress.update(task, completed=done, total=total, note=note)
-        if not console.is_terminal and now - last >= _REPORT_EVERY and done > begun:
+        if not console.is_terminal and now - last >= _REPORT_EVERY and done > first_done:
             line = f"{verb}: {done} {unit}"
             if total is not None:
-                left = (now - first) / (done - begun) * (total - done)
+                left = (now - first) / (done - first_done) * (total - done)
                 line = f"{verb}: {done} of {total} {unit}, about {left:.0f} s left"
             print(f"{line}, {note}" if note else line, file=sys.stderr, flush=True)
             last = now

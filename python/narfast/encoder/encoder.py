@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ArchitectureEncoder"]
 
-_MOST_THREADS = 1024
+_MAX_THREADS = 1024
 # Default batch sizes: on the CPU, large ones keep all threads busy; a device must hold the batch.
 _ON_CPU, _ELSEWHERE = 4096, 256
 
@@ -198,9 +198,9 @@ class ArchitectureEncoder:
             batch_size = _ON_CPU if on_cpu else _ELSEWHERE
         if batch_size < 1:
             raise ValueError(f"encode: batch_size must be at least 1, not {batch_size}")
-        if not 0 <= num_threads <= _MOST_THREADS:
+        if not 0 <= num_threads <= _MAX_THREADS:
             raise ValueError(
-                f"encode: num_threads must be at least 0 and at most {_MOST_THREADS}, "
+                f"encode: num_threads must be at least 0 and at most {_MAX_THREADS}, "
                 f"not {num_threads}"
             )
         single = not isinstance(sources, (list, tuple, GraphBatch))

@@ -26,8 +26,8 @@ __all__ = ["MotifCache", "MotifFolder"]
 # About 50 MB at the default width; a zoo of thousands of networks has some ten thousand motifs.
 _MAX_MOTIFS = 1 << 16
 _MAX_FILES = 32
-_WRITE_AT = 1 << 14  # write new motifs to disk when there are so many,
-_WRITE_AFTER = 20.0  # or after so many seconds
+_WRITE_AT = 1 << 14  # write new motifs to disk above this number,
+_WRITE_AFTER = 20.0  # or after this many seconds
 _FORMAT = "2"
 _SUFFIX = ".safetensors"
 

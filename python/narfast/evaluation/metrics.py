@@ -110,7 +110,7 @@ def per_query_scores(
     """Score every query.
 
     Args:
-        rankings: row numbers per query, best first, at least max(cutoffs) if there are so many.
+        rankings: row numbers per query, best first, at least max(cutoffs) if possible.
         relevant: relevant row numbers per query, not empty.
         cutoffs: depths of the cut rankings.
 

@@ -238,7 +238,7 @@ def cross_format(zoo: Zoo, exports: Path = EXPORTS) -> list[RetrievalTask]:
 
     Args:
         zoo: the networks.
-        exports: a zoo of exports; networks that ``zoo`` does not have are no queries.
+        exports: a zoo of exports; networks outside ``zoo`` are not queries.
     """
     read = Zoo.open(exports)
     queries: dict[str, list[RetrievalQuery]] = {}

@@ -181,7 +181,7 @@ def evaluate(
     for task in tasks:
         if not len(task.queries):
             raise NarfastError(
-                f"{zoo.directory}: nothing is relevant to anything in task {task.name!r}, so "
+                f"{zoo.directory}: task {task.name!r} has no relevant networks, so "
                 f"{protocol} has no queries; use a zoo with labelled networks of several families"
             )
         if task.extra is not corpus_of:

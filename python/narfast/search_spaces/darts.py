@@ -70,7 +70,7 @@ _FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
 _CALL = re.compile(r"Genotype\s*\((.*)\)", re.DOTALL)
 _STEPS = 4
 _DRAWN = 256  # genotypes drawn at a time
-_MOST_EDITS = 3  # maximum edits between a genotype and its relatives
+_MAX_EDITS = 3  # maximum edits between a genotype and its relatives
 
 
 @dataclass(frozen=True)
@@ -280,7 +280,7 @@ def relatives(count: int, variants: int, *, seed: int) -> tuple[GraphBatch, list
     seeds = np.random.SeedSequence(seed).generate_state(count * variants).tolist()
     for parent, genotype in enumerate(random_genotypes(count, seed=seed)):
         for variant in range(variants):
-            edits = 1 + variant % _MOST_EDITS if variant else 0
+            edits = 1 + variant % _MAX_EDITS if variant else 0
             cells.append(mutated(genotype, edits, seed=seeds[parent * variants + variant]))
             parents.append(parent)
     return networks(cells), parents

@@ -9,7 +9,7 @@ from narfast import operators
 
 __all__ = ["NodeList", "operator_of"]
 
-_LONGEST_SPELLING = 80  # characters of an unknown operator's spelling that are kept
+_MAX_SPELLING = 80  # characters of an unknown operator's spelling that are kept
 
 
 @dataclass
@@ -47,5 +47,5 @@ def operator_of(frontend: operators.Frontend, spelling: str, unknown: Counter[st
     info = operators.lookup(frontend, spelling)
     if info is not None:
         return info.name
-    unknown[spelling[:_LONGEST_SPELLING]] += 1
+    unknown[spelling[:_MAX_SPELLING]] += 1
     return operators.unknown().name

@@ -19,12 +19,12 @@ from narfast.taxonomy.families import classify
 
 __all__ = ["load_hf", "read_config"]
 
-_LARGEST_FILE = 16 << 20  # bytes; configurations have a few thousand
-_LARGEST = 1 << 22  # limit of numeric fields
-_MOST_LAYERS = 1_000
-_LONGEST = 1_000_000  # items of a list
-_LONGEST_TYPE = 100  # characters of a model type
-_LONGEST_NAME = 300
+_MAX_FILE = 16 << 20  # bytes; configurations have a few thousand
+_MAX_NUMBER = 1 << 22  # limit of numeric fields
+_MAX_LAYERS = 1_000
+_MAX_ITEMS = 1_000_000  # items of a list
+_MAX_TYPE = 100  # characters of a model type
+_MAX_NAME = 300
 _COUNTED = ("layers", "layer", "depth", "depths", "blocks", "stages", "heads")
 
 
@@ -71,7 +71,7 @@ def load_hf(where: str) -> ArchGraph:
 def _name(where: str, fields: dict[str, Any]) -> str:
     told = fields.get("_name_or_path")
     if isinstance(told, str) and told:
-        return told[:_LONGEST_NAME]
+        return told[:_MAX_NAME]
     path = Path(where)
     return path.parent.name or path.stem if path.suffix == ".json" else path.name
 
@@ -90,7 +90,7 @@ def read_config(where: str) -> tuple[dict[str, Any], str]:
             raise UnsupportedSourceError(f"{where}: this folder has no config.json")
     elif not path.is_file():
         path = _from_hub(where)
-    data = read_source(path, limit=_LARGEST_FILE, what="a config.json")
+    data = read_source(path, limit=_MAX_FILE, what="a config.json")
     try:
         fields = parse_limited(data)
     except ValueError as error:
@@ -142,13 +142,13 @@ def _numbers(value: Any) -> Iterator[tuple[str, Any]]:
 
 def _check_number(path: Path, place: str, value: Any) -> None:
     if isinstance(value, list):
-        if len(value) > _LONGEST:
+        if len(value) > _MAX_ITEMS:
             raise CorruptFileError(f"{path}: {place[:80]} has {len(value):,} items")
         return
     if not isinstance(value, int) or place.endswith(("_id", "_ids", "_token", "_index")):
         return
     counted = place.rpartition("_")[2] in _COUNTED or place.startswith(("num_layers", "n_layer"))
-    limit = _MOST_LAYERS if counted else _LARGEST
+    limit = _MAX_LAYERS if counted else _MAX_NUMBER
     absurd = abs(value) > limit or (counted and value < 0)
     if absurd and not place.startswith(("rope", "max_", "model_max", "original_max")):
         raise CorruptFileError(f"{path}: {place[:80]} = {_short(value)} is not a network's size")
@@ -165,7 +165,7 @@ def _class_of(fields: dict[str, Any], file: str) -> tuple[str, str, str]:
     model_type = fields.get("model_type")
     if not isinstance(model_type, str) or not model_type:
         raise CorruptFileError(f"{file}: has no model_type, so the kind of its network is unknown")
-    model_type = model_type[:_LONGEST_TYPE]
+    model_type = model_type[:_MAX_TYPE]
     if model_type not in model_types():
         if "auto_map" in fields:
             raise UnsupportedSourceError(

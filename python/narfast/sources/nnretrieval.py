@@ -25,12 +25,12 @@ __all__ = ["clean_edges", "from_nodes", "load_record"]
 Edge = tuple[str, str]
 
 _SKIPPED = ("AccumulateGrad", "TBackward")
-_MOST_JOINED = 500_000  # edges that bypassing may add, beyond two for each given edge
-_LONGEST_FOLDED = 50_000_000  # total characters of folded names
-_LARGEST_FILE = 256 << 20  # bytes; a network of two million nodes has about half of it
-_NAME_LIMIT = 500  # characters; longer names are not operators, and slow to match
-_LONGEST_NAME = 300  # characters of a network's name
-_LARGEST_SIDE = 2**31 - 1
+_MAX_JOINED = 500_000  # edges that bypassing may add, beyond two for each given edge
+_MAX_FOLDED = 50_000_000  # total characters of folded names
+_MAX_FILE = 256 << 20  # bytes; a network of two million nodes has about half of it
+_MAX_NODE_NAME = 500  # characters; longer names are not operators, and slow to match
+_MAX_NETWORK_NAME = 300  # characters of a network's name
+_MAX_SIDE = 2**31 - 1
 _AUTOGRAD = re.compile(r"^(?:.*::)?(?P<op>\w+?)Backward\d*(?:-\d+)?$")
 _WEIGHT = re.compile(r"\((?P<shape>\d+(?:, ?\d+)*),?\)")
 _DARTS = re.compile(r"^(?:.*\.)?(?P<op>[A-Za-z_]+?)(?:_(?P<side>\d+)x\d+)?(?:-\d+)?$")
@@ -63,7 +63,7 @@ class _EdgeList:
         for edge in edges:
             self.append(edge)
         # Skipped nodes of real networks have one input or one consumer, which adds no edges.
-        self._limit = 3 * len(self.edges) + _MOST_JOINED
+        self._limit = 3 * len(self.edges) + _MAX_JOINED
 
     def append(self, edge: Edge) -> None:
         number = len(self.edges)
@@ -124,7 +124,7 @@ def clean_edges(raw_edges: Sequence[Sequence[str]]) -> tuple[list[str], list[tup
         if source not in consumers:
             folded.setdefault(target, []).append(source)
             length += len(source)
-    if length > _LONGEST_FOLDED:
+    if length > _MAX_FOLDED:
         raise InvalidGraphError(
             f"names of {length:,} characters are folded into their consumers: this is not a network"
         )
@@ -155,7 +155,7 @@ def _checked(raw_edges: Sequence[Sequence[str]]) -> Iterable[Edge]:
 
 def _number(digits: str) -> int:
     """Read a side of a shape; attributes are binned, so very large numbers may be cut."""
-    return min(int(digits.strip()[:20]), _LARGEST_SIDE)
+    return min(int(digits.strip()[:20]), _MAX_SIDE)
 
 
 def _weight_shape(parameters: str, rank: int) -> tuple[int, ...] | None:
@@ -185,7 +185,7 @@ def _convolution(weight: tuple[int, ...] | None) -> int:
 def _describe(name: str, unknown: Counter[str]) -> tuple[int, int]:
     """Return operator id and attributes of a cleaned node name."""
     own, _, parameters = name.partition("+")
-    if len(own) > _NAME_LIMIT:
+    if len(own) > _MAX_NODE_NAME:
         unknown[f"{own[:80]}..."] += 1
         return operators.unknown().id, 0
     autograd = _AUTOGRAD.match(own)
@@ -293,7 +293,7 @@ def load_record(path: str | os.PathLike[str]) -> ArchGraph:
         UnsupportedSourceError: A pickle; the message says how to convert it.
     """
     path = Path(path)
-    data = read_source(path, limit=_LARGEST_FILE, what="an NNRetrieval record")
+    data = read_source(path, limit=_MAX_FILE, what="an NNRetrieval record")
     if data[:1] == b"\x80":
         raise UnsupportedSourceError(
             f"{path}: NNRetrieval's pickles can run code and are never loaded; in a sandbox that "
@@ -306,7 +306,7 @@ def load_record(path: str | os.PathLike[str]) -> ArchGraph:
     if not isinstance(record, dict):
         raise CorruptFileError(f"{path}: expected one JSON object, got {type(record).__name__}")
     name = record.get("name")
-    meta = GraphMeta(name=name[:_LONGEST_NAME] if isinstance(name, str) else path.stem)
+    meta = GraphMeta(name=name[:_MAX_NETWORK_NAME] if isinstance(name, str) else path.stem)
     try:
         for key in ("raw_edges", "graph_edges"):
             if isinstance(record.get(key), list):

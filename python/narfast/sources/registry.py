@@ -224,7 +224,7 @@ def accepted(*, objects: bool = True) -> str:
 def kind_of(source: str) -> SourceKind | None:
     """Return the kind of a source by its spelling; the source need not exist. None for none.
 
-    A text with a known prefix is of that kind, whatever follows.
+    A known prefix determines the kind, regardless of the rest.
     """
     prefix, colon, _ = source.partition(":")
     kind = _BY_NAME.get(prefix) if colon else None

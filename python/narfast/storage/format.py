@@ -317,7 +317,7 @@ def check_replaceable_table(path: Path) -> None:
     with path.open("rb") as file:
         if file.read(4) != b"PAR1":
             raise NarfastError(
-                f"{path}: exists and is no parquet file; choose another name or move it away"
+                f"{path}: exists and is not a parquet file; choose another name or move it away"
             )
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -44,7 +44,7 @@ _NUMBERS = ("params", "flops", "nodes", "edges", "untraced")
 _HASH = re.compile("[0-9a-f]{32}")
 _UNKNOWN = MapOf(Integer())
 _ROW_GROUP = 4096
-_FEW_RECORDS = 256  # up to so many records are created one by one; above, all at once are faster
+_FEW_RECORDS = 256  # records created one by one; above this, creating all at once is faster
 _STREAMED = 64  # graphs decoded at a time when some rows are picked from a row group
 _COMPRESSION_LEVEL = 15
 

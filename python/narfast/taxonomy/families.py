@@ -1,6 +1,6 @@
 """One vocabulary of families for the models of all libraries.
 
-``data/families.csv`` has the table of families and the rule of what is one. Sub-families and sizes
+``data/families.csv`` has the table of families and defines what a family is. Sub-families and sizes
 come from the table too, or else from the names (`narfast.taxonomy.model_names`).
 """
 

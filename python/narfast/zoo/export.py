@@ -25,7 +25,7 @@ _ROWS = 1024  # per row group
 def export_zoo(zoo: Zoo, path: Path, format: str, *, progress: Progress | None = None) -> int:
     """Write a zoo as one table, a row per name.
 
-    The columns are those of `NetworkRecord`. A parquet file also holds the canonical graph (``op``,
+    The columns are those of `NetworkRecord`. A parquet file also has the canonical graph (``op``,
     ``attr``, ``in_ptr``, ``in_src``, as in `narfast.graph.ArchGraph`), the names of its operators
     (``op_names``) and, if the zoo has embeddings, the ``embedding``. Row groups are written one by
     one to a staged file, which then replaces ``path``.

@@ -42,7 +42,7 @@ class Journal:
             header: facts that must be equal for old lines to be valid, such as library versions.
 
         Raises:
-            NarfastError: ``path`` exists and is no journal.
+            NarfastError: ``path`` exists and is not a journal.
             OSError: it cannot be read or written.
         """
         self.path = path

@@ -193,7 +193,7 @@ class Zoo:
     def _row(self, row: int) -> int:
         """Return a row number from 0 on; negative ones count from the end."""
         if not -len(self) <= row < len(self):
-            raise IndexError(f"row {row} of a zoo of {len(self)} structures")
+            raise IndexError(f"row {row} is out of range: the zoo has {len(self)} structures")
         return row % len(self)
 
     @property

@@ -78,7 +78,7 @@ def import_library(package: str, *, extra: str | None = None) -> ModuleType:
         ) from error
 
 
-_LONGEST = 120  # characters of a name in an error
+_MAX_LENGTH = 120  # characters of a name in an error
 
 
 def check_name(library: str, name: str, names: Iterable[str]) -> None:
@@ -87,9 +87,9 @@ def check_name(library: str, name: str, names: Iterable[str]) -> None:
     if name in known:
         return
     spelt = {other.lower(): other for other in known}
-    close = difflib.get_close_matches(name[:_LONGEST].lower(), spelt, n=3, cutoff=0.5)
+    close = difflib.get_close_matches(name[:_MAX_LENGTH].lower(), spelt, n=3, cutoff=0.5)
     hint = f"; did you mean {', '.join(spelt[other] for other in close)}?" if close else ""
-    shown = repr(name if len(name) <= _LONGEST else name[:_LONGEST] + "…")
+    shown = repr(name if len(name) <= _MAX_LENGTH else name[:_MAX_LENGTH] + "…")
     raise UnsupportedSourceError(
         f"{library} has no model called {shown}{hint} (it has {len(known)} models)"
     )

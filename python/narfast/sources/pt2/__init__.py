@@ -22,8 +22,8 @@ from narfast.sources.pt2.graph import read_program
 __all__ = ["load_pt2"]
 
 _OLD_PROGRAM = "serialized_exported_program.json"
-_LARGEST_PROGRAM = 256 << 20  # bytes of JSON; an operator has about 2,000, and 100 values
-_LARGEST_RATIO = 100  # PyTorch does not compress programs; compressed text shrinks 10 to 40 times
+_MAX_PROGRAM = 256 << 20  # bytes of JSON; an operator has about 2,000, and 100 values
+_MAX_RATIO = 100  # PyTorch does not compress programs; compressed text shrinks 10 to 40 times
 _UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -62,10 +62,10 @@ def _member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
 def _text(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
     """Return the bytes of an entry, unless its header has impossible sizes."""
     claimed, stored = entry.file_size, entry.compress_size
-    if claimed > _LARGEST_PROGRAM or claimed > _LARGEST_RATIO * max(stored, 1024):
+    if claimed > _MAX_PROGRAM or claimed > _MAX_RATIO * max(stored, 1024):
         raise CorruptFileError(
             f"{path}: {entry.filename[:80]} claims {claimed:,} bytes in {stored:,}: "
-            "this is no network"
+            "this is not a network"
         )
     with archive.open(entry) as stream:
         text = stream.read(claimed + 1)
@@ -106,7 +106,7 @@ def load_pt2(path: str | os.PathLike[str]) -> ArchGraph:
     """Read the raw graph of a torch.export file.
 
     Args:
-        path: A file of `torch.export.save`; its weights are skipped, whatever their size.
+        path: A file of `torch.export.save`; weights of any size are skipped.
 
     Returns:
         The graph before canonicalization. `meta` has the file's stem as name, the number of trained

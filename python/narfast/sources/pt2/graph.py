@@ -23,10 +23,10 @@ from narfast.sources.torch_trace.flops import attention_flops, flops
 
 __all__ = ["read_program"]
 
-_LARGEST = 2**31 - 1  # for sizes; larger and unknown sizes are read as this
-_LARGEST_COUNT = 2**62  # for parameters or operations
-_DEEPEST = 50  # nesting of subgraphs
-_MOST_SIDES = 64  # for tensors
+_MAX_SIZE = 2**31 - 1  # for sizes; larger and unknown sizes are read as this
+_MAX_COUNT = 2**62  # for parameters or operations
+_MAX_DEPTH = 50  # nesting of subgraphs
+_MAX_SIDES = 64  # for tensors
 # torch.export's numbers for floating-point and complex types.
 _FLOATING = frozenset({6, 7, 8, 9, 10, 11, 13, 29, 30, 31, 32, 33})
 _SHAPE_ONLY = frozenset(
@@ -70,13 +70,13 @@ class _Scope:
 
 
 def _size(size: Any) -> int:
-    """Return a size; symbolic ones without example, impossible and missing ones are `_LARGEST`."""
+    """Return a size; symbolic ones without example, impossible and missing ones are `_MAX_SIZE`."""
     number = size.get("as_int")
     if number is None:
         hint = (size.get("as_expr") or {}).get("hint") or {}
         number = hint.get("as_int")
-    if not isinstance(number, int) or not 0 <= number <= _LARGEST:
-        return _LARGEST
+    if not isinstance(number, int) or not 0 <= number <= _MAX_SIZE:
+        return _MAX_SIZE
     return number
 
 
@@ -179,7 +179,7 @@ class _Reader:
 
     def _shape(self, scope: _Scope, name: str) -> Shape:
         sizes = scope.tensors[name]["sizes"]
-        if len(sizes) > _MOST_SIDES:
+        if len(sizes) > _MAX_SIDES:
             raise InvalidGraphError(f"a tensor of {len(sizes):,} dimensions")
         return tuple(_size(size) for size in sizes)
 
@@ -201,8 +201,8 @@ class _Reader:
 
     def graph(self, graph: dict[str, Any], scope: _Scope, depth: int = 0) -> None:
         """Add the nodes of a graph whose inputs are in `scope`."""
-        if depth > _DEEPEST:
-            raise InvalidGraphError(f"subgraphs are nested more than {_DEEPEST} deep")
+        if depth > _MAX_DEPTH:
+            raise InvalidGraphError(f"subgraphs are nested more than {_MAX_DEPTH} deep")
         for node in graph["nodes"]:
             self._call(node, scope, depth)
 
@@ -434,14 +434,14 @@ def read_program(program: Any, path: Path, shared: Mapping[str, str]) -> ArchGra
         ) from None
     if not nodes.outputs:
         raise InvalidGraphError(f"{path}: no output depends on an input")
-    if params > _LARGEST_COUNT:
+    if params > _MAX_COUNT:
         raise CorruptFileError(f"{path}: claims {params:,} parameters")
     meta = GraphMeta(
         name=path.stem,
         source="pt2",
         trace_kind="pt2",
         params=params,
-        flops=nodes.flops if 0 < nodes.flops < _LARGEST_COUNT else None,
+        flops=nodes.flops if 0 < nodes.flops < _MAX_COUNT else None,
         input_shape=shapes[0] if shapes else None,
         input_shapes=shapes,
         unknown_ops=dict(sorted(nodes.unknown.items())),

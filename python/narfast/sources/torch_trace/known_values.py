@@ -25,7 +25,7 @@ _UNSET = frozenset({"empty", "new_empty"})
 _MOVES = frozenset({"to", "type_as", "cpu"})
 _INDEXING = frozenset({"__getitem__", "__setitem__"})
 _INTEGERS = frozenset({torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool})
-_LARGEST = 1 << 22  # elements; larger integer tensors do not steer a network
+_MAX_ELEMENTS = 1 << 22  # elements; larger integer tensors do not steer a network
 
 
 def value_or_meta(tensor: torch.Tensor) -> torch.Tensor:
@@ -39,7 +39,7 @@ def keeps_value(tensor: torch.Tensor) -> bool:
         tensor.dtype in _INTEGERS
         and tensor.device.type == "cpu"
         and type(tensor) is torch.Tensor
-        and tensor.numel() <= _LARGEST
+        and tensor.numel() <= _MAX_ELEMENTS
     )
 
 
@@ -73,7 +73,9 @@ class KnownValues(TorchFunctionMode):
                 device = "cpu"
             moved = args[0]
             # Known values stay on the CPU; unknown values cannot leave meta.
-            stays = moved.device.type == "cpu" and device == "meta" and moved.numel() <= _LARGEST
+            stays = (
+                moved.device.type == "cpu" and device == "meta" and moved.numel() <= _MAX_ELEMENTS
+            )
             if stays or (moved.is_meta and device == "cpu"):
                 return moved if dtype is moved.dtype else moved.to(dtype)
         elif name == "nonzero" and args[0].is_meta:
@@ -96,7 +98,7 @@ class KnownValues(TorchFunctionMode):
 
 def _makes_values(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     dtype = kwargs.get("dtype")
-    if name == "ones" and math.prod(_shape(args, kwargs)) <= _LARGEST:
+    if name == "ones" and math.prod(_shape(args, kwargs)) <= _MAX_ELEMENTS:
         return True  # masks without padding, of any type
     if dtype is not None:
         return dtype in _INTEGERS
