@@ -40,7 +40,7 @@ def test_the_encoder_reads_every_bit_once() -> None:
 
 
 def test_only_neighbours_can_be_joined() -> None:
-    with pytest.raises(ValueError, match="not neighbours"):
+    with pytest.raises(ValueError, match="not adjacent"):
         attributes.joined("kernel", "groups")
     with pytest.raises(KeyError):
         attributes.field("colour")

@@ -1,4 +1,4 @@
-"""Neural-architecture retrieval: a network in, the networks most alike out, and why.
+"""Neural-architecture retrieval: find the most similar networks, and the motifs they share.
 
 Public names are loaded on first use: ``import narfast`` imports neither torch, numba nor timm.
 """

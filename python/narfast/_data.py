@@ -1,4 +1,4 @@
-"""Where the data that ships with the package lies."""
+"""Paths of the data that ships with the package."""
 
 from pathlib import Path
 

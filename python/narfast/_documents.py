@@ -1,8 +1,8 @@
-"""JSON documents from disk, checked against a declared shape before anything uses a value.
+"""JSON documents from disk, checked against a declared shape before any value is used.
 
-A document may come from a stranger: its size is limited, nesting cannot exhaust the stack, numbers
-are finite, and a value of the wrong kind is an error that names the file and the field. What the
-values mean is the business of whoever declares the shape.
+A document may be hostile: its size is limited, nesting cannot exhaust the stack, numbers are
+finite, and a value of the wrong kind is an error that names the file and the field. The code that
+declares a shape gives the values their meaning.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ __all__ = [
 ]
 
 MOST_VALUES = 10_000_000
-"""Of one JSON document: an exported program of 100,000 operators has about as many."""
+"""Values in a JSON document; an exported program of 100,000 operators has about as many."""
 
-_SHOWN = 60  # characters of a wrong value
+_SHOWN = 60  # characters of a wrong value in an error
 
 
 class Mismatch(Exception):
-    """A value has another shape: the field, and what was expected there."""
+    """A value has the wrong shape: names the field and what was expected."""
 
     def __init__(self, where: str, expected: str) -> None:
         super().__init__(where, expected)
@@ -56,7 +56,7 @@ class Mismatch(Exception):
 
 
 class Shape(Protocol):
-    """What a value must be."""
+    """Describes the allowed values."""
 
     def check(self, value: Any, where: str) -> None:
         """Raise `Mismatch` unless ``value``, found at ``where``, has this shape."""
@@ -64,7 +64,7 @@ class Shape(Protocol):
 
 @dataclass(frozen=True)
 class Integer:
-    """A whole number in a range, both ends included; true and false are none."""
+    """A whole number in a range, both ends included; true and false are not numbers."""
 
     low: int = 0
     high: int = 2**63 - 1
@@ -90,7 +90,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Text:
-    """A text of limited length, all of which matches a pattern if there is one."""
+    """A text of limited length that matches a pattern, if there is one."""
 
     longest: int = 4096
     pattern: str | None = None
@@ -115,7 +115,7 @@ class Flag:
 
 @dataclass(frozen=True)
 class OneOf:
-    """One of some texts."""
+    """One of several texts."""
 
     choices: tuple[str, ...]
 
@@ -127,7 +127,7 @@ class OneOf:
 
 @dataclass(frozen=True)
 class Anything:
-    """Any value: it is kept, not used."""
+    """Any value; it is kept but not used."""
 
     def check(self, value: Any, where: str) -> None:
         """See `Shape`."""
@@ -197,9 +197,9 @@ class Object:
     """An object with fields of known names and shapes.
 
     Attributes:
-        required: fields that must be there.
-        optional: fields that may be.
-        closed: whether other fields are refused; they are ignored otherwise.
+        required: fields that must be present.
+        optional: fields that may be present.
+        closed: whether other fields are refused; otherwise they are ignored.
     """
 
     required: Mapping[str, Shape] = field(default_factory=dict)
@@ -230,17 +230,17 @@ def read_document(
     """Read a JSON file.
 
     Args:
-        path: a regular file; a pipe or device of that name is refused, not waited for.
-        shape: what its value must be.
-        what: kind of document, as ``a zoo manifest``, for errors.
-        remedy: what to do about a damaged one, for errors.
-        limit: bytes it may have.
+        path: a regular file; a pipe or device is refused.
+        shape: shape of the document.
+        what: kind of document for errors, such as ``a zoo manifest``.
+        remedy: remedy for a damaged document, for errors.
+        limit: maximum size in bytes.
 
     Returns:
-        The value, of that shape.
+        The value, which has that shape.
 
     Raises:
-        CorruptFileError: not a regular file, too large, no JSON, or another shape.
+        CorruptFileError: not a regular file, too large, not JSON, or the wrong shape.
         OSError: it cannot be opened or read.
     """
     data = read_small_file(path, what=what, remedy=remedy, limit=limit)
@@ -255,7 +255,7 @@ def read_small_file(path: Path, *, what: str, remedy: str, limit: int = 16 << 20
         raise CorruptFileError(f"{path}: not {what} (not a regular file); {remedy}") from None
     with stream:
         size = os.fstat(stream.fileno()).st_size
-        data = stream.read(min(size, limit) + 1)  # so much is allocated at once
+        data = stream.read(min(size, limit) + 1)  # read allocates this much at once
     if len(data) > limit:
         raise CorruptFileError(f"{path}: not {what} (more than {limit:,} bytes); {remedy}")
     return data
@@ -269,7 +269,7 @@ def parse_document(data: bytes, shape: Shape, *, path: Path, what: str, remedy: 
         raise CorruptFileError(
             f"{path}: not {what} (not valid JSON: nested too deeply); {remedy}"
         ) from None
-    except ValueError as error:  # no UTF-8, no JSON, NaN, or a number of thousands of digits
+    except ValueError as error:  # not UTF-8, not JSON, NaN, or a number of thousands of digits
         raise CorruptFileError(f"{path}: not {what} (not valid JSON: {error}); {remedy}") from None
     return check_document(value, shape, path=path, what=what, remedy=remedy)
 
@@ -287,7 +287,7 @@ def check_document(value: Any, shape: Shape, *, path: Path, what: str, remedy: s
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _inside(where: str, name: str) -> str:
@@ -295,7 +295,7 @@ def _inside(where: str, name: str) -> str:
 
 
 def _not(value: Any) -> str:
-    """What was found, in a few characters, however large it is."""
+    """Describe the found value in a few characters."""
     if isinstance(value, dict):
         return ", not an object"
     if isinstance(value, list):
@@ -306,12 +306,12 @@ def _not(value: Any) -> str:
 
 
 def parse_limited(data: bytes, most: int = MOST_VALUES) -> Any:
-    """Parse JSON of at most ``most`` values, commas and brackets within texts counted too.
+    """Parse JSON of at most ``most`` values; commas and brackets in texts count too.
 
     A value takes up to about 100 bytes of memory, and an empty list three bytes of text.
 
     Raises:
-        ValueError: no JSON, more values, or nested too deep.
+        ValueError: not JSON, too many values, or nested too deep.
     """
     values = sum(data.count(mark) for mark in (b",", b"[", b"{"))
     if values > most:

@@ -1,4 +1,4 @@
-"""Opening and replacing files: only regular ones are opened, and none is ever half written."""
+"""Opening and replacing files: only regular files are opened; replacement is atomic."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ __all__ = [
 def open_regular(
     path: str | os.PathLike[str], *, error: type[NarfastError] = CorruptFileError
 ) -> BufferedReader:
-    """Open a file for reading that must be a regular one.
+    """Open a file for reading; it must be a regular file.
 
     Raises:
-        CorruptFileError: a pipe, device, socket or folder: reading it could wait for ever; or
-            ``error`` instead.
+        CorruptFileError: a pipe, device, socket or folder: reading it could block forever; another
+            class if ``error`` is given.
         OSError: it is missing or may not be read.
     """
-    # For a pipe that no one writes to, opening would wait too.
+    # Opening a pipe without a writer would block too.
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except ValueError:  # a null character, or half of a pair
+    except ValueError:  # a null character, or a lone surrogate
         raise error(f"{os.fspath(path)}: not a name that a file can have; check it") from None
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -54,7 +54,7 @@ def open_source(path: str | os.PathLike[str]) -> BufferedReader:
     """Open a file that a user names as a source.
 
     Raises:
-        UnsupportedSourceError: it is missing, may not be read, or is no regular file.
+        UnsupportedSourceError: it is missing, may not be read, or is not a regular file.
     """
     try:
         return open_regular(path, error=UnsupportedSourceError)
@@ -69,12 +69,12 @@ def read_source(path: str | os.PathLike[str], *, limit: int, what: str) -> bytes
 
     Args:
         path: a regular file.
-        limit: bytes that it may have.
-        what: kind of file, as ``a config.json``, for errors.
+        limit: maximum size in bytes.
+        what: kind of file for errors, such as ``a config.json``.
 
     Raises:
         UnsupportedSourceError: as `open_source`.
-        CorruptFileError: it has more bytes.
+        CorruptFileError: it is larger than ``limit``.
     """
     with open_source(path) as stream:
         try:
@@ -83,7 +83,7 @@ def read_source(path: str | os.PathLike[str], *, limit: int, what: str) -> bytes
             raise UnsupportedSourceError(
                 f"{os.fspath(path)}: cannot be read ({error.strerror or error}); check the path"
             ) from None
-    if data is None:  # a file of the kernel, which has nothing to say yet
+    if data is None:  # a kernel file that has no data yet
         raise UnsupportedSourceError(f"{os.fspath(path)}: not a regular file; name another one")
     if len(data) > limit:
         raise CorruptFileError(
@@ -94,17 +94,17 @@ def read_source(path: str | os.PathLike[str], *, limit: int, what: str) -> bytes
 
 @contextlib.contextmanager
 def replacing(path: Path, *, mode: int | None = None) -> Iterator[BinaryIO]:
-    """Write a file beside ``path`` and put it there in one step when the body ends.
+    """Write a file beside ``path`` and rename it to ``path`` when the body ends.
 
-    The bytes are on disk before the name is: a crash leaves the old file or the new one. Where the
-    body raises, or closes the file, the old one stays. What killed writers left beside is removed.
+    The bytes are flushed to disk before the rename: a crash leaves the old file or the new one. If
+    the body raises, or closes the file, the old file stays. Files of killed writers are removed.
 
     Args:
-        path: the file to make or replace.
-        mode: its permissions; those that a new file gets when None.
+        path: the file to create or replace.
+        mode: its permissions; None for the defaults of a new file.
 
     Yields:
-        A file to write to, and to read back.
+        A file for writing and reading back.
 
     Raises:
         OSError: the disk is full, read-only, ...
@@ -124,13 +124,13 @@ def replacing(path: Path, *, mode: int | None = None) -> Iterator[BinaryIO]:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Make or replace a file in one step; see `replacing`."""
+    """Create or replace a file in one step; see `replacing`."""
     with replacing(path) as stream:
         stream.write(data)
 
 
 def _begin(path: Path) -> tuple[BinaryIO, Path]:
-    """Make a file beside ``path`` and lock it: as long as this process lives it is no leftover."""
+    """Create a file beside ``path`` and lock it: while the lock is held, it is not a leftover."""
     while True:
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.new-", dir=path.parent)
         stream = os.fdopen(descriptor, "w+b")
@@ -138,11 +138,11 @@ def _begin(path: Path) -> tuple[BinaryIO, Path]:
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(stream.fileno()), Path(name).stat()):
                 return stream, Path(name)
-        stream.close()  # taken for a leftover by another writer before it was locked
+        stream.close()  # another writer took it for a leftover before it was locked
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove files of `replacing` whose writer is gone."""
+    """Remove files of `replacing` whose writer has ended."""
     pattern = re.compile(re.escape(f".{path.name}.new-") + "[a-z0-9_]{8}")
     with contextlib.suppress(OSError), os.scandir(path.parent) as found:
         names = [entry.name for entry in found if pattern.fullmatch(entry.name)]
@@ -159,9 +159,9 @@ def _umask() -> int:
     return current
 
 
-_UMASK = _umask()  # asked once: to ask is to change it, and threads would see that
+_UMASK = _umask()  # read once: reading changes it for a moment, which other threads would see
 
 
 def umask() -> int:
-    """Return which permissions this process takes from new files."""
+    """Return the permissions that this process removes from new files."""
     return _UMASK

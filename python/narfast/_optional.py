@@ -1,4 +1,4 @@
-"""What only some uses of narfast need, and how to say that it is missing."""
+"""Checks for optional packages, with an error that says how to install them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ def require(*packages: str, by: str, extra: str = "torch") -> None:
     """Check that packages are installed, without importing them.
 
     Args:
-        packages: what will be imported.
-        by: what needs them, as the subject of a sentence.
-        extra: installs them, with ``pip install 'narfast[...]'``.
+        packages: packages that will be imported.
+        by: the feature that needs them, as the subject of a sentence.
+        extra: the extra that installs them: ``pip install 'narfast[...]'``.
 
     Raises:
         MissingDependencyError: one of them is not installed.

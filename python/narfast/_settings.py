@@ -1,4 +1,4 @@
-"""Settings from TOML or JSON into frozen dataclasses: one parser, whose errors name the setting."""
+"""Parses settings from TOML or JSON into frozen dataclasses; errors name the setting."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any, TypeVar
 
 __all__ = ["read_settings"]
 
-_LARGEST = 2**63 - 1  # what random generators take as a seed
+_MAX_NUMBER = 2**63 - 1  # the largest seed of random generators
 _Kind = TypeVar("_Kind")
 
 
 def read_settings(kind: type[_Kind], values: Mapping[str, Any], *, section: str = "") -> _Kind:
-    """Make a dataclass of plain values.
+    """Make a dataclass from plain values.
 
-    The default of a field tells its type; a list makes a tuple, a whole number may stand for a
-    float, and no number is negative. The dataclass itself checks what only it can know.
+    The default of a field determines its type. A list becomes a tuple, a whole number may stand for
+    a float, and no number is negative. Further checks are up to the dataclass.
 
     Args:
-        kind: a dataclass, every field of which has a default.
-        values: settings by name; those that are missing keep their defaults.
-        section: where the settings stand, for errors.
+        kind: a dataclass; all its fields have defaults.
+        values: settings by name; missing ones keep their defaults.
+        section: section of the settings, for errors.
 
     Raises:
         ValueError: an unknown setting, or a value of another type or out of range.
@@ -35,7 +35,7 @@ def read_settings(kind: type[_Kind], values: Mapping[str, Any], *, section: str 
     converted = {name: _value(prefix + name, v, known[name]) for name, v in values.items()}
     try:
         return kind(**converted)
-    except TypeError as error:  # such as a table in a list of names
+    except TypeError as error:  # for example, a table in a list of names
         raise ValueError(f"{section or 'settings'}: {error}") from error
 
 
@@ -55,6 +55,6 @@ def _value(name: str, value: Any, default: Any) -> Any:
         raise ValueError(f"{name} must be finite, not {value!r}")
     if isinstance(value, (int, float)) and value < 0:
         raise ValueError(f"{name} must not be negative, not {value!r}")
-    if isinstance(value, int) and value > _LARGEST:
-        raise ValueError(f"{name} must be at most {_LARGEST}")
+    if isinstance(value, int) and value > _MAX_NUMBER:
+        raise ValueError(f"{name} must be at most {_MAX_NUMBER}")
     return value

@@ -1,4 +1,4 @@
-"""Tables as people see them in a terminal: one style, and plain text where they are long."""
+"""Tables for terminals: one style, and plain text if they are long."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from rich.table import Table
 
 __all__ = ["make_table", "print_table", "short_count", "stdout_console"]
 
-_LAID_OUT = 200  # rows of a table that rich lays out
+_LAID_OUT = 200  # maximum rows of a table that rich lays out
 _MARKUP = re.compile(r"[\[\\\n]")
 
 
 def short_count(value: int | None) -> str:
-    """Write a large number as people do: 25557032 -> 25.6M."""
+    """Abbreviate a large number: 25557032 -> 25.6M."""
     if value is None:
         return "–"
     for limit, unit in ((10**9, "B"), (10**6, "M"), (10**3, "k")):
@@ -26,17 +26,17 @@ def short_count(value: int | None) -> str:
 
 
 def stdout_console() -> Console:
-    """Return a console on stdout, wide enough for tables where no terminal has an edge."""
+    """Return a console on stdout; outside a terminal it is wide enough for any table."""
     console = Console(highlight=False, emoji=False)
     if not console.is_terminal and console.width < 120:
         console = Console(
             highlight=False, emoji=False, width=120
-        )  # a file or pipe has no edge to wrap at
+        )  # lines in a file or pipe need no wrapping
     return console
 
 
 def print_table(console: Console, table: Table) -> None:
-    """Print a table; a long one, whose layout by rich takes a millisecond a row, as plain text."""
+    """Print a table; print a long one as plain text, since rich needs a millisecond per row."""
     if table.row_count <= _LAID_OUT:
         console.print(table)
         return
@@ -59,5 +59,5 @@ def _plain_text(markup: str) -> str:
 
 
 def make_table(title: str) -> Table:
-    """Return an empty table in the style of all of them."""
+    """Return an empty table in the common style."""
     return Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)

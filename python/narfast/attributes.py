@@ -1,7 +1,7 @@
-"""Packed attributes of operators: the one place in Python where their bits are told apart.
+"""Packed attributes of operators: the only decoder of their bits in Python.
 
-The core lays the fields out (`cpp/narfast/graph/attributes.h`) and packs them
-(`narfast.operators.pack_attributes`); everything else reads them by name.
+The core defines the fields (`cpp/narfast/graph/attributes.h`) and packs them
+(`narfast.operators.pack_attributes`); all other code reads them by name.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Field(NamedTuple):
 
     Attributes:
         shift: first bit.
-        bits: how many.
+        bits: number of bits.
     """
 
     shift: int
@@ -33,17 +33,17 @@ class Field(NamedTuple):
 
     @property
     def mask(self) -> int:
-        """The bits of the field where they lie."""
+        """Mask of the field's bits."""
         return ((1 << self.bits) - 1) << self.shift
 
     def of(self, packed: _Packed) -> _Packed:
-        """The field's value in packed attributes, one or an array of them."""
+        """Return the field's value in packed attributes, a number or an array."""
         return (packed & self.mask) >> self.shift  # type: ignore[return-value]
 
 
 @cache
 def field(name: str) -> Field:
-    """The field of a name, such as ``kernel``.
+    """Return the field with a name, such as ``kernel``.
 
     Raises:
         KeyError: There is no such field.
@@ -52,18 +52,18 @@ def field(name: str) -> Field:
 
 
 def joined(*names: str) -> Field:
-    """Fields that lie one after the other, read as one number: the first in its lowest bits.
+    """Return adjacent fields as one; the first has the lowest bits.
 
     Raises:
-        ValueError: They are no neighbours.
+        ValueError: They are not adjacent.
     """
     fields = [field(name) for name in names]
     for lower, upper in pairwise(fields):
         if lower.shift + lower.bits != upper.shift:
-            raise ValueError(f"{', '.join(names)}: not neighbours in this order")
+            raise ValueError(f"{', '.join(names)}: not adjacent in this order")
     return Field(fields[0].shift, sum(each.bits for each in fields))
 
 
 def value(name: str, packed: int) -> int:
-    """The value of a field in packed attributes."""
+    """Return the value of a field in packed attributes."""
     return field(name).of(packed)

@@ -1,4 +1,4 @@
-"""EncoderConfig: everything that fixes the shape of an encoder. Knows nothing of torch."""
+"""EncoderConfig: all settings that fix the shape of an encoder. Does not import torch."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ LayerKind = Literal["gcn", "gat", "bidirectional"]
 ReadoutKind = Literal["mean", "sum_log", "max"]
 
 GAT_HEADS = 4
-"""Attention heads of a graph attention layer, side by side; its width is a multiple of it."""
+"""Attention heads of a graph attention layer; the layer's width is a multiple of it."""
 
 _GROUPED = {
     "constant_operand": ("param_operand", "scalar_operand", "constant_first"),
     "axis": ("last_axis", "space_axes", "layout_permute"),
     "constant": ("constant_class",),
 }
-"""Fields that the encoder reads as one."""
+"""Fields that the encoder reads as one field."""
 
 ATTRIBUTE_FIELDS: tuple[tuple[str, int, int], ...] = tuple(
     (name, *attributes.joined(*_GROUPED.get(name, (name,))))
@@ -45,8 +45,8 @@ ATTRIBUTE_FIELDS: tuple[tuple[str, int, int], ...] = tuple(
         *_GROUPED,
     )
 )
-"""(name, first bit, bits) of the packed attributes, as an encoder reads them: it stores the list
-that it was trained with."""
+"""(name, first bit, bits) of the packed attributes. An encoder stores the list that it was trained
+with."""
 
 _MAX_WIDTH = 1 << 14
 _MAX_LAYERS = 64
@@ -54,15 +54,17 @@ _MAX_LAYERS = 64
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """Everything that fixes the shape of an encoder.
+    """All settings that fix the shape of an encoder.
+
+    Settings and tensors named ``wide_*`` belong to the structural features; files keep that name.
 
     Attributes:
         miner: Method of ``narfast.motifs.mine``, or ``whole``: each network is one motif.
-        features: ``one_hot`` operators as in the paper, or learnt operator and attribute vectors.
-        operators: The vocabulary, by name; row 0 of every table is for operators not in it.
+        features: ``one_hot`` operators as in the paper, or learned operator and attribute vectors.
+        operators: The vocabulary, by name; row 0 of every table is for operators outside it.
         attribute_fields: (name, first bit, bits) of the packed attributes.
         layer: Kind of graph layer.
-        feature_dim: Width of learnt node features.
+        feature_dim: Width of learned node features.
         motif_dim: Width of motif layers and motif vectors.
         motif_layers: Graph layers inside a motif.
         motif_readouts: Summaries of a motif.
@@ -73,12 +75,12 @@ class EncoderConfig:
         dropout: Probability, in training only.
         deep_dim: Width of the graph neural network's vector.
         merge_dim: Hidden width between the readouts of a network and its vector; 0 for none.
-        wide_dim: Width of the wide (training-free) part; 0 for none.
-        wide_hops: Rounds of refinement of the wide part.
-        wide_grams: Operators in the longest run that the wide part counts; below 2 for none.
-        wide_size: Labels whose rarity the wide part knows.
-        wide_axes: Principal axes of those labels that the deep vector is made from too; 0 for none.
-        wide_share: Part of the cosine that the wide part decides, in [0, 1].
+        wide_dim: Width of the projected structural features (training-free); 0 for none.
+        wide_hops: Rounds of Weisfeiler-Leman refinement.
+        wide_grams: Longest n-grams of operators that are counted; below 2 for none.
+        wide_size: Number of labels with a known inverse document frequency.
+        wide_axes: Principal axes of these labels as further input of the deep vector; 0 for none.
+        wide_share: Weight of the structural features in the cosine, in [0, 1].
     """
 
     miner: str = "repeats"

@@ -1,4 +1,4 @@
-"""The exceptions a user can meet. Every message says what, where, and the remedy."""
+"""The exceptions of narfast. Every message says what, where, and the remedy."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ __all__ = [
     "printable",
 ]
 
-_LONGEST = 500  # characters of a message
-_REMEDY = 200  # of them, at its end
-# Control and format characters (which turn the direction of text), lone surrogates (which are bytes
-# of names that are no UTF-8), separators of lines and paragraphs.
+_MAX_LENGTH = 500  # characters of a message
+_REMEDY = 200  # of these characters, kept at the end
+# Control and format characters (some change the direction of text), lone surrogates (bytes of file
+# names that are not UTF-8), line and paragraph separators.
 _ESCAPED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
-def printable(text: str, limit: int = _LONGEST) -> str:
-    r"""Return a text as one line for any terminal: odd characters escaped, a long middle left out.
+def printable(text: str, limit: int = _MAX_LENGTH) -> str:
+    r"""Return a text as one line for any terminal: escape odd characters, cut a long middle.
 
     Args:
-        text: anything; names of files may hold any bytes.
-        limit: characters of the result; begin and end of a longer text are kept.
+        text: any text; file names may have any bytes.
+        limit: maximum length; start and end of a longer text are kept.
 
     Example:
         >>> print(printable("a\x1b[31m\n.onnx: no such file"))
         a\x1b[31m\n.onnx: no such file
     """
-    if len(text) > limit:  # what is left out need not be looked at
+    if len(text) > limit:  # the part that is cut need not be escaped
         text = text[:limit] + text[-limit:]
         shortened = True
     else:
@@ -49,13 +49,13 @@ def printable(text: str, limit: int = _LONGEST) -> str:
 def _escape(character: str) -> str:
     if unicodedata.category(character) not in _ESCAPED:
         return character
-    if "\udc80" <= character <= "\udcff":  # a byte, as `os.fsdecode` stores it
+    if "\udc80" <= character <= "\udcff":  # a byte, as stored by `os.fsdecode`
         return f"\\x{ord(character) - 0xDC00:02x}"
     return character.encode("unicode_escape").decode("ascii")
 
 
 class NarfastError(Exception):
-    """Base of every error that narfast raises for bad input.
+    """Base class of all errors that narfast raises for bad input.
 
     The message is one `printable` line of at most 500 characters.
     """
@@ -65,28 +65,28 @@ class NarfastError(Exception):
 
 
 class InvalidGraphError(NarfastError, ValueError):
-    """A graph that cannot be a network: cyclic, dangling, mis-shaped, or too large."""
+    """A graph that cannot be a network: cyclic, dangling, malformed, or too large."""
 
 
 class UnsupportedSourceError(NarfastError, ValueError):
-    """A source string or object that no frontend can read."""
+    """A source string or object that narfast cannot read."""
 
 
 class CorruptFileError(NarfastError, ValueError):
-    """A file whose bytes are not what its format or its manifest promises."""
+    """A file whose bytes do not match its format or its manifest."""
 
 
 class TraceError(NarfastError, RuntimeError):
-    """A network that no way of tracing could follow."""
+    """A network that no tracing strategy could read."""
 
 
 class MissingDependencyError(NarfastError, ImportError):
-    """An optional library is needed and not installed; the message has the pip command."""
+    """An optional library is missing; the message has the pip command."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A network of many that could not be read, and why, in one line."""
+    """A network that could not be read, and the reason in one line."""
 
     id: str
     reason: str

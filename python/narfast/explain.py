@@ -1,4 +1,4 @@
-"""Why two networks are alike, and what one consists of: operators and motifs in words."""
+"""Explains similarity: operators, motifs, and motifs that two networks share, in words."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ __all__ = [
     "summarize",
 ]
 
-# The bins of cpp/narfast/attributes.cpp: the first three hold one value each, the others a range.
+# The bins of the core's attributes: the first three hold one value each, the others a range.
 _KERNELS = {1: "1", 2: "2", 3: "3", 4: "4-5", 5: "6-7", 6: "8-15", 7: "16+"}
-_EQUAL_WIDTH = 8  # as many output channels as input channels, to the nearest power of two
-_OUTERMOST = 7  # powers of two; larger ratios are in the same bin
+_EQUAL_WIDTH = 8  # bin: as many output channels as input channels, to the nearest power of two
+_OUTERMOST = 7  # powers of two; larger ratios share a bin
 _CHAIN_LENGTH = 12
 _SIMILAR_SIZE = 3
 
@@ -41,7 +41,7 @@ class MotifCount:
         motif_id: structural hash, 32 hexadecimal digits.
         size: operators in one occurrence.
         count: occurrences.
-        operators: the operators of one occurrence in order, as people read them.
+        operators: the operators of one occurrence in order, in words.
     """
 
     motif_id: str
@@ -54,8 +54,8 @@ class MotifCount:
 class SharedMotif:
     """A motif of both a query (``query_count`` times) and a hit (``count`` times).
 
-    Where ``exact`` is false the two motifs have the same operators and edges but other attributes,
-    such as widths or kernel sizes; ``motif_id`` is then the hash without attributes.
+    If ``exact`` is false, the two motifs have the same operators and edges but other attributes,
+    such as widths or kernel sizes; then ``motif_id`` is the hash without attributes.
     """
 
     motif_id: str
@@ -103,7 +103,7 @@ class NetworkSummary:
 
 
 def operator_label(op: int, attr: int) -> str:
-    """Name an operator with what people care for, such as ``conv3x3 /2+ ~×4``.
+    """Name an operator with its main attributes, such as ``conv3x3 /2+ ~×4``.
 
     Attributes are stored in bins, so a label gives the range: ``conv 4-5`` has a window of 4 or 5
     elements to a side, ``/2+`` is a stride of 2 or more, ``~×4`` is the ratio of output to input
@@ -133,7 +133,7 @@ def operator_label(op: int, attr: int) -> str:
 
 
 def _weight(motif: MotifCount | SharedMotif) -> tuple[int, int, str]:
-    """Sort key: largest ``size * count`` first, of shared motifs with the lower count."""
+    """Sort key: largest ``size * count`` first; for shared motifs, ``count`` is the lower one."""
     count = motif.count
     if isinstance(motif, SharedMotif):
         count = min(count, motif.query_count)
@@ -141,8 +141,8 @@ def _weight(motif: MotifCount | SharedMotif) -> tuple[int, int, str]:
 
 
 def _distinct(hashes: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Number hashes uint64[n, 2]: the number of each, and where each number is first."""
-    order = np.lexsort((hashes[:, 1], hashes[:, 0]))  # stable: equal ones stay in order
+    """Number hashes uint64[n, 2]; return the number of each, and the first position of each."""
+    order = np.lexsort((hashes[:, 1], hashes[:, 0]))  # stable: equal hashes keep their order
     ranked = hashes[order]
     begins = np.ones(len(hashes), dtype=bool)
     begins[1:] = (ranked[1:] != ranked[:-1]).any(axis=1)
@@ -156,19 +156,19 @@ def _offsets(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """``start, start + 1, ...`` for each pair of start and length, one after the other."""
+    """Concatenate the ranges ``start, start + 1, ...`` of all pairs of start and length."""
     ends = np.cumsum(lengths)
     total = int(ends[-1]) if len(ends) else 0
     return np.arange(total) + np.repeat(starts - ends + lengths, lengths)
 
 
 def _blocks(batch: GraphBatch, macro: MacroBatch, instances: NDArray[np.int64]) -> GraphBatch:
-    """Return the induced subgraphs of some motif instances, nodes in the order of their graph."""
+    """Return the induced subgraphs of motif instances; nodes keep the order of their graph."""
     sizes = macro.sizes[instances]
     graph = np.searchsorted(macro.instance_ptr, instances, side="right") - 1
     members = macro.member[_ranges(macro.member_ptr[instances], sizes)]
-    nodes = members + np.repeat(batch.node_ptr[graph], sizes)  # numbered within the batch
-    place = np.zeros(len(batch.op), dtype=np.int32)  # of a node within its block
+    nodes = members + np.repeat(batch.node_ptr[graph], sizes)  # node numbers in the batch
+    place = np.zeros(len(batch.op), dtype=np.int32)  # of a node in its block
     place[nodes] = _ranges(np.zeros_like(sizes), sizes)
     degrees = batch.in_ptr[nodes + 1] - batch.in_ptr[nodes]
     target = np.repeat(np.arange(len(nodes)), degrees)
@@ -189,7 +189,7 @@ def _labels(block: ArchGraph) -> list[str]:
 
 
 def _motifs_of(graph: ArchGraph) -> tuple[list[MotifCount], MacroBatch]:
-    """Return the motifs of one graph, and its macro graph."""
+    """Return the motifs of a graph, and its macro graph."""
     batch = GraphBatch.from_graphs([graph])
     macro = coarsen(batch, mine(batch))
     number, first = _distinct(macro.motif_id)
@@ -203,7 +203,7 @@ def _motifs_of(graph: ArchGraph) -> tuple[list[MotifCount], MacroBatch]:
 
 
 def summarize(graph: ArchGraph) -> NetworkSummary:
-    """Describe one canonical graph: its operators, its motifs, the size of its macro graph."""
+    """Describe a canonical graph: its operators, its motifs, the size of its macro graph."""
     motifs, macro = _motifs_of(graph)
     names = Counter(graph.op_names())
     meta = graph.meta
@@ -230,29 +230,29 @@ def summarize(graph: ArchGraph) -> NetworkSummary:
 
 
 def shared_motifs(query: ArchGraph, hits: Sequence[ArchGraph]) -> list[list[SharedMotif]]:
-    """Return, for each hit, the motifs that it has in common with the query.
+    """Return, for each hit, the motifs that it shares with the query.
 
-    Exact ones come first, then those that differ in attributes only; within each kind the
-    weightiest first. Blocks of a few operators say too little without their attributes. Cost: that
-    of mining all graphs, on every processor there is.
+    Exact matches come first, then motifs that differ only in attributes; within each kind, the
+    largest weight comes first. Blocks of a few operators must match exactly: without attributes
+    they say too little. The cost is that of mining all graphs, on all processors.
     """
     threads = len(os.sched_getaffinity(0))
     batch = GraphBatch.from_graphs([query, *hits])
     macro = coarsen(batch, mine(batch, num_threads=threads), num_threads=threads)
-    # A motif is a number from here on; `first` is an instance of it, in the query if it is there.
+    # From here on, a motif is a number; `first` is an instance of it, in the query if possible.
     number, first = _distinct(macro.motif_id)
     graph = np.repeat(np.arange(len(batch)), np.diff(macro.instance_ptr))
     pairs, counts = np.unique(graph * len(first) + number, return_counts=True)
     graph, number = np.divmod(pairs, max(len(first), 1))
-    own = _Own(batch, macro, first, number[graph == 0], counts[graph == 0])
+    own = _QueryMotifs(batch, macro, first, number[graph == 0], counts[graph == 0])
     chosen = own.matches(number)
     bounds = np.searchsorted(graph[chosen], np.arange(1, len(batch) + 1)).tolist()
     found = list(zip(number[chosen].tolist(), counts[chosen].tolist(), strict=True))
     return [own.shared(found[begin:end]) for begin, end in itertools.pairwise(bounds)]
 
 
-class _Own:
-    """The motifs of a query, by number, to find those of hits among them."""
+class _QueryMotifs:
+    """The motifs of a query by number, for matching with those of hits."""
 
     def __init__(
         self,
@@ -264,7 +264,7 @@ class _Own:
     ) -> None:
         sizes = macro.sizes[first]
         large = numbers[sizes[numbers] >= _SIMILAR_SIZE]
-        # Equal without attributes: an equal hash with all attributes zero. Sizes are told first.
+        # Blocks match without attributes if their hashes with cleared attributes are equal.
         candidates = np.flatnonzero(np.isin(sizes, sizes[large]))
         blocks = _blocks(batch, macro, first[candidates])
         bare = replace(blocks, attr=np.zeros_like(blocks.attr))
@@ -273,7 +273,7 @@ class _Own:
         self._bare[candidates], example = _distinct(hashes)
         self._known = np.zeros(len(first), dtype=bool)
         self._known[numbers] = True
-        self._alike = np.zeros(len(example) + 1, dtype=bool)  # the last one is of no bare block
+        self._alike = np.zeros(len(example) + 1, dtype=bool)  # the last one: no bare block
         self._alike[self._bare[large]] = True
         self._large = large.tolist()
         self._count = dict(zip(numbers.tolist(), counts.tolist(), strict=True))
@@ -290,14 +290,14 @@ class _Own:
         }
 
     def matches(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Whether the query has each motif, if need be with other attributes."""
+        """Whether the query has each motif, exactly or with other attributes."""
         found: NDArray[np.bool_] = self._known[numbers] | self._alike[self._bare[numbers]]
         return found
 
     def shared(self, motifs: Sequence[tuple[int, int]]) -> list[SharedMotif]:
-        """Describe what is shared with a hit, of which all matching motifs are given with counts.
+        """Describe the motifs shared with a hit; ``motifs`` are all its matches with counts.
 
-        Of motifs that are alike without attributes only those count that the other has not.
+        Motifs already matched exactly do not count again without attributes.
         """
         exact = {number: count for number, count in motifs if number in self._count}
         theirs, ours = Counter[int](), Counter[int]()
@@ -322,7 +322,7 @@ class _Own:
 
 
 def _chain(labels: Sequence[str]) -> str:
-    """Join labels in order, runs of equal ones counted, long chains cut."""
+    """Join labels in order; count runs of equal labels, and cut long chains."""
     runs: list[tuple[str, int]] = []
     for label in labels:
         if runs and runs[-1][0] == label:

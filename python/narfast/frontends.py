@@ -1,4 +1,4 @@
-"""Deprecated name of `narfast.sources`; it goes with the next version."""
+"""Deprecated name of `narfast.sources`; the next version removes it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Computational graphs as arrays: one (`ArchGraph`) or many (`GraphBatch`).
 
-Also what the C++ core does to them: canonicalize, structural_hash, structural_order. Mining is in
-`narfast.motifs`.
+Also has the functions of the C++ core on graphs: canonicalize, structural_hash, structural_order.
+Mining is in `narfast.motifs`.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ __all__ = [
 
 @dataclass(frozen=True)
 class GraphMeta:
-    """What is known about a network beside its graph.
+    """Facts about a network beside its graph.
 
     Attributes:
         family: In the vocabulary that all libraries share (`narfast.taxonomy.families`).
-        group: What the library itself calls the model's group.
-        params: Number of learnt parameters, or None.
+        group: The library's own name for the model's group.
+        params: Number of learned parameters, or None.
         flops: Floating-point operations of one forward pass, or None.
-        unknown_ops: Spellings that the operator table lacks, with how often each occurred.
+        unknown_ops: Spellings outside the operator table, with the number of occurrences.
         input_shape: Shape of the first input, -1 where symbolic, or None.
         untraced: Number of parameter tensors that no traced operator used.
-        input_shapes: Shapes of all inputs that have one, the first among them; empty where they are
-            not known, as for networks of a zoo, which keeps the first alone.
+        input_shapes: Shapes of all inputs that have one, in order. Empty if unknown, as for
+            networks of a zoo, which stores only the first.
     """
 
     name: str = ""
@@ -102,18 +102,18 @@ class ArchGraph:
         return hash_texts(structural_hash(GraphBatch.from_graphs([self])))[0]
 
     def same_structure(self, other: ArchGraph) -> bool:
-        """Whether the arrays of both graphs are equal, metadata aside."""
+        """Whether the arrays of both graphs are equal; metadata are ignored."""
         return all(
             np.array_equal(getattr(self, name), getattr(other, name))
             for name in ("op", "attr", "in_ptr", "in_src")
         )
 
     def with_meta(self, **changes: object) -> ArchGraph:
-        """The same graph with some metadata fields replaced."""
+        """Return the same graph with some metadata fields replaced."""
         return replace(self, meta=replace(self.meta, **changes))  # type: ignore[arg-type]
 
     def to_dot(self) -> str:
-        """The graph in Graphviz's language."""
+        """Return the graph in Graphviz's language."""
         lines = ["digraph {", "  node [shape=box];"]
         lines += [
             f'  n{i} [label="{name}\\n{attr:#x}"];' if attr else f'  n{i} [label="{name}"];'
@@ -173,18 +173,18 @@ class GraphBatch:
         NDArray[np.int64],
         NDArray[np.int32],
     ]:
-        """(op, attr, node_ptr, in_ptr, in_src), as the functions of the core take them."""
+        """Return (op, attr, node_ptr, in_ptr, in_src) for the functions of the core."""
         return self.op, self.attr, self.node_ptr, self.in_ptr, self.in_src
 
     def validate(self) -> None:
-        """Raises InvalidGraphError unless every graph is well formed, naming graph and node."""
+        """Raises InvalidGraphError unless every graph is well formed; it names graph and node."""
         _core.validate(*self.arrays)
 
     def __len__(self) -> int:
         return len(self.node_ptr) - 1
 
     def __getitem__(self, graph: int) -> ArchGraph:
-        """One graph; its arrays are views, except `in_ptr`, which is shifted to start at 0."""
+        """Return one graph; its arrays are views, except `in_ptr`, which is shifted to 0."""
         if not -len(self) <= graph < len(self):
             raise IndexError(f"graph {graph} of a batch of {len(self)}")
         graph %= len(self)
@@ -199,7 +199,7 @@ class GraphBatch:
         )
 
     def part(self, start: int, stop: int) -> GraphBatch:
-        """Graphs ``start`` to ``stop`` as a batch; `op`, `attr` and `in_src` are views."""
+        """Return graphs ``start`` to ``stop`` as a batch; `op`, `attr` and `in_src` are views."""
         node_ptr = self.node_ptr[start : stop + 1]
         in_ptr = self.in_ptr[node_ptr[0] : node_ptr[-1] + 1]
         return GraphBatch(
@@ -261,7 +261,7 @@ def build_graph(
 
 @cache
 def canonicalization_passes() -> dict[str, str]:
-    """Names of the canonicalization passes, in the order they run, with what each does."""
+    """Return the names of the canonicalization passes, in order, with their descriptions."""
     return dict(_core.canonicalization_passes())
 
 
@@ -276,11 +276,11 @@ def canonicalize(
 def canonicalize(
     graphs: ArchGraph | GraphBatch, *, passes: Sequence[str] | None = None, num_threads: int = 1
 ) -> ArchGraph | GraphBatch:
-    """Brings networks to the form in which every frontend and code base writes them alike.
+    """Brings networks to a canonical form, in which all sources spell a design alike.
 
     Args:
         graphs: One raw graph, or a batch of them.
-        passes: Names out of `canonicalization_passes()`, in any order; None means all.
+        passes: Names from `canonicalization_passes()`, in any order; None means all.
         num_threads: Threads across the graphs of a batch; the result does not depend on it.
 
     Raises:
@@ -298,8 +298,8 @@ def canonicalize(
 def structural_hash(batch: GraphBatch, *, num_threads: int = 1) -> NDArray[np.uint64]:
     """128-bit structural hashes, uint64[G, 2], high word first.
 
-    They do not depend on node order; equal hashes mean equal operators, attributes and edges (up to
-    what colour refinement can tell apart). See cpp/narfast/structural_hash.h.
+    They do not depend on node order. Equal hashes mean equal operators, attributes and edges, up to
+    the limits of colour refinement. See cpp/narfast/structural_hash.h.
 
     Raises:
         InvalidGraphError: If a graph is not well formed.
@@ -308,10 +308,10 @@ def structural_hash(batch: GraphBatch, *, num_threads: int = 1) -> NDArray[np.ui
 
 
 def structural_order(batch: GraphBatch, *, num_threads: int = 1) -> NDArray[np.int32]:
-    """An order of nodes that only the structure fixes: int32[N], nodes numbered in their graph.
+    """Return a canonical node order: int32[N], nodes numbered in their graph.
 
-    Graphs of equal structural hash, renumbered by it, differ at most among nodes that the hash
-    cannot tell apart.
+    It depends only on the structure. Graphs of equal structural hash, renumbered by it, differ at
+    most among nodes that the hash cannot distinguish.
 
     Raises:
         InvalidGraphError: If a graph is not well formed.
@@ -320,5 +320,5 @@ def structural_order(batch: GraphBatch, *, num_threads: int = 1) -> NDArray[np.i
 
 
 def hash_texts(hashes: NDArray[np.uint64]) -> list[str]:
-    """Hashes uint64[n, 2] (of graphs or of motifs) as 32 hexadecimal digits each."""
+    """Return hashes uint64[n, 2] (of graphs or motifs) as 32 hexadecimal digits each."""
     return [f"{high:016x}{low:016x}" for high, low in hashes.tolist()]

@@ -1,6 +1,6 @@
 """Nearest vectors by cosine: exact up to about 100,000, usearch HNSW with exact re-ranking above.
 
-Knows nothing of networks; vectors are rows and hits are row numbers.
+Knows nothing of networks: vectors are rows, and hits are row numbers.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from narfast.errors import CorruptFileError
 __all__ = ["EXACT_LIMIT", "IndexSettings", "VectorIndex", "normalize", "top_k"]
 
 EXACT_LIMIT = 100_000
-"""Rows up to which a full scan answers in milliseconds, so that no graph index is needed."""
+"""Up to this many rows, a full scan takes milliseconds, so no graph index is needed."""
 
-_NORMALIZE_ROWS = 1 << 11  # rows held in float64 at once
+_NORMALIZE_ROWS = 1 << 11  # rows converted to float64 at a time
 
-_SCAN_BYTES = 64 << 20  # scores held at once when many queries scan many rows
+_SCAN_BYTES = 64 << 20  # bytes of scores in memory when many queries scan many rows
 
 
 @dataclass(frozen=True, kw_only=True)
 class IndexSettings:
-    """How an HNSW index is built and searched; stored beside its bytes.
+    """Settings of an HNSW index, stored beside its bytes.
 
-    ``dtype`` is always given: usearch's own default changed between its versions.
+    ``dtype`` is explicit: usearch's default changed between versions.
     """
 
     dtype: Literal["f16", "f32"] = "f16"
@@ -42,7 +42,7 @@ class IndexSettings:
 
 
 def normalize(vectors: NDArray[Any]) -> NDArray[np.float32]:
-    """Return float32 rows of length one; rows of zeros stay zeros.
+    """Return float32 rows of length one; zero rows stay zero.
 
     Args:
         vectors: [n, dim] or [dim] numbers.
@@ -66,12 +66,12 @@ def normalize(vectors: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def top_k(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
-    """Return the positions of the ``k`` highest of ``scores`` [n], best first, ties by position."""
+    """Return the positions of the ``k`` highest ``scores`` [n], best first, ties by position."""
     k = min(k, len(scores))
     if k <= 0:
         return np.empty(0, dtype=np.int64)
     if k < len(scores):
-        # argpartition cuts ties arbitrarily: keep all rows that reach the k-th score, then sort.
+        # argpartition breaks ties arbitrarily: keep all rows that reach the k-th score, then sort.
         threshold = np.partition(scores, len(scores) - k)[len(scores) - k]
         candidates = np.flatnonzero(scores >= threshold)
     else:
@@ -100,16 +100,16 @@ class VectorIndex:
         serialized: bytes | None = None,
         num_threads: int = 1,
     ) -> None:
-        """Index ``vectors`` [n, dim]; builds (or restores) an HNSW graph above ``exact_limit``.
+        """Index ``vectors`` [n, dim]; above ``exact_limit``, build or restore an HNSW graph.
 
         Args:
             vectors: rows to search; normalised here.
-            exact_limit: largest n that is scanned in full.
+            exact_limit: largest n for full scans.
             settings: HNSW settings; the defaults when None.
-            serialized: bytes of an earlier `to_bytes` over the same vectors. They must already be
-                known to be undamaged: usearch crashes the process on a flipped bit.
-            num_threads: Threads that build the HNSW graph. With one the same vectors give the same
-                bytes; more are faster, and their graph is as good but another one each time.
+            serialized: bytes of an earlier `to_bytes` over the same vectors. The caller must know
+                that they are undamaged: usearch crashes the process on a flipped bit.
+            num_threads: threads that build the HNSW graph. With one, the same vectors give the same
+                bytes. More are faster; the graph is equally good but differs from run to run.
 
         Raises:
             ValueError: ``vectors`` is not a finite [n, dim] matrix, or ``num_threads`` < 1.
@@ -148,7 +148,7 @@ class VectorIndex:
         Args:
             queries: [q, dim] numbers, not necessarily of length one.
             k: hits per query, at least 1.
-            allowed: [n] mask of rows that may be returned; scans those rows exactly.
+            allowed: [n] mask of rows that may be returned; with a mask, the search is exact.
 
         Returns:
             Row numbers int64 [q, m] and cosines float32 [q, m], best first, ties by row number,
@@ -171,7 +171,7 @@ class VectorIndex:
         return self._search_hnsw(unit, k)
 
     def to_bytes(self) -> bytes | None:
-        """Return the HNSW graph's bytes, or None when exact."""
+        """Return the HNSW graph's bytes, or None if the index is exact."""
         return None if self._hnsw is None else bytes(self._hnsw.save())
 
     def _scan(
@@ -184,8 +184,8 @@ class VectorIndex:
         step = max(1, _SCAN_BYTES // max(1, 4 * len(database)))
         for start in range(0, len(unit), step):
             part = unit[start : start + step]
-            # One query reads the database once, whoever multiplies; threads of a BLAS that wait for
-            # each other on a busy machine took forty times as long as this.
+            # A single query is limited by memory bandwidth. A multi-threaded BLAS whose threads
+            # wait for each other on a busy machine took forty times as long as this.
             product = (
                 np.einsum("nd,d->n", database, part[0])[None]
                 if len(part) == 1
@@ -210,15 +210,15 @@ class VectorIndex:
             stop = start + len(queries)
             found = self._hnsw.search(queries, wanted, threads=1, dtype="f32")
             keys = np.asarray(found.keys, dtype=np.int64).reshape(len(queries), wanted)
-            # Where the graph is badly connected usearch finds fewer and pads the rest.
+            # If the graph is badly connected, usearch finds fewer rows and pads the rest.
             short = np.atleast_1d(getattr(found, "counts", wanted)) < wanted
             keys[np.broadcast_to(short, len(queries))] = 0
-            # f16 distances rank the candidates only roughly: the stored f32 rows decide.
+            # f16 distances rank the candidates only roughly: rank again by the f32 rows.
             scores = np.matmul(self.vectors[keys], queries[:, :, None])[:, :, 0]
             order = np.lexsort((keys, -scores), axis=-1)[:, :width]
             hits[start:stop] = np.take_along_axis(keys, order, axis=1)
             cosines[start:stop] = np.take_along_axis(scores, order, axis=1)
-            for row in np.flatnonzero(short):  # be right rather than fast
+            for row in np.flatnonzero(short):  # correctness before speed
                 hits[start + row], cosines[start + row] = (
                     part[0] for part in self._scan(queries[row : row + 1], width, None)
                 )
@@ -229,8 +229,8 @@ class VectorIndex:
 
         return Index(
             ndim=self.dim,
-            # Of rows and queries of length one it is the cosine, in up to a third less time than
-            # usearch's own cosine, which measures both lengths anew.
+            # For rows and queries of length one, this is the cosine. It takes up to a third less
+            # time than usearch's own cosine, which computes both lengths again.
             metric=MetricKind.IP,
             dtype=self.settings.dtype,
             connectivity=self.settings.connectivity,
@@ -255,7 +255,7 @@ class VectorIndex:
             ) from error
         if not fits:
             raise CorruptFileError(
-                f"HNSW index: holds {len(index)} vectors of {index.ndim} numbers, expected "
+                f"HNSW index: has {len(index)} vectors of {index.ndim} numbers, expected "
                 f"{len(self)} of {self.dim}; rebuild it from the vectors"
             )
         return index

@@ -1,4 +1,4 @@
-"""Motifs: dividing graphs into blocks (`mine`) and rebuilding them as macro graphs (`coarsen`)."""
+"""Motifs: divide graphs into blocks (`mine`) and rebuild them as macro graphs (`coarsen`)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MiningMethod = Literal["repeats", "neighbor_sequence", "fixed_size", "fixed_coun
 
 @dataclass(frozen=True, eq=False)
 class Motifs:
-    """How the nodes of a batch are divided.
+    """The division of the nodes of a batch into motif instances.
 
     Attributes:
         node_instance: int32[N], instance of each node, numbered within its graph by first node.
@@ -43,7 +43,7 @@ class MacroBatch:
         in_count: int32[M], operator edges behind each macro edge.
         member_ptr: int64[I + 1], offsets of every instance into `member`.
         member: int32[N], nodes of each instance, ascending, numbered within their graph.
-        node_instance: int32[N], the map back.
+        node_instance: int32[N], instance of each node.
     """
 
     instance_ptr: NDArray[np.int64]
@@ -82,8 +82,8 @@ def mine(
     """Divides every graph of a batch into motif instances.
 
     Args:
-        batch: The graphs, or one of them, which counts as a batch of its own. Only `repeats` needs
-            them canonicalized to find what people would name.
+        batch: The graphs, or one graph, which counts as a batch of one. For `repeats`,
+            canonicalize them first to find the blocks that people would name.
         method: `repeats` finds repeated connected blocks by operators, attributes and edges;
             `neighbor_sequence` is the released method of Neural Architecture Retrieval (ICLR 2024),
             reproduced exactly; the others cut the node sequence: into pieces of `size` nodes, into
@@ -112,8 +112,8 @@ def coarsen(batch: GraphBatch | ArchGraph, motifs: Motifs, *, num_threads: int =
     """Rebuilds every graph with its motif instances as nodes; returns both maps.
 
     Args:
-        batch: The graphs, or the one graph, that `mine` was given.
-        motifs: What it returned.
+        batch: The graphs, or the one graph, given to `mine`.
+        motifs: The result of `mine`.
         num_threads: Threads across graphs; the result does not depend on it.
 
     Raises:

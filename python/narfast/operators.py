@@ -1,4 +1,4 @@
-"""The operator table of the C++ core, as Python values: look-ups by id, by name and by spelling."""
+"""The operator table of the C++ core in Python: lookups by id, by name and by spelling."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pack_attributes = _core.pack_attributes
 
 @dataclass(frozen=True)
 class OpInfo:
-    """One operator. `data_inputs` is how many leading inputs carry data, or None for all."""
+    """One operator. `data_inputs` is the number of leading data inputs, or None for all."""
 
     id: int
     name: str
@@ -39,7 +39,7 @@ class OpInfo:
 
 @cache
 def table() -> tuple[OpInfo, ...]:
-    """The whole table; the position of an operator is its id."""
+    """Return the whole table; the position of an operator is its id."""
     return tuple(
         OpInfo(i, name, category, frozenset(t for bit, t in _TRAITS.items() if bits & bit))
         for i, (name, category, bits) in enumerate(_core.operator_table())
@@ -52,18 +52,18 @@ def _names() -> dict[str, OpInfo]:
 
 
 def by_id(op: int) -> OpInfo:
-    """The operator with this id. Raises IndexError for an id outside the table."""
+    """Return the operator with this id. Raises IndexError for an id outside the table."""
     return table()[op]
 
 
 def by_name(name: str) -> OpInfo:
-    """The operator with this canonical name. Raises KeyError for a name not in the table."""
+    """Return the operator with this name. Raises KeyError for a name outside the table."""
     return _names()[name]
 
 
 @cache
 def lookup(frontend: Frontend, spelling: str) -> OpInfo | None:
-    """The operator that a frontend spells so, or None if the table has no such spelling."""
+    """Return the operator with a frontend's spelling, or None if the table does not have it."""
     found = _core.find_spelling(frontend, spelling)
     if found is None:
         return None
@@ -75,5 +75,5 @@ def lookup(frontend: Frontend, spelling: str) -> OpInfo | None:
 
 
 def unknown(category: str = "other") -> OpInfo:
-    """The operator that stands for unknown ones of a category."""
+    """Return the placeholder for unknown operators of a category."""
     return _names().get(f"unknown/{category}", _names()["unknown/other"])

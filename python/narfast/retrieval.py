@@ -1,6 +1,6 @@
-"""`search`: from any source to the networks most like it, with what they share.
+"""`search`: from any source to the most similar networks, with the motifs that they share.
 
-The command line, the demo, and whoever serves searches call this one function.
+The command line, the demo and search services all call this function.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _WIDTH = 120  # characters of a line of `SearchResult.__str__`
 
 @dataclass(frozen=True, kw_only=True)
 class SearchResult:
-    """What a search has found, best first; the sequences have one element per hit.
+    """The result of a search, best first; the sequences have one element per hit.
 
     Attributes:
-        query: the canonical graph of what was searched for; None for a bare vector.
+        query: the canonical graph of the query; None for a bare vector.
         hits: networks of the zoo.
-        relations: what their scores mean; None where the zoo's encoder has no thresholds.
+        relations: meaning of the scores; None if the zoo's encoder has no thresholds.
         shared_motifs: motifs that query and hit have in common, largest share first.
     """
 
@@ -68,14 +68,14 @@ class SearchResult:
         """Print the tables of ``narfast search``.
 
         Args:
-            console: of rich; standard output by default.
+            console: a rich console; standard output by default.
         """
         from narfast._tables import stdout_console
 
         _print_hits(console or stdout_console(), self)
 
     def __str__(self) -> str:
-        """Return the tables of `print` as plain text."""
+        """Return the output of `print` as plain text."""
         from rich.console import Console
 
         text = io.StringIO()
@@ -93,18 +93,18 @@ def search(
     where: Callable[[NetworkRecord], bool] | None = None,
     allow: Collection[str] | None = None,
 ) -> SearchResult:
-    """Find the networks of a zoo that are most like a network, and the motifs they share.
+    """Find the networks of a zoo that are most similar to a network, and the motifs they share.
 
-    A Python file (``my_model.py:build``) is read in a process of its own.
+    A Python file (``my_model.py:build``) is read in a separate process.
 
     Args:
         query: anything that `narfast.load` reads, an id of the zoo, a graph, or a vector of the
             zoo's encoder, float [dim].
         zoo: an open zoo, its folder, or ``"default"`` for the one that ships with narfast.
-        k: hits wanted.
+        k: number of hits.
         family: only networks of this family.
-        max_params: only networks that are known to have at most so many parameters.
-        where: only structures of which this is true for one of their names.
+        max_params: only networks with a known parameter count of at most this.
+        where: only structures with a name for which this is true.
         allow: names of the kinds of sources that may be read; see `narfast.load`.
 
     Returns:
@@ -147,13 +147,13 @@ def relations_of(
     hits: Sequence[Hit],
     shared: Sequence[Sequence[SharedMotif]],
 ) -> list[Relation | None]:
-    """Say what the scores of hits mean; None where the zoo's encoder has no thresholds.
+    """Say what the scores of hits mean; None if the zoo's encoder has no thresholds.
 
     Args:
-        zoo: where they were found.
-        query: what was searched for; None for a vector.
-        hits: what was found.
-        shared: the motifs that each hit has in common with the query.
+        zoo: the searched zoo.
+        query: the graph of the query; None for a vector.
+        hits: the hits.
+        shared: the motifs that each hit shares with the query.
     """
     stamp = zoo.manifest.encoder or {}
     calibration = Calibration.load(str(stamp.get("source", "default")))
@@ -272,7 +272,7 @@ def _print_shared(
             gain = motif.size * min(motif.count, motif.query_count)
             weight[motif.motif_id] = weight.get(motif.motif_id, 0) + gain
             sample[motif.motif_id] = motif
-            # What is left of the query to compare without attributes differs from hit to hit.
+            # The motifs left for a comparison without attributes differ from hit to hit.
             query_count[motif.motif_id] = max(motif.query_count, query_count.get(motif.motif_id, 0))
     counts = [{motif.motif_id: motif.count for motif in motifs} for _, motifs in best]
     rows = sorted(sample, key=lambda key: (-weight[key], key))

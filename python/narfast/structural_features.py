@@ -1,7 +1,7 @@
-"""Structural features: labels of places in operator graphs, weighed by rarity; nothing is trained.
+"""Structural features: weighted labels of positions in operator graphs; nothing is trained.
 
-The core computes them (``cpp/narfast/encoder/structural_features.h``); here is what is fitted once
-and stored with an encoder: which labels are widespread, and their principal axes.
+The core computes them (``cpp/narfast/encoder/structural_features.h``). This file fits the values
+that an encoder stores: the widespread labels, their idf, and their principal axes.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ def structural_labels(graphs: GraphBatch, *, hops: int, ngrams: int = 1) -> UInt
 
     Args:
         graphs: Operator graphs.
-        hops: Rounds of Weisfeiler-Leman refinement; each widens the surroundings by one step in
+        hops: Rounds of Weisfeiler-Leman refinement; each extends the surroundings by one step in
             both directions.
-        ngrams: Operators in the longest run; below 2 there are no runs. Runs are in topological
-            order, which says more of how branches lie side by side than neighbours do.
+        ngrams: Operators in the longest n-gram; below 2 there are none. N-grams follow the
+            topological order, so they describe parallel branches better than neighbours do.
 
     Returns:
         uint64[2 * (hops + 1) + ngrams - 1, N]: rows of operators alone after 0..hops rounds, rows
-        of operators and attributes after 0..hops rounds, then runs of 2..ngrams operators, 0 where
-        a network ends before a run does. Labels of different rows never mean the same.
+        of operators and attributes after 0..hops rounds, then n-grams of 2..ngrams operators, 0 if
+        an n-gram does not fit into the network. Labels of different rows are never equal.
     """
     return _core.structural_labels(
         *graphs.arrays, operator_hash=_operator_hashes(), hops=hops, ngrams=ngrams
@@ -63,8 +63,8 @@ class LabelCounts:
     Attributes:
         ptr: int64[G + 1], offsets into the other two.
         row: int64[K], positions in ``LabelIdf.label``, ascending for each network.
-        weight: float32[K], idf; what a network has of each row of `structural_labels` has length 1,
-            of rows of single nodes 0.4.
+        weight: float32[K], idf; for each row of `structural_labels`, the weights of a network have
+            length 1, for rows of single nodes 0.4.
     """
 
     ptr: NDArray[np.int64]
@@ -74,15 +74,15 @@ class LabelCounts:
 
 @dataclass(frozen=True)
 class LabelIdf:
-    """How rare labels are among training networks.
+    """Inverse document frequency of labels among training networks.
 
     Attributes:
         label: uint64[V], ascending.
         block: uint8[V], the row of `structural_labels` that a label belongs to.
-        idf: float32[V], inverse document frequency; a label that is not listed counts as the
-            rarest that is.
+        idf: float32[V], inverse document frequency; a label outside the list gets the highest value
+            in the list.
         hops: Rounds of refinement.
-        ngrams: Operators in the longest run; below 2 there are none.
+        ngrams: Operators in the longest n-gram; below 2 there are none.
     """
 
     label: UInt64
@@ -93,14 +93,14 @@ class LabelIdf:
 
     @classmethod
     def fit(cls, graphs: GraphBatch, *, hops: int, size: int, ngrams: int = 1) -> LabelIdf:
-        """Count in how many networks each label is.
+        """Count the networks that have each label.
 
         Args:
             graphs: Training networks.
             hops: Rounds of refinement.
-            size: List at most this many labels, those of most networks first; none that only one
-                network has.
-            ngrams: Operators in the longest run.
+            size: Maximum number of listed labels; the most widespread are listed, and none that
+                only one network has.
+            ngrams: Operators in the longest n-gram.
         """
         network = np.repeat(np.arange(len(graphs), dtype=np.uint64), np.diff(graphs.node_ptr))
         found: list[tuple[UInt64, NDArray[np.int64], NDArray[np.uint8]]] = []
@@ -118,7 +118,7 @@ class LabelIdf:
 
     @cached_property
     def core(self) -> _core.LabelIdf:
-        """The same in the core.
+        """Return the object in the core.
 
         Raises:
             CorruptFileError: Labels do not ascend, or an idf is not above zero.
@@ -130,7 +130,7 @@ class LabelIdf:
     def features(
         self, graphs: GraphBatch, dim: int, *, num_threads: int = 1
     ) -> tuple[NDArray[np.float32], LabelCounts]:
-        """Features of networks.
+        """Compute the features of networks.
 
         Args:
             graphs: The networks.
@@ -138,10 +138,10 @@ class LabelIdf:
             num_threads: Threads across networks; 0 for all cores.
 
         Returns:
-            Random projections float32[G, dim] of all labels, listed or not, in which what each row
-            of `structural_labels` adds has about length 1 (rows of single nodes 0.4), and the
-            weights of the listed labels. How often a label occurs is left out: it says how deep a
-            network is rather than how it is designed.
+            Random projections float32[G, dim] of all labels, listed or not, and the weights of the
+            listed labels. Each row of `structural_labels` adds a vector of length about 1 (0.4 for
+            rows of single nodes). The number of occurrences of a label is ignored: it describes the
+            depth of a network, not its design.
         """
         vectors, *counts = self.core.features(*graphs.arrays, dim=dim, num_threads=num_threads)
         return vectors, LabelCounts(*counts)
@@ -150,13 +150,13 @@ class LabelIdf:
 def principal_axes(
     counts: LabelCounts, num_labels: int, dim: int, *, classes: Sequence[str] | None = None
 ) -> NDArray[np.float32]:
-    """Directions that keep most of what training networks differ in (not centred).
+    """Find directions with most of the variation of training networks (not centred).
 
     Args:
         counts: Weights of the training networks.
         num_labels: V.
-        dim: How many; directions beyond the number of networks are zero.
-        classes: Class of each network; every class then weighs the square root of its size
+        dim: Number of directions; those beyond the number of networks are zero.
+        classes: Class of each network; the weight of a class is then the square root of its size
             instead of its size.
 
     Returns:

@@ -122,7 +122,7 @@ def test_only_tables_of_narfast_are_replaced(tmp_path, zoo_path, command, monkey
     [
         (["--memory", "nan"], None),
         (["--timeout", "nan"], None),
-        (["--motif-cache", ""], "--motif-cache: its name is empty"),
+        (["--motif-cache", ""], "--motif-cache: the name is empty"),
         (["--ray-address", "auto"], "--ray-address auto: not used by --engine local"),
         (["--memory", "inf"], None),
         (["--memory", "1e300"], None),

@@ -100,6 +100,8 @@ def test_a_stopped_run_says_what_is_kept(run, tmp_path, monkeypatch, stop, word,
     monkeypatch.setattr("narfast.cli.encode.bar", bar)
     result = run("encode", "fake:plain_1", "fake:plain_2", "-o", output)
     assert result.exit_code == code
-    assert result.stderr == f"{word}; 2 sources are kept in {output}.parts; go on with --resume\n"
+    assert (
+        result.stderr == f"{word}; 2 sources are kept in {output}.parts; continue with --resume\n"
+    )
     monkeypatch.undo()
     assert len(pq.read_table(tmp_path / "out.parquet.parts")) == 2

@@ -143,7 +143,7 @@ def test_files_of_motifs_that_are_none(
     assert len(cache) == 1
     assert list(folder.path.iterdir()) == [good]
     assert all(path.name in caplog.text for path in bad)
-    assert caplog.text.count("encoded anew") == len(bad)
+    assert caplog.text.count("; encoding ") == len(bad)
 
     # A folder in the place of a file, whether or not something is in it.
     for inside in (False, True):

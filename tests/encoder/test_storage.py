@@ -120,7 +120,7 @@ def test_edited_settings(folder: Path, encoder: ArchitectureEncoder) -> None:
             r"attribute_fields\[0\]\[1\] must be a whole",
         ),
         ({"miner": ["repeats"]}, "miner must be str"),
-        ({"dropout": float("nan")}, "NaN is no JSON number"),
+        ({"dropout": float("nan")}, "NaN is not a JSON number"),
     ],
 )
 def test_settings_of_the_wrong_kind(folder: Path, changes: dict[str, Any], message: str) -> None:

@@ -180,5 +180,5 @@ def test_sigterm_of_a_build_keeps_what_is_done_and_says_so(tmp_path, times):
         build.send_signal(signal.SIGTERM)
     _, errors = build.communicate(timeout=30)
     assert build.returncode == 143
-    assert errors == f"terminated; 2 networks are kept in {journal}; a build goes on from there\n"
+    assert errors == f"terminated; 2 networks are kept in {journal}; the next build continues\n"
     assert ended(reader, 5)

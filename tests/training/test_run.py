@@ -246,7 +246,7 @@ def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
 def test_nothing_else_is_replaced(
     trained: tuple[ArchitectureEncoder, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(NarfastError, match=r"holds config\.json already"):
+    with pytest.raises(NarfastError, match=r"already has config\.json"):
         pretrain.check_output(trained[1], CONFIG)
     (tmp_path / "file").touch()
     with pytest.raises(NarfastError, match="not a folder"):

@@ -287,7 +287,7 @@ def test_a_journal_of_other_versions_is_not_used(tmp_path, caplog):
     fill(path, {"version": 1})
     with Journal(path, header={"version": 2}) as journal:
         assert not journal.done
-    assert "starting anew" in caplog.text
+    assert "starting again" in caplog.text
 
 
 @pytest.mark.parametrize("line", [b"[" * 99_999, b'{"crc":1278161592,"line":[1]}', b"[]"])

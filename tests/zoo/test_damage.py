@@ -219,7 +219,7 @@ def test_embeddings_of_another_shape(zoo_path):
 def test_rows_of_another_zoo(zoo_path):
     batch = GraphBatch.from_graphs([network("plain", 1)])
     put(zoo_path, folder.GRAPHS, graphs_to_bytes(["0" * 32], batch))
-    with pytest.raises(CorruptFileError, match="its rows are not those"):
+    with pytest.raises(CorruptFileError, match="its rows differ from those"):
         use_everything(open_zoo(zoo_path))
 
 

@@ -69,12 +69,12 @@ def test_default_is_the_shipped_zoo_whatever_folders_there_are(zoo_path, monkeyp
     monkeypatch.chdir(zoo_path.parent)
     assert Zoo.open("default").directory == Zoo.open().directory
     assert len(Zoo.open("./default")) == len(BLOCKS) * 4
-    with pytest.raises(NarfastError, match=r"means the shipped zoo; call a folder .* \./default"):
+    with pytest.raises(NarfastError, match=r"name of the shipped zoo; .* write \./default"):
         add_networks(Path("default"), [network("plain", 7)])
 
 
 def test_threads_share_the_records_of_a_small_zoo(zoo_path, monkeypatch):
-    monkeypatch.setattr(tables, "_FEW", 3)
+    monkeypatch.setattr(tables, "_FEW_RECORDS", 3)
     for _ in range(20):
         groups = open_zoo(zoo_path)._stored.groups
         with ThreadPoolExecutor(8) as threads:

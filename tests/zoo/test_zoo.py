@@ -57,7 +57,7 @@ def test_a_few_graphs_are_read_without_the_others(original, tmp_path, monkeypatc
 
 
 def test_many_graphs_are_loaded_at_once(original, monkeypatch):
-    monkeypatch.setattr("narfast.zoo.zoo._FEW", 2)
+    monkeypatch.setattr("narfast.zoo.zoo._SINGLE_LOADS", 2)
     zoo = open_zoo(original)
     for number, entry in enumerate(zoo):
         assert zoo.load(entry.id).structural_hash == entry.structural_hash
@@ -67,7 +67,7 @@ def test_many_graphs_are_loaded_at_once(original, monkeypatch):
 @pytest.mark.parametrize("few", [0, 3, 100])
 def test_records_are_the_same_however_they_are_made(original, monkeypatch, few):
     expected = list(by_structure(open_zoo(original).records).values())
-    monkeypatch.setattr(tables, "_FEW", few)
+    monkeypatch.setattr(tables, "_FEW_RECORDS", few)
     zoo = open_zoo(original)
     one_by_one = [zoo[row].records for row in reversed(range(len(zoo)))]
     assert one_by_one[::-1] == expected

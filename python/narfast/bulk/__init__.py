@@ -1,4 +1,4 @@
-"""Encode many networks into one parquet file: bad ones are listed, finished ones are never lost."""
+"""Encode many networks into one parquet file; failures are listed, finished rows are kept."""
 
 from narfast.bulk.engines import open_engine
 from narfast.bulk.engines.base import Engine, ReadingLimits

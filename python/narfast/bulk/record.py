@@ -1,8 +1,8 @@
-"""``OUTPUT.resume``: what a finished table was made of, so that a later run may keep its rows.
+"""``OUTPUT.resume``: the inputs of a finished table, so that a later run may keep its rows.
 
-A text: the identities of all sources in their order, equal neighbours together with how many they
-are, then one line of JSON: who made the table, and size and SHA-256 of the table, of the list of
-errors, and of the lines before. Without it, or where anything differs, no row is kept.
+A text file. First the identities of all sources in order, runs of equal ones with their length;
+then one line of JSON with the maker of the table, and size and SHA-256 of the table, of the list of
+errors, and of the lines before. If it is missing or anything differs, no row is kept.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from narfast.errors import CorruptFileError
 __all__ = ["RecordWriter", "file_facts", "read_record"]
 
 _VERSION = 1
-_LONGEST = 4096  # bytes of a line
+_MAX_LINE = 4096  # bytes
 _UNKNOWN = "?"
 
 _DIGEST = Text(64, "[0-9a-f]{64}")
@@ -40,7 +40,7 @@ _SHAPE = Object(
 
 
 class RecordWriter:
-    """Writes a record beside the table that it is of."""
+    """Writes the record beside its table."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -49,7 +49,7 @@ class RecordWriter:
         self._count = 0
 
     def add(self, identities: Iterable[str | None]) -> None:
-        """Add the next sources."""
+        """Add the identities of the next sources."""
         for identity in identities:
             if self._count and identity != self._last:
                 self._write()
@@ -71,7 +71,7 @@ class RecordWriter:
         Args:
             made_by: ``encoder`` and ``narfast``.
             table: `file_facts` of the output.
-            errors: those of its list of errors, None where there is none.
+            errors: `file_facts` of its list of errors, None if there is none.
         """
         if self._count:
             self._write()
@@ -100,7 +100,7 @@ def file_facts(file: BinaryIO) -> dict[str, Any]:
 def read_record(
     path: Path, made_by: Mapping[str, str], *, table: Path, errors: Path
 ) -> Iterator[str | None]:
-    """Check a table against its record, and return the identities of its sources, in order.
+    """Check a table against its record; return the identities of its sources, in order.
 
     Args:
         path: the record.
@@ -109,17 +109,17 @@ def read_record(
         errors: its list of errors.
 
     Raises:
-        CorruptFileError: the record, the table or the list is not what was written.
-        OSError: one cannot be read.
+        CorruptFileError: the record, the table or the list has changed since it was written.
+        OSError: one of them cannot be read.
     """
     try:
         file = open_regular(path)
     except FileNotFoundError:
-        raise CorruptFileError(f"{path}: missing, which tells what the rows were made of") from None
+        raise CorruptFileError(f"{path}: missing, so the inputs of the rows are unknown") from None
     with file:
         digest = hashlib.sha256()
         last = b""
-        end = 0  # where the last line begins
+        end = 0  # offset of the last line
         for line in _lines(file):
             digest.update(last)
             end += len(last)
@@ -150,7 +150,7 @@ def _check(path: Path, facts: dict[str, Any]) -> None:
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:
-    while line := file.readline(_LONGEST):
+    while line := file.readline(_MAX_LINE):
         yield line
 
 

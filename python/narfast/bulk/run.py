@@ -1,4 +1,4 @@
-"""One bulk run: blocks through an engine into parts, and the parts into the output."""
+"""One bulk run: an engine turns blocks into parts, and the parts become the output."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _log = logging.getLogger("narfast")
 
 @dataclass(frozen=True)
 class BulkReport:
-    """What a bulk run did.
+    """The result of a bulk run.
 
     Attributes:
         rows: rows in the output.
-        failed: sources that could not be read.
-        resumed: how many sources, read or failed, an earlier run had done.
-        errors: (source, reason) of the first hundred that failed; all are in ``OUT.errors.csv``.
-        kept: no row was made, and the output of an earlier run, with its list of errors, stayed.
+        failed: number of sources that could not be read.
+        resumed: number of sources, read or failed, that an earlier run had finished.
+        errors: (source, reason) of the first hundred failures; all are in ``OUT.errors.csv``.
+        kept: no source could be read, so the output of an earlier run and its errors were kept.
     """
 
     rows: int
@@ -50,22 +50,21 @@ def encode_to_parquet(
     resume: bool = False,
     progress: Progress | None = None,
 ) -> BulkReport:
-    """Encode sources into a table, a row each, in their order.
+    """Encode sources into a table with one row per source, in order.
 
     The table has columns source, name, structural_hash, params, nodes and embedding (float32
-    [dim]), in row groups of 4,096; sources that fail are listed in ``OUTPUT.errors.csv``. Lists and
-    tables are streamed. A run that is killed at any moment goes on with ``resume``; the output then
-    has the same bytes as that of an undisturbed run. A run that makes no row leaves an older output
-    as it was.
+    [dim]), in row groups of 4,096; failures are listed in ``OUTPUT.errors.csv``. Lists and tables
+    are streamed. A killed run continues with ``resume``; the output then has the same bytes as that
+    of an uninterrupted run. If no source can be read, an existing output is not changed.
 
     Args:
-        inputs: what to encode.
-        output: the parquet file, replaced in one step at the end.
-        engine: does the work.
-        resume: keep what an earlier run with the same encoder and narfast did, finished or not, up
-            to the first source that is not known to be the same as then (`Identities`), and no row
-            whose bytes have changed.
-        progress: told how many sources are done, and of how many, if that is known.
+        inputs: the sources.
+        output: the parquet file, replaced atomically at the end.
+        engine: reads and encodes.
+        resume: keep the rows of an earlier run, finished or not, with the same encoder and narfast,
+            up to the first source that may have changed (`Identities`). Rows whose bytes have
+            changed are not kept.
+        progress: told how many sources are done, and the total if it is known.
 
     Raises:
         NarfastError: an earlier run used another encoder, another run is writing ``output``, a list
@@ -78,14 +77,14 @@ def encode_to_parquet(
         raise NarfastError(f"{output}: not a file; name the parquet file to write")
     _check_not_read(inputs, output)
     check_replaceable_table(output)
-    open_zoo.cache_clear()  # a zoo may have been made anew since the last run
+    open_zoo.cache_clear()  # a zoo may have been rebuilt since the last run
     total = inputs.total()
-    # Whatever is wrong with the lists must show before anything of an earlier run is touched.
+    # Errors in the lists must be reported before any file of an earlier run is changed.
     inputs.check()
     blocks = inputs.blocks()
     first = next(blocks, None)
     if first is None:
-        raise NarfastError("no sources: what was named is empty; name some")
+        raise NarfastError("no sources: the lists or collections are empty; name some sources")
     blocks = chain([first], blocks)
     identities = Identities()
     with Parts(output, engine.fingerprint, engine.dim) as parts:
@@ -93,14 +92,14 @@ def encode_to_parquet(
         if not resume:
             parts.clear()
         elif len(parts):
-            done, blocks = _match(blocks, identities, parts)
+            done, blocks = _match_parts(blocks, identities, parts)
         elif output.exists():
             finished = Finished(output, engine.fingerprint, engine.dim)
-            done, blocks = _take(blocks, identities, parts, finished)
+            done, blocks = _match_finished(blocks, identities, parts, finished)
         resumed = done
-        begun: deque[list[str | None]] = deque()
-        for table in engine.tables(_noted(blocks, identities, begun)):
-            parts.append(table, begun.popleft())
+        in_progress: deque[list[str | None]] = deque()
+        for table in engine.tables(_with_identities(blocks, identities, in_progress)):
+            parts.append(table, in_progress.popleft())
             done += len(table)
             if progress is not None:
                 progress(done, total)
@@ -109,12 +108,12 @@ def encode_to_parquet(
 
 
 def _check_not_read(inputs: Inputs, output: Path) -> None:
-    """Refuse to replace what the run reads, and a table by what is missing in it."""
+    """Refuse to replace an input of the run, or a table by its own list of errors."""
     errors = errors_path(output)
     for path in inputs.lists:
         if _is_same(path, errors):
             raise NarfastError(
-                f"{path}: lists what is missing in {output}, which would be replaced; write to "
+                f"{path}: lists the errors of {output}, which would be replaced; write to "
                 "another file with -o"
             )
     for path in (*inputs.lists, *inputs.sources):
@@ -125,23 +124,23 @@ def _check_not_read(inputs: Inputs, output: Path) -> None:
 def _is_same(path: str, other: Path) -> bool:
     try:
         return Path(path).samefile(other)
-    except (OSError, ValueError):  # one is not there, or its name cannot be one
+    except (OSError, ValueError):  # one does not exist, or its name is invalid
         return False
 
 
-def _noted(
-    blocks: Iterable[Block], identities: Identities, begun: deque[list[str | None]]
+def _with_identities(
+    blocks: Iterable[Block], identities: Identities, in_progress: deque[list[str | None]]
 ) -> Iterator[Block]:
-    """Hand blocks on to an engine, noting the identities of their sources before it reads them."""
+    """Pass blocks on to an engine; record the identities of their sources before it reads them."""
     for block in blocks:
-        begun.append(identities.of(block))
+        in_progress.append(identities.of(block))
         yield block
 
 
-def _match(
+def _match_parts(
     blocks: Iterator[Block], identities: Identities, parts: Parts
 ) -> tuple[int, Iterator[Block]]:
-    """Compare sources with the parts: how many are done, and the blocks that are left."""
+    """Compare sources with the parts; return the number of finished ones and the other blocks."""
     earlier = parts.done()
     done = 0
     for block in blocks:
@@ -152,7 +151,7 @@ def _match(
             if source != known:
                 break
             if now is None or now != then:
-                _say_changed(source)
+                _warn_changed(source)
                 break
             equal += 1
         done += equal
@@ -163,10 +162,10 @@ def _match(
     return done, iter(())
 
 
-def _take(
+def _match_finished(
     blocks: Iterator[Block], identities: Identities, parts: Parts, finished: Finished
 ) -> tuple[int, Iterator[Block]]:
-    """As `_match`, from a finished table, whose rows become parts again."""
+    """As `_match_parts`, but for a finished table, whose rows become parts again."""
     done = 0
     for block in blocks:
         sources, now = block.sources(), identities.of(block)
@@ -175,14 +174,14 @@ def _take(
         done += len(table)
         if len(table) < len(block):
             if finished.is_next(sources[len(table)]):
-                _say_changed(sources[len(table)])
+                _warn_changed(sources[len(table)])
             return done, _rest(block, len(table), blocks)
     return done, iter(())
 
 
-def _say_changed(source: str) -> None:
+def _warn_changed(source: str) -> None:
     _log.warning(
-        "%s: may have changed since the earlier run; it and all after it are encoded again",
+        "%s: may have changed since the earlier run; this and all later sources are encoded again",
         printable(source),
     )
 

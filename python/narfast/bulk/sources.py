@@ -1,6 +1,6 @@
-"""What a bulk run encodes: a stream of blocks, each of a few consecutive sources of one kind.
+"""The input of a bulk run: a stream of blocks of consecutive sources of one kind.
 
-Nothing here reads a network, and nothing grows with the number of sources.
+Nothing here reads a network, and memory does not grow with the number of sources.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ __all__ = ["Block", "Inputs", "open_zoo"]
 
 Kind = Literal["named", "zoo", "nasbench101", "nasbench201"]
 
-_NAMED = 32  # sources of a block that are read one by one
-_STORED = 1024  # rows of a block that are read or generated together
+_NAMED = 32  # sources per block if they are read one by one
+_STORED = 1024  # rows per block if they are read or generated together
 _TABLES = (".parquet", ".csv")
 _COLUMN = "source"
-_LONGEST_LINE = 1 << 20  # characters; the longest paths have 4,096
+_MAX_LINE = 1 << 20  # characters; the longest paths have 4,096
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ class Block:
     """Consecutive sources that are read and encoded together.
 
     Attributes:
-        kind: ``named`` for sources of their own, else the collection that they are rows of.
-        names: the sources, where they are named.
-        start: first row of the collection.
-        stop: the row after the last.
-        zoo: the zoo folder that rows, or sources such as ``zoo:timm:resnet50``, come from.
+        kind: ``named`` for single sources, else the collection of the rows.
+        names: the sources, if they are named.
+        start: first row in the collection.
+        stop: row after the last.
+        zoo: zoo folder of the rows, or of sources such as ``zoo:timm:resnet50``.
     """
 
     kind: Kind
@@ -55,7 +55,7 @@ class Block:
         return len(self.names) if self.kind == "named" else self.stop - self.start
 
     def sources(self) -> list[str]:
-        """The source of each row; `narfast.load` reads the same network by it."""
+        """The source of each row; `narfast.load` reads the same network from it."""
         if self.kind == "named":
             return list(self.names)
         if self.kind == "zoo":
@@ -71,7 +71,7 @@ class Block:
         return [f"nasbench101:{nasbench101.text(cell)}" for cell in cells]
 
     def rest(self, done: int) -> Block:
-        """The block without its first ``done`` rows."""
+        """Return the block without its first ``done`` rows."""
         if self.kind == "named":
             return replace(self, names=self.names[done:])
         return replace(self, start=self.start + done)
@@ -79,15 +79,16 @@ class Block:
 
 @dataclass(frozen=True)
 class Inputs:
-    """Sources as a user names them.
+    """Sources in the form that a user gives them.
 
     A source is anything that `narfast.load` reads, or a collection: ``nasbench101:all``,
     ``nasbench201:all``, ``zoo:all`` (``zoo:`` for short), or the folder of a zoo.
 
     Attributes:
-        sources: given one by one; of equal ones the first counts.
-        lists: files of sources, read as they are needed: a ``.parquet`` or ``.csv`` table with a
-            column ``source``, else a text with a source on each line; ``-`` is standard input.
+        sources: from the command line; duplicates are ignored.
+        lists: files with sources, read on demand: a ``.parquet`` or ``.csv`` table with a column
+            ``source``, else a text with one source per line; ``-`` is standard input. Duplicates in
+            lists are kept.
         zoo: the folder that ``zoo:`` means.
     """
 
@@ -96,7 +97,7 @@ class Inputs:
     zoo: str = "default"
 
     def blocks(self) -> Iterator[Block]:
-        """All sources in order.
+        """Yield blocks of all sources in order.
 
         Raises:
             NarfastError: a list cannot be read.
@@ -116,18 +117,18 @@ class Inputs:
             yield Block("named", tuple(names), zoo=self.zoo)
 
     def check(self) -> None:
-        """Look at the begin of each list, so that a mistake shows before any work is done.
+        """Read the start of each list, so that a mistake shows before any work is done.
 
         Raises:
             NarfastError: a list cannot be read.
         """
         for path in self.lists:
             found = Path(path)
-            if path != "-" and not (found.is_fifo() or found.is_char_device()):  # these read once
+            if path != "-" and not (found.is_fifo() or found.is_char_device()):  # readable once
                 next(read_list(path), None)
 
     def total(self) -> int | None:
-        """How many there are, None where only reading a list would tell.
+        """Return the number of sources, None if there are lists.
 
         Raises:
             NarfastError: a collection cannot be opened.
@@ -143,7 +144,7 @@ class Inputs:
             yield from read_list(path)
 
     def _collection(self, source: str) -> list[Block] | None:
-        """The blocks of a collection; None for any other source."""
+        """Return the blocks of a collection; None for any other source."""
         kind, _, rest = source.partition(":")
         if kind == "zoo" and rest in ("", "all"):
             return _cut("zoo", len(open_zoo(self.zoo)), self.zoo)
@@ -165,12 +166,12 @@ def read_list(path: str) -> Iterator[str]:
 
     Raises:
         NarfastError: there is no such file, or a table has no column ``source``.
-        CorruptFileError: it is not what its name says, or a line has more than 1 MiB.
+        CorruptFileError: it is not a table of its format, or a line has more than 1 MiB.
     """
     if path == "-":
-        with contextlib.suppress(AttributeError, io.UnsupportedOperation):  # no file, or begun
+        with contextlib.suppress(AttributeError, io.UnsupportedOperation):  # closed, or in use
             sys.stdin.reconfigure(encoding="utf-8-sig", errors="replace")  # type: ignore[union-attr]
-        if sys.stdin is None:  # closed by whoever started this process
+        if sys.stdin is None:  # closed by the parent process
             raise NarfastError("-: standard input is closed; name a file, or pipe sources in")
         yield from _lines(path, sys.stdin)
         return
@@ -179,7 +180,7 @@ def read_list(path: str) -> Iterator[str]:
         if suffix == ".parquet":
             yield from _parquet_column(path)
             return
-        # What is no UTF-8 cannot be a source either, and is reported as a bad one.
+        # A line that is not UTF-8 cannot be a source, and is reported as a failed one.
         with Path(path).open(encoding="utf-8-sig", errors="replace", newline="") as stream:
             yield from _csv_column(path, stream) if suffix == ".csv" else _lines(path, stream)
     except FileNotFoundError:
@@ -190,7 +191,7 @@ def read_list(path: str) -> Iterator[str]:
 
 @lru_cache(maxsize=4)
 def open_zoo(folder: str) -> Zoo:
-    """The zoo at a folder, opened once."""
+    """Open the zoo at a folder, only once."""
     from narfast.zoo import Zoo
 
     return Zoo.open(folder)
@@ -199,7 +200,7 @@ def open_zoo(folder: str) -> Zoo:
 def _is_zoo(source: str) -> bool:
     from narfast.storage.format import MANIFEST
 
-    # Asked for every source: paths as text take a tenth of the time, and no name is an error.
+    # Runs for every source: text paths take a tenth of the time, and any name is valid.
     return os.path.isfile(os.path.join(source, MANIFEST))  # noqa: PTH113, PTH118
 
 
@@ -215,14 +216,14 @@ def _lines(path: str, stream: TextIO) -> Iterator[str]:
 
 
 def _bounded(path: str, stream: TextIO) -> Iterator[str]:
-    """Yield the lines of a text; one that no source can be is an error before it fills memory."""
+    """Yield the lines of a text; raise CorruptFileError before a huge line fills memory."""
     number = 0
-    while line := stream.readline(_LONGEST_LINE + 1):
+    while line := stream.readline(_MAX_LINE + 1):
         number += 1
-        if len(line) > _LONGEST_LINE:
+        if len(line) > _MAX_LINE:
             raise CorruptFileError(
                 f"{'standard input' if path == '-' else path}: line {number} has more than "
-                f"{_LONGEST_LINE:,} characters; a list of sources has one on each line"
+                f"{_MAX_LINE:,} characters; a list of sources has one on each line"
             )
         yield line
 
@@ -255,5 +256,5 @@ def _check_column(path: str, names: Iterable[str]) -> None:
     if _COLUMN not in names:
         raise NarfastError(
             f"{path}: has no column {_COLUMN!r}, only {', '.join(map(str, names)) or 'nothing'}; "
-            "rename the one that holds the sources"
+            "rename the column of the sources"
         )

@@ -1,9 +1,9 @@
-"""Tables of a bulk run: rows, the part files that a killed run leaves, and the output.
+"""Tables of a bulk run: rows, the part files of a run in progress, and the output.
 
-While a run lasts its rows are in part files beside the output, in ``OUTPUT.parts``, each there in
-whole or not at all, named by number and content. A source that could not be read is a row too, with
-its reason; the output and ``OUTPUT.errors.csv`` are made of the parts in the end. What a later run
-needs to prove that rows can be kept is in ``OUTPUT.resume`` (`narfast.bulk.record`).
+During a run, its rows are in part files in ``OUTPUT.parts``, beside the output. Each part is
+written atomically and named by number and content. A source that could not be read is a row too,
+with its reason. At the end, the parts become the output and ``OUTPUT.errors.csv``.
+``OUTPUT.resume`` proves to a later run that rows can be kept (`narfast.bulk.record`).
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from narfast.errors import CorruptFileError, NarfastError
 __all__ = ["Finished", "Parts", "Row", "errors_path", "record_path", "row_table", "table_schema"]
 
 Row = tuple[str, str | None, str | None, int | None, int | None, str | None]
-"""source, name, structural_hash, params, nodes, error; the error is None for what was read."""
+"""source, name, structural_hash, params, nodes, error; the error is None if it was read."""
 
 _PART_ROWS = 1024
-_PART_SECONDS = 5.0  # work that a killed run may lose
+_PART_SECONDS = 5.0  # a killed run loses at most the work of this time
 _ROW_GROUP = 4096
 _FINGERPRINT = b"narfast.encoder"
 _VERSION = b"narfast.version"
-_ANEW = "run without --resume to replace it"
+_REPLACE_HINT = "run without --resume to replace it"
 _PART = re.compile(r"[0-9]+(-[0-9a-f]{32})?\.parquet")
 _STAGED = re.compile(r"[0-9]+\.tmp")
 
@@ -49,7 +49,7 @@ _log = logging.getLogger("narfast")
 
 
 def table_schema(fingerprint: str, dim: int, *, with_errors: bool = False) -> Any:
-    """The Arrow schema of the output; parts have a column ``error`` more."""
+    """Return the Arrow schema of the output; parts also have a column ``error``."""
     import pyarrow as pa
 
     fields = [
@@ -67,12 +67,12 @@ def table_schema(fingerprint: str, dim: int, *, with_errors: bool = False) -> An
 
 
 def row_table(rows: Sequence[Row], vectors: NDArray[np.float32], fingerprint: str) -> Any:
-    """Rows as an Arrow table.
+    """Return rows as an Arrow table.
 
     Args:
-        rows: what is known of each.
-        vectors: float32 [rows, dim]; whatever for those with an error.
-        fingerprint: of the encoder.
+        rows: the facts of each row.
+        vectors: float32 [rows, dim]; ignored for rows with an error.
+        fingerprint: fingerprint of the encoder.
     """
     import pyarrow as pa
 
@@ -87,31 +87,31 @@ def row_table(rows: Sequence[Row], vectors: NDArray[np.float32], fingerprint: st
 
 
 def record_path(output: Path) -> Path:
-    """Where the identities of its sources are."""
+    """Path of the record, which has the identities of the sources."""
     return output.with_name(output.name + ".resume")
 
 
 def errors_path(output: Path) -> Path:
-    """Where the sources that could not be read are listed."""
+    """Path of the list of sources that could not be read."""
     return output.with_name(output.name + ".errors.csv")
 
 
 class Parts:
-    """The part files of one output; one run at a time has them open."""
+    """The part files of one output; only one run at a time can open them."""
 
     def __init__(self, output: Path, fingerprint: str, dim: int) -> None:
-        """Open or make the folder beside ``output``.
+        """Open or create the folder beside ``output``.
 
         Raises:
-            NarfastError: another run is writing there, or a file has its name.
-            OSError: it cannot be made.
+            NarfastError: another run is writing there, or the folder's name is taken by a file.
+            OSError: it cannot be created.
         """
         self._output = output
         self._fingerprint = fingerprint
         self._dim = dim
         self._schema = _part_schema(fingerprint, dim)
         self._folder = output.with_name(output.name + ".parts")
-        self._gone = self._folder.with_name(f".{self._folder.name}.gone")
+        self._removed = self._folder.with_name(f".{self._folder.name}.gone")
         self._sizes: dict[Path, int] = {}  # rows of the parts that `done` has read
         self._waiting: list[Any] = []
         self._written = time.monotonic()
@@ -119,25 +119,25 @@ class Parts:
         self._lock = self._open()
         try:
             self._remove_staged()
-            self._next = self._numbered()
+            self._next = self._next_number()
         except BaseException:
             os.close(self._lock)
             raise
 
     def _open(self) -> int:
-        """Make the folder and lock it."""
+        """Create the folder and lock it."""
         while True:
             try:
                 self._folder.mkdir(parents=True, exist_ok=True)
             except FileExistsError:
                 raise NarfastError(
-                    f"{self._folder}: is a file, and the parts of a run would be in a folder of "
-                    "that name; move it away or choose another output"
+                    f"{self._folder}: is a file, but the run needs a folder of that name for its "
+                    "parts; move it away or choose another output"
                 ) from None
             try:
                 lock = os.open(self._folder, os.O_RDONLY)
             except FileNotFoundError:
-                continue  # a run that ends has just removed it
+                continue  # an ending run has just removed it
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 with contextlib.suppress(FileNotFoundError):
@@ -146,7 +146,7 @@ class Parts:
             except BlockingIOError:
                 os.close(lock)
                 raise NarfastError(
-                    f"{self._output}: another run is writing it; wait for that"
+                    f"{self._output}: another run is writing it; wait until it ends"
                 ) from None
             except BaseException:
                 os.close(lock)
@@ -157,12 +157,12 @@ class Parts:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, *_: object) -> None:
-        with contextlib.suppress(OSError):  # a full disk has ended the run already
+        with contextlib.suppress(OSError):  # a full disk has already ended the run
             self.flush()
-        if error is not None and not isinstance(error, Exception):  # such as Ctrl-C
+        if error is not None and not isinstance(error, Exception):  # for example, Ctrl-C
             self._note_on(error)
         if not self._finished and not self._next:
-            with contextlib.suppress(OSError):  # such as what is not ours in it
+            with contextlib.suppress(OSError):  # the folder may have other files
                 self._remove_staged()
                 self._folder.rmdir()
         os.close(self._lock)
@@ -171,49 +171,49 @@ class Parts:
         return self._next
 
     def _note_on(self, stop: BaseException) -> None:
-        """Say on what ended the run how much of it is kept."""
+        """Add to the exception how many sources are kept."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         with contextlib.suppress(pa.ArrowException, OSError, UnicodeDecodeError):
             kept = sum(pq.read_metadata(path).num_rows for path in self._paths())
             if kept:
-                stop.add_note(f"{kept} sources are kept in {self._folder}; go on with --resume")
+                stop.add_note(f"{kept} sources are kept in {self._folder}; continue with --resume")
 
     def _paths(self) -> list[Path]:
         own = (path for path in self._folder.iterdir() if _PART.fullmatch(path.name))
         return sorted(own, key=lambda path: int(path.name[: -len(".parquet")].partition("-")[0]))
 
-    def _numbered(self) -> int:
-        """The number of the next part."""
+    def _next_number(self) -> int:
+        """Return the number of the next part."""
         paths = self._paths()
         return int(paths[-1].stem.partition("-")[0]) + 1 if paths else 0
 
     def _remove_staged(self) -> None:
-        """Remove what a killed run was writing or removing; this one holds the lock."""
+        """Remove unfinished files of a killed run; needs the lock."""
         for path in self._folder.glob("*.tmp"):
             if _STAGED.fullmatch(path.name):
                 path.unlink()
-        shutil.rmtree(self._gone, ignore_errors=True)
+        shutil.rmtree(self._removed, ignore_errors=True)
         for path in (self._output, errors_path(self._output), record_path(self._output)):
             remove_leftovers(path)
 
     def clear(self) -> None:
-        """Forget what an earlier run left."""
+        """Remove the parts of an earlier run."""
         for path in reversed(self._paths()):
             path.unlink()
         self._next = 0
 
     def append(self, table: Any, identities: Sequence[str | None]) -> None:
-        """Add rows of `row_table`; they are on disk a few seconds later at most.
+        """Add rows of `row_table`; they are on disk after a few seconds at most.
 
         Args:
             table: the rows.
-            identities: of their sources, as `Identities.of` gave them before they were read.
+            identities: identities of their sources, from `Identities.of` before reading.
         """
         import pyarrow as pa
 
-        if ABSENT in identities:  # and read all the same: on another machine, or just made
+        if ABSENT in identities:  # read nevertheless: on another machine, or created meanwhile
             errors = table.column("error").to_pylist()
             identities = [
                 None if error is None and identity == ABSENT else identity
@@ -226,7 +226,7 @@ class Parts:
             self.flush()
 
     def flush(self) -> None:
-        """Write the rows that wait into a part of their own."""
+        """Write the waiting rows as a part."""
         import pyarrow as pa
 
         if self._waiting:
@@ -248,10 +248,10 @@ class Parts:
         self._sizes[path] = len(table)
 
     def done(self) -> Iterator[tuple[str, str | None]]:
-        """Yield source and identity of every row, up to a part that is damaged.
+        """Yield source and identity of every row, up to the first damaged part.
 
         Raises:
-            NarfastError: another encoder or narfast made them, or they are something else.
+            NarfastError: made by another encoder or narfast, or unrelated files.
         """
         for path in self._paths():
             try:
@@ -264,7 +264,7 @@ class Parts:
             yield from zip(*rows, strict=True)
 
     def cut(self, rows: int) -> None:
-        """Keep the first ``rows`` rows that `done` gave, and remove the others."""
+        """Keep the first ``rows`` rows from `done` and remove the others."""
         paths = self._paths()
         sizes = [self._sizes.get(path, 0) for path in paths]
         begins = np.cumsum([0, *sizes]).tolist()
@@ -275,16 +275,16 @@ class Parts:
                 some = _read_part(path, self._schema).slice(0, rows - begin)
                 path.unlink()
                 self._write(int(path.stem.partition("-")[0]), some)
-        self._next = self._numbered()
+        self._next = self._next_number()
 
     def finish(self) -> tuple[int, int, list[tuple[str, str]], bool]:
-        """Make the output of the parts, in one step, and remove them.
+        """Make the output from the parts, atomically, and remove the parts.
 
-        Where no source could be read, an output that has rows stays, with its list of errors.
+        If no source could be read, an output that has rows is kept, with its list of errors.
 
         Returns:
-            Rows made, sources that could not be read, the first hundred of those with their
-            reasons, and whether the old output stayed.
+            Number of rows, number of sources that could not be read, the first hundred of those
+            with their reasons, and whether the old output was kept.
         """
         import pyarrow.parquet as pq
 
@@ -320,16 +320,16 @@ class Parts:
                     errors_path(output).unlink(missing_ok=True)
         self._finished = True
         if len(list(self._folder.iterdir())) > len(self._paths()):
-            self.clear()  # and leave the files of someone else
+            self.clear()  # but keep unrelated files
             return rows, errors.count, errors.first, kept
-        # Gone in one step: a run that is killed here must not leave some of the parts.
-        shutil.rmtree(self._gone, ignore_errors=True)
-        self._folder.rename(self._gone)
-        shutil.rmtree(self._gone, ignore_errors=True)
+        # The folder disappears in one step: a run killed here must not leave some of the parts.
+        shutil.rmtree(self._removed, ignore_errors=True)
+        self._folder.rename(self._removed)
+        shutil.rmtree(self._removed, ignore_errors=True)
         return rows, errors.count, errors.first, kept
 
     def _row_groups(self, schema: Any, errors: _ErrorList, record: RecordWriter) -> Iterator[Any]:
-        """Yield the rows without errors in tables of one size, however large the parts are."""
+        """Yield the rows without errors in tables of equal size, independent of the parts."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -349,7 +349,7 @@ class Parts:
 
 
 class _ErrorList:
-    """``OUTPUT.errors.csv`` while it is written."""
+    """``OUTPUT.errors.csv`` while it is being written."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.count = 0
@@ -371,19 +371,19 @@ class _ErrorList:
         self._writer.writerows(found)
 
     def flush(self) -> None:
-        """Hand all to the file, and the file back."""
+        """Write everything to the file, and detach from it."""
         self._text.detach()
 
 
 class Finished:
-    """An output with its list of errors, taken apart again beside its sources."""
+    """A finished output with its list of errors, merged back into the order of its sources."""
 
     def __init__(self, output: Path, fingerprint: str, dim: int) -> None:
         """Open a finished table.
 
         Raises:
-            NarfastError: another encoder or narfast made it.
-            CorruptFileError: its schema is damaged. Where another part is, nothing is taken.
+            NarfastError: made by another encoder or narfast.
+            CorruptFileError: its schema is damaged. If another part is damaged, no row is kept.
         """
         import pyarrow.parquet as pq
 
@@ -422,11 +422,11 @@ class Finished:
                 yield table.append_column("error", pa.nulls(len(table), pa.string()))
 
     def take(self, sources: Sequence[str], identities: Sequence[str | None]) -> Any:
-        """Rows, and errors as rows, of the leading sources that are the next ones here.
+        """Take rows, and errors as rows, for the leading sources that come next here.
 
         Args:
-            sources: the next ones of a run.
-            identities: theirs, now.
+            sources: the next sources of a run.
+            identities: their current identities.
         """
         import pyarrow as pa
 
@@ -454,21 +454,21 @@ class Finished:
         return pa.concat_tables(taken)
 
     def is_next(self, source: str) -> bool:
-        """Whether the row or error of a source would be the next to take."""
+        """Whether the next row or error belongs to a source."""
         if self._error is not None and self._error[0] == source:
             return True
-        table = self._at_hand()
+        table = self._current()
         return table is not None and table.column("source")[0].as_py() == source
 
-    def _at_hand(self) -> Any | None:
-        """Rows that have been read and not taken; None at the end."""
+    def _current(self) -> Any | None:
+        """Return the current table of rows that were not taken yet; None at the end."""
         if self._table is not None and not len(self._table):
             self._table = next(self._tables, None)
         return self._table
 
     def _leading(self, sources: Sequence[str]) -> Any | None:
-        """Take the rows of the leading sources that are at hand; None where there is none."""
-        table = self._at_hand()
+        """Take the current rows of the leading sources; None if there are none."""
+        table = self._current()
         if table is None:
             return None
         here = table.column("source").slice(0, len(sources)).to_pylist()
@@ -480,7 +480,7 @@ class Finished:
 
 
 def _has_rows(output: Path) -> bool:
-    """Whether there is a table with rows, or something that cannot be told from one."""
+    """Whether there is a table with rows, or a file that cannot be read."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -512,8 +512,8 @@ def _read_part(path: Path, schema: Any) -> Any:
     """Read a part.
 
     Raises:
-        NarfastError: another encoder or narfast made it, or it is something else.
-        CorruptFileError: its bytes are not those that were written.
+        NarfastError: made by another encoder or narfast, or an unrelated file.
+        CorruptFileError: its bytes have changed since they were written.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -521,17 +521,17 @@ def _read_part(path: Path, schema: Any) -> Any:
     data = path.read_bytes()
     told = path.stem.partition("-")[2]
     if told and told != _part_digest(data):
-        raise CorruptFileError(f"{path}: damaged; what it held is encoded again")
+        raise CorruptFileError(f"{path}: damaged; its rows are encoded again")
     with _parquet_errors(path):
         table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
     _check_encoder(path, table.schema, schema)
     if not told or table.schema.names != schema.names:
-        raise CorruptFileError(f"{path}: made by another version; what it held is encoded again")
+        raise CorruptFileError(f"{path}: made by another version; its rows are encoded again")
     return table
 
 
 def _facts(metadata: dict[bytes, bytes]) -> dict[str, str]:
-    """What made a table, for its record."""
+    """Return the maker of a table, for its record."""
     return {
         "encoder": metadata[_FINGERPRINT].decode(),
         "narfast": metadata[_VERSION].decode(),
@@ -545,7 +545,7 @@ def _parquet_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise CorruptFileError(f"{path}: not a parquet table; {_ANEW}") from error
+        raise CorruptFileError(f"{path}: not a parquet table; {_REPLACE_HINT}") from error
 
 
 def _check_encoder(path: Path, found: Any, wanted: Any) -> None:
@@ -555,10 +555,12 @@ def _check_encoder(path: Path, found: Any, wanted: Any) -> None:
             f"{path}: not a table of 'narfast encode'; move it away or choose another output"
         )
     if facts[_FINGERPRINT] != wanted.metadata[_FINGERPRINT]:
-        raise NarfastError(f"{path}: made by another encoder; choose another output, or {_ANEW}")
+        raise NarfastError(
+            f"{path}: made by another encoder; choose another output, or {_REPLACE_HINT}"
+        )
     if facts.get(_VERSION) != wanted.metadata[_VERSION]:
         version = facts.get(_VERSION, b"unknown").decode("utf-8", "replace")
         raise NarfastError(
             f"{path}: made by narfast {version}, this is {__version__}; choose another "
-            f"output, or {_ANEW}"
+            f"output, or {_REPLACE_HINT}"
         )

@@ -1,4 +1,4 @@
-"""What the commands of ``narfast`` share: options, encoders, output, progress."""
+"""Options, encoders, output and progress that the commands of ``narfast`` share."""
 
 from __future__ import annotations
 
@@ -51,38 +51,38 @@ EncoderOption = Annotated[
 ]
 
 
-Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds that one network may take.")]
-Memory = Annotated[float, typer.Option(min=0.1, max=1e6, help="GB that one network may take.")]
+Timeout = Annotated[float, typer.Option(min=0.1, help="Time limit per network, in seconds.")]
+Memory = Annotated[float, typer.Option(min=0.1, max=1e6, help="Memory limit per network, in GB.")]
 IndexThreads = Annotated[
     int,
     typer.Option(
         min=1,
         max=1024,
-        help="Threads that index a zoo above 100,000 structures; the same zoo gives the same file "
-        "with one alone.",
+        help="Threads for building the index of a zoo above 100,000 structures. With one thread, "
+        "the same zoo gives the same index file.",
     ),
 ]
 
 
 def open_encoder(source: str) -> ArchitectureEncoder:
-    """Open an encoder; it is imported here, not before."""
+    """Open an encoder; the import happens here, so that other commands start fast."""
     from narfast.encoder.encoder import ArchitectureEncoder
 
     return ArchitectureEncoder.from_pretrained(source)
 
 
 def resolve_encoder_path(encoder: str) -> str:
-    """Return the path of an encoder so that it holds in every working folder."""
+    """Return the encoder's path in a form that is valid in every working directory."""
     return encoder if encoder == "default" else str(Path(encoder).resolve())
 
 
 def print_json(value: Any) -> None:
-    """Print a result for programs."""
+    """Print a result as JSON."""
     typer.echo(json.dumps(value, indent=2, allow_nan=False))
 
 
 def status(text: str) -> contextlib.AbstractContextManager[None]:
-    """A spinner while something of unknown length goes on."""
+    """Show a spinner during work of unknown length."""
     if sys.stderr is None or not sys.stderr.isatty():  # rich takes time to import
         return contextlib.nullcontext()
     from narfast.cli._render import spinner
@@ -91,7 +91,7 @@ def status(text: str) -> contextlib.AbstractContextManager[None]:
 
 
 def bar(verb: str, unit: str) -> contextlib.AbstractContextManager[UpdateBar]:
-    """A bar with the time left."""
+    """Show a progress bar with the time left."""
     from narfast.cli._render import progress_bar
 
     return progress_bar(verb, unit)

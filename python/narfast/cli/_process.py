@@ -1,4 +1,4 @@
-"""How a command begins and ends: standard streams, signals, errors, exit codes."""
+"""Start and end of a command: standard streams, signals, errors, exit codes."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ _BAD_INPUT = 2
 _UsageError: Any = typer.BadParameter.__base__  # not exported under its own name
 INTERRUPTED = 130
 TERMINATED = 143
-_SAME_SIGNAL = 2.0  # seconds: timeout(1) and supervisors send one to us and to our group
+_SAME_SIGNAL = 2.0  # seconds: timeout(1) and supervisors signal both this process and its group
 
 
 class Terminated(BaseException):
-    """SIGTERM came. What was done is kept, as after Ctrl-C."""
+    """SIGTERM arrived. Finished work is kept, as after Ctrl-C."""
 
 
 def end_on_sigterm() -> None:
-    """Let SIGTERM end this process as Ctrl-C does, unless whoever started it ignores the signal."""
+    """End this process on SIGTERM as on Ctrl-C, unless the parent process ignores SIGTERM."""
     if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         return
     last = float("-inf")
@@ -54,19 +54,19 @@ def end_on_sigterm() -> None:
 
 
 class _ClosedStdout(io.TextIOBase):
-    """Takes the place of a stdout that was closed before the program began."""
+    """Replaces a stdout that was closed before the program started."""
 
     def write(self, text: str) -> int:
         raise NarfastError(
-            "stdout is closed, so there is no place for the result; send it to a file or a pipe"
+            "stdout is closed, so the result cannot be written; send it to a file or a pipe"
         )
 
 
 def repair_standard_streams() -> None:
-    """Make the streams fit for use, whatever they are.
+    """Make the standard streams usable.
 
-    Where a descriptor up to 2 is closed, the next file that is opened would get its number, and
-    what a library prints would end in that file.
+    If a descriptor up to 2 is closed, the next opened file would get its number, and a library's
+    prints would end up in that file.
     """
     while (descriptor := os.open(os.devnull, os.O_RDONLY)) <= 2:
         pass
@@ -79,10 +79,10 @@ def repair_standard_streams() -> None:
 
 
 class Commands(TyperGroup):
-    """Turns what a user can cause into one line on stderr and an exit code."""
+    """Turns every error that a user can cause into one line on stderr and an exit code."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
-        """Read the options that stand before the command."""
+        """Parse the options before the command."""
         with _endings():
             return super().make_context(*args, **kwargs)
 
@@ -105,7 +105,7 @@ def _endings() -> Iterator[None]:
     except Terminated as stop:
         raise _stopped("terminated", stop, TERMINATED) from None
     except BrokenPipeError:
-        # The reader (head, less) has gone: no one is left to be told.
+        # The reader (head, less) has exited: nobody can see a message.
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(1) from None
@@ -118,20 +118,20 @@ def _endings() -> Iterator[None]:
 
 
 def _stopped(how: str, stop: BaseException, code: int) -> typer.Exit:
-    """Say that the command was stopped, and what is kept; raise what this returns."""
+    """Print that the command was stopped, and what is kept; raise the returned value."""
     typer.echo("; ".join([how, *getattr(stop, "__notes__", [])]), err=True)
     return typer.Exit(code)
 
 
 def failure(message: str) -> typer.Exit:
-    """Say in one line what is wrong; raise what this returns."""
+    """Print an error in one line; raise the returned value."""
     typer.echo(f"error: {printable(' '.join(message.split()))}", err=True)
     return typer.Exit(_BAD_INPUT)
 
 
 def _usage(error: Any) -> Exception:
-    """What to raise for a command line that cannot be understood."""
-    if type(error).__name__ == "NoArgsIsHelpError":  # no error: someone wants to see the help
+    """Return the exception to raise for a command line that cannot be parsed."""
+    if type(error).__name__ == "NoArgsIsHelpError":  # no error: the user wants to see the help
         return error  # type: ignore[no-any-return]
     command = error.ctx.command_path if error.ctx else "narfast"
     return failure(f"{error.format_message().rstrip('.')}; see '{command} --help'")

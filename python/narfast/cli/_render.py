@@ -1,4 +1,4 @@
-"""What the ``narfast`` command shows to people: tables, and progress with the time left."""
+"""Output of the ``narfast`` command for people: tables, and progress with the time left."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ class UpdateBar(Protocol):
     """Moves a progress bar."""
 
     def __call__(self, done: int, total: int | None, note: str = "") -> None:
-        """Show how many are done, of how many if that is known, and a note beside them."""
+        """Show how many items are done, the total if it is known, and a note."""
 
 
 _MOTIF_ROWS = 20
-_INPUTS = 12  # whose shapes are shown
-_REPORT_EVERY = 10.0  # seconds between progress lines where no bar can be drawn
+_INPUTS = 12  # maximum number of input shapes shown
+_REPORT_EVERY = 10.0  # seconds between progress lines if stderr is not a terminal
 
 
 def print_summary(summary: NetworkSummary) -> None:
-    """Show one network: facts, operators, motifs, macro graph."""
+    """Print one network: facts, operators, motifs, macro graph."""
     console = stdout_console()
     facts = Table.grid(padding=(0, 2))
     shapes = [" × ".join(map(str, shape)) or "scalar" for shape in summary.input_shapes]
@@ -90,7 +90,7 @@ def print_summary(summary: NetworkSummary) -> None:
 
 
 def print_zoo_info(info: Mapping[str, Any]) -> None:
-    """Show what a zoo holds."""
+    """Print the contents of a zoo."""
     console = stdout_console()
     encoder = info["encoder"]
     facts = Table.grid(padding=(0, 2))
@@ -128,7 +128,7 @@ def _largest(counts: Mapping[str, int], limit: int) -> str:
 
 
 def print_report(report: Report) -> None:
-    """Show every method's metrics side by side, one table per setting."""
+    """Print the metrics of all methods side by side, one table per setting."""
     console = stdout_console()
     for result in report.results:
         cutoffs = ["20", "50", "100"]
@@ -182,7 +182,10 @@ def _interval(mean: float, low: float, high: float) -> str:
 def print_errors(
     errors: Sequence[tuple[str, str]], *, of: int | None = None, stderr: bool = True
 ) -> None:
-    """Show what could not be read, or the first of it; ``of`` is then how many there are."""
+    """Print the sources that could not be read.
+
+    ``of`` is their total number if ``errors`` has only the first of them.
+    """
     if not errors:
         return
     of = len(errors) if of is None else of
@@ -209,10 +212,10 @@ def spinner(text: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def progress_bar(verb: str, unit: str) -> Iterator[UpdateBar]:
-    """Show progress with the time left on stderr, from the first call of what is yielded on.
+    """Yield a function that shows progress with the time left on stderr, from its first call on.
 
-    What is yielded takes how many are done, of how many, and a note to show beside them. Where
-    stderr is no terminal, a line every few seconds takes the bar's place.
+    The function takes the number of finished items, the total, and a note to show beside them. If
+    stderr is not a terminal, it prints a line every few seconds instead of a bar.
     """
     from rich.progress import (
         BarColumn,
@@ -235,20 +238,20 @@ def progress_bar(verb: str, unit: str) -> Iterator[UpdateBar]:
     )
     task: Any = None
     first = last = time.monotonic()
-    begun = 0
+    first_done = 0
 
     def update(done: int, total: int | None, note: str = "") -> None:
-        nonlocal task, last, first, begun
+        nonlocal task, last, first, first_done
         now = time.monotonic()
         if task is None:
             progress.start()
             task = progress.add_task(verb, total=total, completed=max(0, done - 1), note=note)
-            first, begun = now, done
+            first, first_done = now, done
         progress.update(task, completed=done, total=total, note=note)
-        if not console.is_terminal and now - last >= _REPORT_EVERY and done > begun:
+        if not console.is_terminal and now - last >= _REPORT_EVERY and done > first_done:
             line = f"{verb}: {done} {unit}"
             if total is not None:
-                left = (now - first) / (done - begun) * (total - done)
+                left = (now - first) / (done - first_done) * (total - done)
                 line = f"{verb}: {done} of {total} {unit}, about {left:.0f} s left"
             print(f"{line}, {note}" if note else line, file=sys.stderr, flush=True)
             last = now

@@ -1,7 +1,7 @@
-"""The ``narfast`` command. Parses, calls the library, prints; everything heavy is imported late.
+"""The ``narfast`` command: parses, calls the library, prints. Heavy modules are imported late.
 
-stdout holds only results; bars, notes and errors go to stderr. A user's mistake is one line and
-exit code 2, Ctrl-C is 130, SIGTERM 143.
+stdout has only results; bars, notes and errors go to stderr. A user's mistake gives one line and
+exit code 2, Ctrl-C gives 130, SIGTERM 143.
 """
 
 from __future__ import annotations

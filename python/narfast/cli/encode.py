@@ -1,4 +1,4 @@
-"""``narfast encode``: vectors of many networks, as a table."""
+"""``narfast encode``: a table of the vectors of many networks."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ def encode(
         typer.Option(
             "--from",
             metavar="FILE",
-            help="Sources, one on a line (- for stdin), or a .parquet or .csv table with a column "
+            help="Sources, one per line (- for stdin), or a .parquet or .csv table with a column "
             "'source'; repeatable.",
         ),
     ] = None,
-    resume: Annotated[bool, typer.Option(help="Keep what an earlier run did.")] = False,
+    resume: Annotated[bool, typer.Option(help="Keep the results of an earlier run.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes and threads.")] = 1,
     timeout: Timeout = 60.0,
     memory: Memory = 8.0,
     motif_cache: Annotated[
         str | None,
-        typer.Option("--motif-cache", metavar="DIR", help="Keep vectors of motifs for later runs."),
+        typer.Option("--motif-cache", metavar="DIR", help="Keep motif vectors for later runs."),
     ] = None,
     engine: Annotated[EncodeEngine, typer.Option(help="Where to run.")] = EncodeEngine.LOCAL,
     ray_address: Annotated[
@@ -66,20 +66,20 @@ def encode(
             "--ray-address",
             metavar="ADDRESS",
             envvar="RAY_ADDRESS",
-            help="A running Ray cluster, or auto; else Ray is started here.",
+            help="A running Ray cluster, or auto. By default, Ray is started on this machine.",
         ),
     ] = None,
     encoder: EncoderOption = "default",
     zoo: ZooOption = "default",
 ) -> None:
-    """Write the vectors of many networks to a parquet file; bad ones are listed, never fatal."""
+    """Write the vectors of many networks to a parquet file; unreadable sources are listed."""
     from narfast.bulk import Inputs, ReadingLimits, encode_to_parquet, open_engine
     from narfast.cli._render import print_errors
 
     if not sources and not lists:
         raise NarfastError("no sources; name some, or a file that lists them with --from")
     if motif_cache == "":
-        raise NarfastError("--motif-cache: its name is empty; name a folder, or leave it out")
+        raise NarfastError("--motif-cache: the name is empty; name a folder, or leave it out")
     typed = context.get_parameter_source("ray_address")
     if typed is not None and typed.name == "COMMANDLINE" and engine is not EncodeEngine.RAY:
         raise NarfastError(

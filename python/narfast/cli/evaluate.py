@@ -1,4 +1,4 @@
-"""``narfast evaluate``: how well each method finds what a protocol calls relevant."""
+"""``narfast evaluate``: how well each method finds the networks that a protocol calls relevant."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ def evaluate(
         str, typer.Argument(metavar="PROTOCOL", help="Such as paper-real, or all of them: all.")
     ],
     zoo: ZooOption = "default",
-    seed: Annotated[int, typer.Option(min=0, help="Of tie-breaking and bootstrap.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="For tie-breaking and bootstrap.")] = 0,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="DIR", help="Write a JSON file for each protocol."),
     ] = None,
     encoder: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=DIR", help="Rank by another encoder too; repeatable."),
+        typer.Option(metavar="NAME=DIR", help="Evaluate another encoder too; repeatable."),
     ] = None,
     only: Annotated[
         list[str] | None,
         typer.Option(
             metavar="METHOD",
-            help="Run this method and the shipped encoder alone; with -o the others that the file "
-            "has are kept; repeatable.",
+            help="Run only this method and the shipped encoder; with -o, the file keeps its other "
+            "methods; repeatable.",
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Measure how well each method finds what a protocol calls relevant."""
+    """Measure how well each method finds the networks that a protocol calls relevant."""
     from narfast.cli._render import print_report
     from narfast.evaluation import PROTOCOLS
     from narfast.evaluation import evaluate as run
@@ -90,7 +90,7 @@ def evaluate(
             if not as_json:
                 print_report(report)
                 sys.stdout.flush()
-    finally:  # a run that is stopped, too, has an answer: the protocols that are done
+    finally:  # a stopped run prints the protocols that are done
         if as_json and reports:
             values = [report.to_json() for report in reports]
             print_json(values if protocol == "all" else values[0])
@@ -99,7 +99,7 @@ def evaluate(
 
 
 def _kept_and_new(path: Path, report: Report) -> dict[str, Any]:
-    """A report with the other methods of the file that it goes to."""
+    """Merge a report with the other methods in the file that it will replace."""
     from narfast.evaluation.report import merged
 
     if not path.exists():

@@ -21,7 +21,7 @@ def pretrain(
         Path, typer.Option("-o", "--output", metavar="DIR", help="Where the encoder goes.")
     ],
     zoo: ZooOption = "default",
-    resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint.")] = True,
+    resume: Annotated[bool, typer.Option(help="Continue from the last checkpoint.")] = True,
 ) -> None:
     """Train an encoder on the networks of a zoo."""
     from narfast._optional import require
@@ -48,4 +48,4 @@ def pretrain(
         )
     except ValueError as error:  # too few networks, or settings that contradict each other
         raise NarfastError(str(error)) from error
-    typer.echo(f"{output}: encoder written; 'narfast zoo embed' puts it to use", err=True)
+    typer.echo(f"{output}: encoder written; use it with 'narfast zoo embed'", err=True)

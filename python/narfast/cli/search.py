@@ -1,4 +1,4 @@
-"""``narfast search`` and ``narfast inspect``: what is like a network, and what a network is."""
+"""``narfast search`` and ``narfast inspect``: similar networks, and the parts of one network."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def search(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Find the networks of a zoo that are most like SOURCE, and the motifs they share.
+    """Find the networks of a zoo that are most similar to SOURCE, and the motifs they share.
 
-    Networks of the same structure have equal operators and connections at the level of bins: their
-    widths and exact kernel sizes may differ. How close a hit is stands beside its score, as a word
-    and as the share of the zoo's networks that have no nearer neighbour.
+    Networks of the same structure have equal operators and connections; their widths and exact
+    kernel sizes may differ. Beside the score of each hit stands how close it is: as a word, and as
+    the share of the zoo's networks whose nearest neighbour is no closer.
     """
     from narfast.retrieval import search as find
 
@@ -40,9 +40,9 @@ def search(
 
 
 def inspect(source: Source, zoo: ZooOption = "default", as_json: Json = False) -> None:
-    """Show what SOURCE consists of: operators, motifs with counts, macro graph.
+    """Show the parts of SOURCE: operators, motifs with counts, macro graph.
 
-    The structural hash is equal for networks that differ in widths or exact kernel sizes alone.
+    The structural hash ignores widths and exact kernel sizes.
     """
     from narfast.cli._render import print_summary
     from narfast.explain import summarize

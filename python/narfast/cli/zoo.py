@@ -39,9 +39,9 @@ class ExportFormat(StrEnum):
 
 
 zoo_app = typer.Typer(
-    help="Build, extend, describe and check zoos.\n\nA zoo keeps each structure once, with all its "
-    "names. Networks of one structure have equal operators and connections; widths and exact "
-    "kernel sizes may differ.",
+    help="Build, extend, describe and check zoos.\n\nA zoo stores each structure once, with all "
+    "its names. Networks of the same structure have equal operators and connections; their widths "
+    "and exact kernel sizes may differ.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -52,23 +52,23 @@ def zoo_build(
     directory: ZooDir,
     source: Annotated[
         list[str],
-        typer.Option("--source", help=f"{', '.join(LISTED)}, or all of them: all; repeatable."),
+        typer.Option("--source", help=f"{', '.join(LISTED)}, or all for all of them; repeatable."),
     ],
     workers: Annotated[int, typer.Option(min=1, help="Processes that read networks.")] = 2,
     timeout: Timeout = 60.0,
     memory: Memory = 8.0,
-    embed: Annotated[bool, typer.Option(help="Make embeddings too.")] = True,
+    embed: Annotated[bool, typer.Option(help="Compute embeddings too.")] = True,
     encoder: EncoderOption = "default",
     index_threads: IndexThreads = 1,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Forget what an earlier, stopped run left.")
+        bool, typer.Option("--fresh", help="Discard the results of an earlier, stopped run.")
     ] = False,
     keep_journal: Annotated[
         bool, typer.Option("--keep-journal", help="Keep the traced graphs for a quick rebuild.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Build a zoo of all networks of some libraries; goes on where an earlier run stopped."""
+    """Build a zoo of all networks of some libraries; continues an earlier, stopped run."""
     from narfast.cli._render import print_errors, print_zoo_info
     from narfast.zoo.builder import build_zoo, identifiers_of
 
@@ -109,7 +109,7 @@ def zoo_add(
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="As for search.")],
     as_json: Json = False,
 ) -> None:
-    """Add networks to a zoo, made where there is none; sources that fail are never fatal."""
+    """Add networks to a zoo, or create one; sources that cannot be read are listed."""
     from narfast.cli._render import print_errors
     from narfast.reading.isolation import isolated
     from narfast.zoo.zoo import add_networks
@@ -147,7 +147,7 @@ def zoo_add(
 def zoo_info(
     directory: Annotated[str, typer.Argument(metavar="[DIR]")] = "default", as_json: Json = False
 ) -> None:
-    """Show what a zoo holds."""
+    """Show the contents of a zoo."""
     from narfast.cli._render import print_zoo_info
     from narfast.zoo import Zoo
 
@@ -218,7 +218,7 @@ def zoo_export(
 def zoo_embed(
     directory: ZooDir, encoder: EncoderOption = "default", index_threads: IndexThreads = 1
 ) -> None:
-    """Make the embeddings of a zoo again with an encoder; its graphs stay as they are."""
+    """Recompute the embeddings of a zoo with an encoder; its graphs do not change."""
     from narfast.zoo import Zoo
 
     zoo = Zoo.open(directory)

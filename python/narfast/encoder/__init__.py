@@ -1,4 +1,4 @@
-"""The encoder at work: a network in, a vector out. Its layers are trained in `narfast.training`."""
+"""The encoder: maps a network to a vector. `narfast.training` trains its layers."""
 
 from narfast.encoder.encoder import ArchitectureEncoder
 

@@ -1,6 +1,6 @@
-"""What a score means: a word by thresholds fitted on validation queries, and a percentile.
+"""Meaning of a score: a word by thresholds fitted on validation queries, and a percentile.
 
-A word never contradicts the blocks that are shown as shared: see `SHARED`.
+The word agrees with the shared blocks that a search shows: see `SHARED`.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
 __all__ = ["PRECISION", "SHARED", "Calibration", "Relation", "shares_blocks"]
 
 PRECISION = 0.9
-"""How often a word must be right among the hits that get it or a stronger one."""
+"""Required precision of a word among the hits that get it or a stronger one."""
 
 SHARED = 0.1
-"""From this share of one of two networks on, blocks in common are called so, whatever the score.
+"""Two networks "share blocks" if common blocks make up at least this share of one of them.
 
-Of random pairs of different coarse classes one in a hundred has as much in common, of all random
-pairs one in forty (`benchmarks/studies/calibrate.py`).
+One in a hundred random pairs of different coarse classes does, and one in forty of all random
+pairs (`benchmarks/studies/calibrate.py`).
 """
 
-_BLOCK = 3  # operators; shorter chains are in networks of every kind
+_BLOCK = 3  # operators; shorter chains occur in networks of every kind
 
 _FILE = "calibration.json"
 _WHAT = "the thresholds of an encoder"
 _REMEDY = "delete it, or run benchmarks/studies/calibrate.py again"
 _QUANTILES = 101
-_COSINE = Number(-2, 2)  # 2 is never
+_COSINE = Number(-2, 2)  # a threshold of 2 is never reached
 _SHAPE = Object(
     {"same_family": _COSINE, "related": _COSINE},
     {"nearest": ListOf(_COSINE, 1 << 16)},
@@ -50,13 +50,13 @@ _SHAPE = Object(
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """Thresholds of one encoder.
+    """The thresholds of one encoder.
 
     Attributes:
-        same_family: from this cosine on, hits are of the query's family nine times in ten.
-        related: from this cosine on, hits are of its coarse class nine times in ten.
-        nearest: quantiles in equal steps of the cosine between a network of the zoo and its
-            nearest neighbour there, ascending; empty where they were not measured.
+        same_family: from this cosine on, nine in ten hits are of the query's family.
+        related: from this cosine on, nine in ten hits are of its coarse class.
+        nearest: quantiles, in equal steps and ascending, of the cosine between a network of the zoo
+            and its nearest neighbour; empty if not measured.
     """
 
     same_family: float
@@ -71,13 +71,13 @@ class Calibration:
         same_class: NDArray[np.bool_],
         nearest: NDArray[np.floating[Any]] | None = None,
     ) -> Calibration:
-        """Find the lowest thresholds at which words are right often enough.
+        """Find the lowest thresholds at which words have `PRECISION`.
 
         Args:
-            scores: [n], cosines of hits as a search shows them.
+            scores: [n], cosines of hits.
             same_family: [n], whether the hit is of the query's family.
             same_class: [n], whether it is of the query's coarse class.
-            nearest: [networks], cosine of each network of the zoo to the nearest other one.
+            nearest: [networks], cosine of each network of the zoo to its nearest neighbour.
         """
         family = _lowest(scores, same_family)
         quantiles = () if nearest is None else np.quantile(nearest, np.linspace(0, 1, _QUANTILES))
@@ -89,10 +89,10 @@ class Calibration:
 
     @classmethod
     def load(cls, encoder: str | Path) -> Calibration | None:
-        """Read the thresholds saved beside an encoder, or return None where there are none.
+        """Read the thresholds saved beside an encoder; return None if there are none.
 
         Raises:
-            CorruptFileError: the file is there and damaged.
+            CorruptFileError: the file is damaged.
         """
         path = encoder_folder(encoder) / _FILE
         try:
@@ -109,18 +109,18 @@ class Calibration:
         )
 
     def save(self, encoder: str | Path, **notes: Any) -> None:
-        """Write the thresholds beside an encoder, with notes on how good they are."""
+        """Write the thresholds beside an encoder, with notes on their quality."""
         path = encoder_folder(encoder) / _FILE
         text = json.dumps({**asdict(self), **notes}, indent=1) + "\n"
         replace_file(path, text.encode())
 
     def word(self, score: float, *, same_structure: bool, shares_blocks: bool = False) -> str:
-        """Say in a word how alike two networks are.
+        """Say in a word how similar two networks are.
 
         Args:
             score: their cosine.
-            same_structure: whether they have one structural hash.
-            shares_blocks: whether `shares_blocks` holds for them.
+            same_structure: whether they have the same structural hash.
+            shares_blocks: result of `shares_blocks` for them.
         """
         if same_structure:
             return "same structure"
@@ -131,9 +131,9 @@ class Calibration:
         return "shares blocks" if shares_blocks else "unrelated"
 
     def percentile(self, score: float) -> float | None:
-        """Return how many per cent of the zoo's networks have no nearer neighbour than this score.
+        """Return the percentage of the zoo's networks whose nearest neighbour is no closer.
 
-        Rounded down to a tenth; None where the quantiles are not known.
+        It is rounded down to a tenth; None if the quantiles are unknown.
         """
         if not self.nearest:
             return None
@@ -143,11 +143,11 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Relation:
-    """How alike a query and a hit are.
+    """How similar a query and a hit are.
 
     Attributes:
-        word: as `Calibration.word` says it.
-        percentile: as `Calibration.percentile` says it.
+        word: result of `Calibration.word`.
+        percentile: result of `Calibration.percentile`.
     """
 
     word: str
@@ -155,19 +155,19 @@ class Relation:
 
 
 def shares_blocks(nodes: int, other: int, shared: Iterable[SharedMotif]) -> bool:
-    """Whether blocks in common make up at least `SHARED` of one of two networks.
+    """Whether common blocks make up at least `SHARED` of one of two networks.
 
     Args:
         nodes: operators of one network.
         other: operators of the other.
-        shared: the motifs of both; those of fewer than three operators do not count.
+        shared: motifs that both have; motifs of fewer than three operators do not count.
     """
     covered = sum(m.size * min(m.count, m.query_count) for m in shared if m.size >= _BLOCK)
     return covered >= SHARED * min(nodes, other)
 
 
 def _lowest(scores: NDArray[np.floating[Any]], right: NDArray[np.bool_]) -> float:
-    """Return the lowest score at or above which `PRECISION` of all are right; above 1 if none."""
+    """Return the lowest threshold with `PRECISION`; above 1 if there is none."""
     order = np.argsort(-scores, kind="stable")
     precision = np.cumsum(right[order]) / np.arange(1, len(scores) + 1)
     enough = np.flatnonzero(precision >= PRECISION)

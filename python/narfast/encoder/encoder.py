@@ -1,4 +1,4 @@
-"""ArchitectureEncoder: networks in, vectors out. `narfast.training` trains it."""
+"""ArchitectureEncoder: maps networks to vectors. `narfast.training` trains it."""
 
 from __future__ import annotations
 
@@ -25,17 +25,18 @@ if TYPE_CHECKING:
 
 __all__ = ["ArchitectureEncoder"]
 
-_MOST_THREADS = 1024
-# Networks of a call: ends of small batches keep threads waiting; a device holds all at once.
+_MAX_THREADS = 1024
+# Default batch sizes: on the CPU, large ones keep all threads busy; a device must hold the batch.
 _ON_CPU, _ELSEWHERE = 4096, 256
 
 
 class ArchitectureEncoder:
-    """Embeds network architectures, so that similar designs have a high cosine.
+    """Embeds network architectures: similar designs have a high cosine.
 
-    The core computes on the CPU, without torch; on other devices the torch model does. On the CPU
-    the vector of a network is the same to the last bit whatever is encoded with it or was before,
-    with any number of threads, on every machine. Safe to call from several threads.
+    The core computes on the CPU, without torch; on other devices, the torch model computes. On the
+    CPU, the vector of a network is always the same to the last bit: it depends neither on other
+    networks encoded before or together with it, nor on the number of threads, nor on the machine.
+    Several threads may share an encoder.
     """
 
     def __init__(
@@ -45,16 +46,16 @@ class ArchitectureEncoder:
         *,
         training: Mapping[str, Any] | None = None,
     ) -> None:
-        """Wrap weights; most callers want ``from_pretrained``.
+        """Wrap weights; most callers need ``from_pretrained``.
 
         Args:
-            config: What fixes the shape of the encoder.
+            config: Settings that fix the shape of the encoder.
             tensors: The state of ``narfast.nn.model.ArchitectureModel``; must not change
                 afterwards.
-            training: Notes on how the weights came about, saved with them.
+            training: Notes on the training, saved with the weights.
 
         Raises:
-            CorruptFileError: The tensors do not belong to the configuration.
+            CorruptFileError: The tensors do not match the configuration.
         """
         weights = Weights(config, tensors, dict(training or {}))
         self._start(weights, weights.core())
@@ -73,7 +74,7 @@ class ArchitectureEncoder:
             name_or_path: ``"default"`` for the one shipped with narfast, or a folder.
 
         Raises:
-            CorruptFileError: The folder holds no encoder, or a damaged one.
+            CorruptFileError: The folder has no encoder, or a damaged one.
         """
         weights, core, fingerprint = read_encoder(encoder_folder(name_or_path))
         encoder = cls.__new__(cls)
@@ -85,24 +86,24 @@ class ArchitectureEncoder:
     def from_model(
         cls, model: ArchitectureModel, *, training: Mapping[str, Any] | None = None
     ) -> ArchitectureEncoder:
-        """Take over the weights of a torch model, as they are now."""
+        """Take over the current weights of a torch model."""
         state = model.state_dict().items()
         tensors = {name: tensor.detach().cpu().numpy().copy() for name, tensor in state}
         return cls(model.config, tensors, training=training)
 
     def use_motif_cache(self, folder: str | Path) -> None:
-        """Take vectors of motifs from a folder, and put new ones there with `motif_cache.save`.
+        """Read motif vectors from a folder; `motif_cache.save` writes new ones there.
 
         Raises:
-            NarfastError: It is no folder.
-            OSError: It cannot be made or read.
+            NarfastError: It is not a folder.
+            OSError: It cannot be created or read.
         """
         self.motif_cache = MotifCache(
             self._core, folder=Path(folder), fingerprint=self.fingerprint, dim=self.config.motif_dim
         )
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write ``model.safetensors`` and ``config.json`` into a folder, made if missing."""
+        """Write ``model.safetensors`` and ``config.json`` into a folder; create it if missing."""
         self._weights.save(Path(folder))
 
     @property
@@ -117,7 +118,7 @@ class ArchitectureEncoder:
 
     @property
     def training_notes(self) -> Mapping[str, Any]:
-        """How the weights came about."""
+        """Notes on the training of the weights."""
         return self._weights.training
 
     @property
@@ -127,7 +128,7 @@ class ArchitectureEncoder:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over configuration and weights: two encoders with the same one are the same."""
+        """SHA-256 of configuration and weights; equal fingerprints mean equal encoders."""
         return self._weights.fingerprint()
 
     def __repr__(self) -> str:
@@ -174,22 +175,22 @@ class ArchitectureEncoder:
 
         Args:
             sources: A list (or tuple, or ``GraphBatch``) of networks, or one network. A network is
-                an ``ArchGraph`` (taken as it is) or anything that ``narfast.load`` accepts.
-            batch_size: Networks encoded together; changes speed and memory, not the vectors. By
-                default 4,096 on the CPU, 256 elsewhere.
-            show_progress_bar: Show a bar with remaining time on the standard error stream.
-            device: Where to compute; None is the CPU. Other devices need torch, and vectors are
-                then like those of the CPU, not the same to the last bit.
+                an ``ArchGraph`` (encoded as it is) or anything that ``narfast.load`` accepts.
+            batch_size: Networks encoded together; changes speed and memory, not the vectors. The
+                default is 4,096 on the CPU and 256 elsewhere.
+            show_progress_bar: Show a bar with remaining time on standard error.
+            device: Where to compute; None is the CPU. Other devices need torch. Their vectors are
+                close to those of the CPU, but not equal to the last bit.
             num_threads: Threads of the core; 0 for all cores.
-            convert_to_tensor: Return a torch tensor on that device instead of a NumPy array.
+            convert_to_tensor: Return a torch tensor on the device instead of a NumPy array.
             normalize_embeddings: Scale every vector to length 1.
 
         Returns:
-            float32 (n, dim); for one network that is not in a list, float32 (dim,).
+            float32 (n, dim); float32 (dim,) for one network that is not in a list.
 
         Raises:
             NarfastError: A source cannot be loaded.
-            MissingDependencyError: `device` or `convert_to_tensor` needs torch, not installed.
+            MissingDependencyError: `device` or `convert_to_tensor` needs torch, which is missing.
             ValueError: ``batch_size`` is below 1, or ``num_threads`` below 0 or above 1,024.
         """
         on_cpu = device is None or str(device).partition(":")[0] == "cpu"
@@ -197,9 +198,9 @@ class ArchitectureEncoder:
             batch_size = _ON_CPU if on_cpu else _ELSEWHERE
         if batch_size < 1:
             raise ValueError(f"encode: batch_size must be at least 1, not {batch_size}")
-        if not 0 <= num_threads <= _MOST_THREADS:
+        if not 0 <= num_threads <= _MAX_THREADS:
             raise ValueError(
-                f"encode: num_threads must be at least 0 and at most {_MOST_THREADS}, "
+                f"encode: num_threads must be at least 0 and at most {_MAX_THREADS}, "
                 f"not {num_threads}"
             )
         single = not isinstance(sources, (list, tuple, GraphBatch))
@@ -244,7 +245,7 @@ def _load(items: Sequence[Any], start: int, stop: int) -> GraphBatch:
     for i in range(start, stop):
         source = items[i]
         if not isinstance(source, ArchGraph):
-            # Imported here: graphs can be encoded without any frontend.
+            # Imported late: encoding graphs needs no reader of sources.
             from narfast.sources.loader import load
 
             source = load(source)

@@ -1,7 +1,7 @@
-"""Vectors of motifs already encoded: in memory, and on disk for later runs where that is wanted.
+"""Vectors of motifs that were already encoded: in memory and, if wanted, on disk for later runs.
 
-On disk a cache is a folder of files that never change. A file is named by the SHA-256 of its bytes,
-so a damaged one gives itself away, and processes that share a folder need no lock.
+On disk, a cache is a folder of files that never change. Each file is named by the SHA-256 of its
+bytes, so damage is detected and processes can share a folder without a lock.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ __all__ = ["MotifCache", "MotifFolder"]
 # About 50 MB at the default width; a zoo of thousands of networks has some ten thousand motifs.
 _MAX_MOTIFS = 1 << 16
 _MAX_FILES = 32
-_WRITE_AT = 1 << 14  # new motifs that are put on disk together,
-_WRITE_AFTER = 20.0  # or all that are new after so many seconds
+_WRITE_AT = 1 << 14  # write new motifs to disk above this number,
+_WRITE_AFTER = 20.0  # or after this many seconds
 _FORMAT = "2"
 _SUFFIX = ".safetensors"
 
@@ -39,7 +39,7 @@ UInt64 = NDArray[np.uint64]
 class MotifCache:
     """The motifs that an encoder of the core keeps in memory, and a folder for later runs.
 
-    A folder is given at most as many motifs as are read from it again, and none that it has.
+    The folder gets no motif twice, and at most as many as a later run reads.
     """
 
     def __init__(
@@ -51,43 +51,43 @@ class MotifCache:
         dim: int = 0,
         limit: int = _MAX_MOTIFS,
     ) -> None:
-        """Start with what a folder holds.
+        """Read the motifs of a folder into the core.
 
         Args:
-            core: The encoder, which computes the vectors and keeps them.
-            folder: Where vectors of earlier runs are, and new ones go (`save`); made if missing.
-            fingerprint: Of the encoder.
+            core: The encoder, which computes and stores the vectors.
+            folder: Folder for vectors of earlier runs and new ones (`save`); created if missing.
+            fingerprint: Fingerprint of the encoder.
             dim: Width of the vectors.
-            limit: Motifs to read from disk.
+            limit: Maximum number of motifs to read from disk.
 
         Raises:
-            NarfastError: ``folder`` is no folder.
-            OSError: It cannot be made or read.
+            NarfastError: ``folder`` is not a folder.
+            OSError: It cannot be created or read.
         """
         self._core = core
         self._limit = limit
         self._lock = threading.Lock()
         self._folder = None if folder is None else MotifFolder(folder, fingerprint=fingerprint)
-        self._on_disk: set[bytes] = set()  # or on the way there
+        self._on_disk: set[bytes] = set()  # or about to be written
         self._unsaved: list[tuple[UInt64, NDArray[np.float32]]] = []
         self._saved = time.monotonic()
         if self._folder is not None:
             motif_id, vectors = self._folder.read(dim, limit)
             core.insert_motifs(motif_id, vectors)
-            core.take_new_motifs()  # from now on the core remembers which are new
+            core.take_new_motifs()  # from now on, the core records new motifs
             self._on_disk.update(key.tobytes() for key in motif_id)
 
     def __len__(self) -> int:
         return self._core.num_motifs
 
     def clear(self) -> None:
-        """Forget every motif in memory."""
+        """Remove all motifs from memory."""
         self._core.clear_motifs()
 
     def save_if_due(self) -> None:
-        """Put on disk what is new if there is much of it, or some time has passed.
+        """Write new motifs to disk if there are many, or if some time has passed.
 
-        What cannot be written is kept for the next time, with a warning: vectors are there anyway.
+        If they cannot be written, log a warning and keep them for the next time.
         """
         if self._folder is None:
             return
@@ -100,7 +100,7 @@ class MotifCache:
                 _log.warning("%s: %s; new motifs are kept in memory", self._folder.path, error)
 
     def save(self) -> None:
-        """Put on disk what is new since the last time; without a folder, do nothing.
+        """Write new motifs to disk; without a folder, do nothing.
 
         Raises:
             OSError: The disk is full, read-only, ...
@@ -123,7 +123,7 @@ class MotifCache:
             raise
 
     def _collect(self) -> None:
-        """Take new motifs from the core, as far as there is room on disk."""
+        """Take new motifs from the core, up to the limit on disk."""
         with self._lock:
             motif_id, vectors = self._core.take_new_motifs()
             fresh = [i for i, key in enumerate(motif_id) if key.tobytes() not in self._on_disk]
@@ -134,22 +134,22 @@ class MotifCache:
 
 
 class MotifFolder:
-    """The files of one encoder in a folder: vectors are the same on every machine."""
+    """The files of one encoder in a folder. Vectors are the same on every machine."""
 
     def __init__(self, folder: Path, *, fingerprint: str) -> None:
-        """Open a folder, made if missing.
+        """Open a folder; create it if missing.
 
         Args:
             folder: The cache; several encoders may share it.
-            fingerprint: Of the encoder.
+            fingerprint: Fingerprint of the encoder.
 
         Raises:
-            NarfastError: It is no folder.
-            OSError: It cannot be made.
+            NarfastError: It is not a folder.
+            OSError: It cannot be created.
         """
         if folder.exists() and not folder.is_dir():
             raise NarfastError(f"{folder}: not a folder; name one for the motif cache")
-        # Whatever else decides the last bit of a vector.
+        # All other facts that determine the last bit of a vector.
         facts = (
             _FORMAT,
             __version__,
@@ -158,19 +158,19 @@ class MotifFolder:
         self._stamp = hashlib.sha256("\n".join(facts).encode()).hexdigest()
         self.path = folder / self._stamp[:16]
         if self.path.exists() and not self.path.is_dir():
-            _log.warning("%s: not a folder; it is made anew", self.path)
+            _log.warning("%s: not a folder; creating it", self.path)
             self.path.unlink(missing_ok=True)
         self.path.mkdir(parents=True, exist_ok=True)
 
     def read(self, dim: int, limit: int = _MAX_MOTIFS) -> tuple[UInt64, NDArray[np.float32]]:
-        """Read distinct ids uint64[n, 2] and their vectors float32[n, dim], at most ``limit``.
+        """Read at most ``limit`` distinct ids uint64[n, 2] and their vectors float32[n, dim].
 
-        A damaged file is removed with a warning. Many small files are put into one.
+        A damaged file is removed with a warning. Many small files are merged into one.
         """
         ids: list[UInt64] = [np.empty((0, 2), np.uint64)]
         vectors: list[NDArray[np.float32]] = [np.empty((0, dim), np.float32)]
         known: set[bytes] = set()
-        whole = []  # files of which everything is known now
+        whole = []  # files that were read completely
         for path in sorted(self.path.glob(f"*{_SUFFIX}")):
             if len(known) >= limit:
                 break
@@ -197,14 +197,14 @@ class MotifFolder:
     def write(self, motif_id: UInt64, vectors: NDArray[np.float32]) -> Path:
         """Write a file with vectors float32[n, dim] of motifs uint64[n, 2]; return its path.
 
-        Of equal motifs the first counts.
+        If a motif is given twice, its first vector is written.
         """
         from safetensors.numpy import save
 
         first = np.sort(np.unique(motif_id, axis=0, return_index=True)[1])
         motif_id, vectors = motif_id[first], vectors[first]
         tensors = {"motif_id": np.ascontiguousarray(motif_id), "vectors": vectors}
-        # One fact alone: the order of several, and so the name of the file, would be by chance.
+        # One entry only: safetensors would write several in random order, and change the file name.
         data = save(tensors, metadata={"stamp": self._stamp})
         path = self.path / (hashlib.sha256(data).hexdigest() + _SUFFIX)
         if path.is_dir():
@@ -218,9 +218,9 @@ class MotifFolder:
             with open_regular(path) as stream:
                 data = stream.read()
         except FileNotFoundError:
-            return None  # another process has put it into a larger one
+            return None  # another process has merged it into a larger one
         except (CorruptFileError, IsADirectoryError):
-            _log.warning("%s: not a file of motifs; they are encoded anew", path)
+            _log.warning("%s: not a file of motifs; encoding them again", path)
             _put_aside(path)
             return None
         if hashlib.sha256(data).hexdigest() != path.stem:
@@ -229,14 +229,14 @@ class MotifFolder:
             part = _motifs_of(data, self._stamp, dim)
             if part is not None:
                 return part
-            problem = "not of this encoder and narfast"
-        _log.warning("%s: %s; its motifs are encoded anew", path, problem)
+            problem = "made by another encoder or narfast"
+        _log.warning("%s: %s; encoding its motifs again", path, problem)
         path.unlink(missing_ok=True)
         return None
 
 
 def _motifs_of(data: bytes, stamp: str, dim: int) -> tuple[UInt64, NDArray[np.float32]] | None:
-    """What a file holds, or None for one that `MotifFolder.write` has not made so."""
+    """Parse the bytes of a file; None if they are not as `MotifFolder.write` writes them."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
@@ -258,7 +258,7 @@ def _motifs_of(data: bytes, stamp: str, dim: int) -> tuple[UInt64, NDArray[np.fl
 
 
 def _put_aside(folder: Path) -> None:
-    """Free the name of a file from a folder, which may hold what someone wants."""
+    """Rename a folder that has the name of a file; it may contain a user's data."""
     try:
         folder.rmdir()
     except OSError:

@@ -1,7 +1,7 @@
-"""The folder an encoder is kept in: ``model.safetensors`` and ``config.json``; reading checks both.
+"""The folder of an encoder, with ``model.safetensors`` and ``config.json``; reading checks both.
 
-Nothing is ever unpickled. The configuration holds the checksum of the weights; the core compares
-their shapes with what it promises.
+Nothing is ever unpickled. The configuration has the checksum of the weights. The core compares
+their shapes with those that the configuration promises.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _SHAPE = Object(
     {
         "fingerprint": _DIGEST,
         "weights_sha256": _DIGEST,
-        # What is no list has one value, which `EncoderConfig` checks.
+        # A value that is not a list is a scalar, which `EncoderConfig` checks.
         "encoder": Object(
             optional={
                 "operators": ListOf(Text(200), 1 << 16),
@@ -79,11 +79,11 @@ class Weights:
     """An encoder as data.
 
     Attributes:
-        config: What fixes its shape.
-        tensors: The state of ``narfast.nn.model.ArchitectureModel``: float32, beside the labels of
+        config: Settings that fix its shape.
+        tensors: The state of ``narfast.nn.model.ArchitectureModel``: float32, except the labels of
             structural features (``wide_label`` int64, ``wide_block`` uint8, ``wide_idf``) and their
             axes (``wide_axes`` float16).
-        training: Notes on how the weights came about; kept, not interpreted.
+        training: Notes on the training; kept, not interpreted.
     """
 
     config: EncoderConfig
@@ -91,16 +91,16 @@ class Weights:
     training: Mapping[str, Any] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
-        """The tensors as a safetensors file."""
+        """Return the tensors as a safetensors file."""
         data: bytes = safetensors_save(dict(self.tensors))
         return data
 
     def fingerprint(self) -> str:
-        """SHA-256 over configuration and weights, as 64 hexadecimal digits."""
+        """SHA-256 of configuration and weights, as 64 hexadecimal digits."""
         return _fingerprint(self.config, self.to_bytes())
 
     def label_idf(self) -> LabelIdf | None:
-        """The labels of structural features; None where the encoder has none."""
+        """Return the labels of structural features; None if the encoder has none."""
         if not self.config.wide_dim:
             return None
         return LabelIdf(
@@ -112,11 +112,11 @@ class Weights:
         )
 
     def core(self) -> _core.Encoder:
-        """The encoder of the core.
+        """Return the encoder of the core.
 
         Raises:
-            CorruptFileError: A tensor is missing, or has another type or shape than the
-                configuration promises.
+            CorruptFileError: A tensor is missing, or has the wrong type or shape for the
+                configuration.
         """
         size = (self.config.wide_size,)
         labels = _LABELS if self.config.wide_dim else {}
@@ -133,16 +133,17 @@ class Weights:
         for name, tensor in self.tensors.items():
             if name in labels:
                 continue
-            if tensor.dtype != (np.float16 if name == _AXES else np.float32):
-                raise CorruptFileError(f"tensor {name!r} is {tensor.dtype}, which it must not be")
+            expected = np.dtype(np.float16 if name == _AXES else np.float32)
+            if tensor.dtype != expected:
+                raise CorruptFileError(f"tensor {name!r} is {tensor.dtype}, not {expected}")
             if not bool(np.isfinite(tensor).all()):
-                raise CorruptFileError(f"tensor {name!r} holds nan or infinity")
+                raise CorruptFileError(f"tensor {name!r} has nan or infinity")
             floats[name] = np.ascontiguousarray(tensor, dtype=np.float32)
         idf = self.label_idf()
         return _core.Encoder(asdict(self.config), floats, None if idf is None else idf.core)
 
     def save(self, folder: Path) -> None:
-        """Write the folder, made if missing; an encoder in it is replaced."""
+        """Write the folder; create it if missing, replace an existing encoder."""
         folder.mkdir(parents=True, exist_ok=True)
         data = self.to_bytes()
         document = {
@@ -170,11 +171,11 @@ def read_encoder(folder: Path) -> tuple[Weights, _core.Encoder, str]:
     """Read a folder that `Weights.save` wrote.
 
     Returns:
-        The data, the encoder of the core, and the fingerprint.
+        The weights, the encoder of the core, and the fingerprint.
 
     Raises:
-        CorruptFileError: A file is missing, damaged, of an unknown version, or the weights do not
-            have the shapes that the configuration promises.
+        CorruptFileError: A file is missing, damaged or of an unknown version, or the weights have
+            other shapes than the configuration promises.
     """
     config_path, weights_path = folder / _CONFIG, folder / _WEIGHTS
     try:
@@ -195,7 +196,7 @@ def read_encoder(folder: Path) -> tuple[Weights, _core.Encoder, str]:
     fingerprint = _fingerprint(config, data)
     if document["fingerprint"] != fingerprint:
         raise CorruptFileError(
-            f"{config_path}: the settings do not belong to its fingerprint; {_REMEDY}"
+            f"{config_path}: the settings do not match the fingerprint; {_REMEDY}"
         )
     try:
         tensors = safetensors_load(data)

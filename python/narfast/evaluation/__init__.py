@@ -1,4 +1,4 @@
-"""How good is a search? Protocols say what is relevant, methods rank, metrics score."""
+"""Evaluation of searches: protocols define relevance, methods rank, metrics score."""
 
 from __future__ import annotations
 

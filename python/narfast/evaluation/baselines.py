@@ -1,6 +1,6 @@
 """Training-free ways to compare networks: operator histograms, n-grams, and WL neighbourhoods.
 
-A learned encoder has to beat these to be worth its training.
+A learned encoder must be better than these to be worth its training.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class SparseRows:
         return np.repeat(np.arange(len(self), dtype=np.int64), np.diff(self.ptr))
 
     def take(self, rows: NDArray[np.int64]) -> SparseRows:
-        """Return some rows as a matrix of their own."""
+        """Return chosen rows as a matrix."""
         lengths = np.diff(self.ptr)[rows]
         ptr = np.zeros(len(rows) + 1, dtype=np.int64)
         np.cumsum(lengths, out=ptr[1:])
@@ -58,13 +58,13 @@ class SparseRows:
 
 
 def operator_histogram(batch: GraphBatch) -> SparseRows:
-    """Count the operators of each graph, attributes aside: rows are graphs, columns operators."""
+    """Count the operators of each graph without attributes: rows are graphs, columns operators."""
     graph = _graph_of_node(batch)
     return _count(graph, batch.op.astype(np.uint64), len(batch))
 
 
 def operator_ngrams(batch: GraphBatch, longest: int) -> SparseRows:
-    """Count runs of 1 to ``longest`` operators in topological order: a network as a text."""
+    """Count runs of 1 to ``longest`` operators in topological order, as in a text."""
     graph = _graph_of_node(batch)
     op = batch.op.astype(np.uint64) + 1
     rows, keys = [], []
@@ -81,8 +81,8 @@ def operator_ngrams(batch: GraphBatch, longest: int) -> SparseRows:
 def wl_counts(batch: GraphBatch, hops: int, *, attributes: bool = True) -> SparseRows:
     """Count each graph's WL labels of 0 to ``hops`` rounds: rows are graphs, columns labels.
 
-    Labels are of operators with their attributes, or of operators alone; those of different rounds
-    never meet.
+    Labels are hashes of operators with attributes, or of operators alone. Labels of different
+    rounds are never equal.
     """
     every = structural_labels(batch, hops=hops)
     labels = every[hops + 1 :] if attributes else every[: hops + 1]
@@ -90,7 +90,7 @@ def wl_counts(batch: GraphBatch, hops: int, *, attributes: bool = True) -> Spars
 
 
 def log_counts(counts: SparseRows) -> SparseRows:
-    """Weigh counts as ln(1 + count): how often an operator is repeated counts for less."""
+    """Weigh counts as ln(1 + count), so that repeated operators weigh less."""
     return replace(counts, value=np.log1p(counts.value))
 
 
@@ -123,7 +123,7 @@ def cosine_similarities(
 
 
 def _scipy(matrix: SparseRows) -> Any:
-    from scipy.sparse import csr_array  # takes time to import
+    from scipy.sparse import csr_array  # slow to import
 
     arrays = (matrix.value, matrix.column, matrix.ptr)
     return csr_array(arrays, shape=(len(matrix), matrix.columns))

@@ -1,4 +1,4 @@
-"""The networks that a task ranks, with everything that several methods count in them."""
+"""The networks that a task ranks, with counts and vectors that several methods share."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ __all__ = ["Corpus"]
 
 
 class Corpus:
-    """Rows of a zoo, and after them networks that the zoo does not hold.
+    """Rows of a zoo, followed by networks that the zoo does not have.
 
-    Counts and vectors are made once, when a method first asks for them.
+    Counts and vectors are computed once, on first use.
     """
 
     def __init__(self, zoo: Zoo, extra: GraphBatch | None = None) -> None:
@@ -28,7 +28,7 @@ class Corpus:
 
         Args:
             zoo: the networks of rows 0 to len(zoo) - 1.
-            extra: canonical graphs of the rows after those.
+            extra: canonical graphs of the rows after these.
         """
         self.zoo = zoo
         self._extra = extra
@@ -53,14 +53,14 @@ class Corpus:
         *,
         known: dict[str, NDArray[np.float32]] | None = None,
     ) -> NDArray[np.float32]:
-        """Unit vectors float32 [rows, dim].
+        """Return unit vectors float32 [rows, dim].
 
         Args:
-            encoder: makes them; None for the stored ones, by the encoder of the zoo.
-            known: vectors of zoos by checksum, which several corpora of one encoder share.
+            encoder: computes the vectors; None for the zoo's stored vectors and its encoder.
+            known: vectors of zoos by checksum, shared by several corpora of one encoder.
 
         Raises:
-            NarfastError: the encoder gives something else than a finite vector for each network.
+            NarfastError: the encoder does not return a finite vector for each network.
         """
         key = "" if encoder is None else encoder.fingerprint
         if key not in self._unit:

@@ -45,12 +45,12 @@ def by_text(corpus: Corpus, task: RetrievalTask) -> NDArray[np.float32]:
 
 
 def by_text_presence(corpus: Corpus, task: RetrievalTask) -> NDArray[np.float32]:
-    """As `by_text`, with every n-gram counted once: how deep a network is does not count."""
+    """As `by_text`, but each n-gram counts once, so that depth has no influence."""
     return _by_tf_idf(_presence(corpus.ngrams()), task)
 
 
 def by_wl(hops: int, *, attributes: bool = True) -> Method:
-    """Cosine of tf-idf weighted WL labels up to ``hops``, of operators with attributes or alone."""
+    """Cosine of tf-idf weighted WL labels up to ``hops``, with attributes or without."""
 
     def method(corpus: Corpus, task: RetrievalTask) -> NDArray[np.float32]:
         return _by_tf_idf(corpus.wl(hops, attributes), task)
@@ -61,13 +61,14 @@ def by_wl(hops: int, *, attributes: bool = True) -> Method:
 def by_wl_presence(corpus: Corpus, task: RetrievalTask) -> NDArray[np.float32]:
     """Cosine of idf weighted 1-hop WL labels, each counted once.
 
-    Sizes of one family differ in how often a block is repeated; forgetting counts forgets depth.
+    Sizes of one family differ in the number of repeated blocks. Without counts, depth has no
+    influence.
     """
     return _by_tf_idf(_presence(corpus.wl(1, True)), task)
 
 
 def by_encoder(encoder: Encoder | None = None) -> Method:
-    """Cosine of an encoder's vectors; of the zoo's stored ones when None."""
+    """Cosine of an encoder's vectors; None for the vectors stored in the zoo."""
     known: dict[str, NDArray[np.float32]] = {}
 
     def method(corpus: Corpus, task: RetrievalTask) -> NDArray[np.float32]:
@@ -102,5 +103,5 @@ METHODS: dict[str, Method] = {
 
 
 def methods_for(zoo: Zoo) -> dict[str, Method]:
-    """Return `METHODS`, without the encoder where the zoo has no embeddings."""
+    """Return `METHODS`, without the encoder if the zoo has no embeddings."""
     return {k: m for k, m in METHODS.items() if k != SHIPPED or zoo.manifest.encoder is not None}

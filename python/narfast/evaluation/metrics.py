@@ -1,7 +1,7 @@
-"""Rankings to numbers: MRR, MAP and NDCG by ir-measures, with means and bootstrap intervals.
+"""Metrics of rankings: MRR, MAP and NDCG by ir-measures, with means and bootstrap intervals.
 
-Beside them, how often the first hit is right. MAP divides by min(|relevant|, k), so that a perfect
-ranking scores 1 at every cut-off; NDCG cuts the ideal ranking at k too.
+Another metric is how often the first hit is relevant. MAP divides by min(|relevant|, k), so a
+perfect ranking scores 1 at every cut-off; NDCG cuts the ideal ranking at k too.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _TAILS = (0.025, 0.975)  # of a 95 % interval
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """One number with its uncertainty.
+    """A mean with its uncertainty.
 
     Attributes:
         mean: over queries; each counts the same.
@@ -57,15 +57,15 @@ class Metric:
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """By how much one method is ahead of another on the same queries.
+    """The lead of one method over another on the same queries.
 
     Attributes:
-        mean: of the differences of queries.
+        mean: mean difference over queries.
         low: lower end of the 95 % bootstrap interval, resampling families with all their queries:
-            queries of one family are no independent evidence.
+            queries of one family are not independent.
         high: upper end.
-        p_value: two-sided; how often signs drawn at random for whole families give a mean as far
-            from zero.
+        p_value: two-sided; probability of a mean at least as far from zero if the sign of each
+            whole family is random.
     """
 
     mean: float
@@ -88,10 +88,10 @@ def rank(
 
     Args:
         scores: [n], higher is better.
-        allowed: [n], false for the query itself and its twins.
-        depth: rows wanted.
-        tie_break: [n] distinct numbers; equal scores are ordered by it. Random, since the
-            database's own order puts families together and would reward a method that ties.
+        allowed: [n], false for the query itself and networks of the same structure.
+        depth: number of rows.
+        tie_break: [n] distinct numbers that order equal scores. They are random: the database puts
+            families together, so its own order would reward methods with ties.
 
     Returns:
         At most ``depth`` row numbers.
@@ -110,9 +110,9 @@ def per_query_scores(
     """Score every query.
 
     Args:
-        rankings: row numbers per query, best first, at least max(cutoffs) where there are so many.
-        relevant: relevant row numbers per query, each not empty.
-        cutoffs: depths at which rankings are cut.
+        rankings: row numbers per query, best first, at least max(cutoffs) if possible.
+        relevant: relevant row numbers per query, not empty.
+        cutoffs: depths of the cut rankings.
 
     Returns:
         ``mrr``, ``map`` and ``ndcg`` at the cut-offs, and ``hit`` at 1.
@@ -134,8 +134,8 @@ def per_query_scores(
     if not rankings:
         return {name: {cut: np.empty(0) for cut in cutoffs} for name in MEASURES} | hits
     depth = max(cutoffs)
-    # trec_eval sorts by score and breaks ties its own way: ranks as scores keep our order. A query
-    # without candidates gets one unjudged document, since trec_eval skips empty rankings.
+    # trec_eval sorts by score and breaks ties in its own way: ranks as scores keep our order. It
+    # skips empty rankings, so a query without candidates gets one unjudged document.
     run = {
         str(query): {str(row): float(depth - place) for place, row in enumerate(rows[:depth])}
         or {"none": 0.0}
@@ -148,7 +148,7 @@ def per_query_scores(
     for result in ir_measures.iter_calc(list(measures), judged, run):
         name, cut = measures[result.measure]
         value = result.value
-        if name == "map":  # ir-measures divides by |relevant|, out of reach when that exceeds k
+        if name == "map":  # ir-measures divides by |relevant|, unreachable when that exceeds k
             count = len(relevant[int(result.query_id)])
             value *= count / min(count, cut)
         scores[name][cut][int(result.query_id)] = value
@@ -158,12 +158,12 @@ def per_query_scores(
 def summarize_scores(
     scores: Scores, families: Sequence[str], *, seed: int = 0
 ) -> dict[str, dict[str, Metric]]:
-    """Estimate how far the means can be trusted.
+    """Compute means with bootstrap intervals.
 
     Args:
-        scores: of every query.
+        scores: scores of every query.
         families: family of each query.
-        seed: of the bootstrap.
+        seed: seed of the bootstrap.
 
     Returns:
         measure -> cut-off (as text, for JSON) -> metric.
@@ -171,7 +171,7 @@ def summarize_scores(
     labels, member = np.unique(np.asarray(families), return_inverse=True)
     sizes = np.bincount(member, minlength=len(labels))
     generator = np.random.default_rng(seed)
-    # The same resamples for every measure and method, so that their intervals compare.
+    # All measures and methods share the resamples, so that their intervals are comparable.
     queries = _resamples(generator, len(member))
     groups = _resamples(generator, len(labels))
 
@@ -200,10 +200,10 @@ def compare_scores(
     """Compare two methods query by query.
 
     Args:
-        first: scores of the method that is asked about.
-        second: scores of the other on the same queries.
+        first: scores of one method.
+        second: scores of the other method on the same queries.
         families: family of each query.
-        seed: of the resamples.
+        seed: seed of the resamples.
 
     Returns:
         measure -> cut-off (as text) -> difference.
@@ -220,7 +220,7 @@ def compare_scores(
         means = sums[groups].sum(axis=1) / sizes[groups].sum(axis=1)
         low, high = np.quantile(means, _TAILS)
         by_chance = np.abs(signs @ sums) / len(values)
-        # Equal up to rounding counts as equal; the data itself is one of the draws.
+        # Values equal up to rounding count as equal; the data itself is one of the draws.
         extreme = int((by_chance >= abs(mean) * (1 - 1e-9)).sum())
         return Difference(
             mean=float(mean),

@@ -1,4 +1,4 @@
-"""What is asked of a search: which networks are queries, what they search in, what is relevant.
+"""Protocols: which networks are queries, which are the database, and which are relevant.
 
 A protocol is a function from a zoo to tasks, registered in `PROTOCOLS`.
 """
@@ -23,7 +23,7 @@ __all__ = ["EXPORTS", "PROTOCOLS", "RetrievalQuery", "RetrievalTask"]
 EXPORTS = DATA / "exports"
 """A zoo of networks read from ONNX exports, ``exporter:id``; see `studies/onnx_exports.py`."""
 
-# The networks of `paper_nas`: genotypes, and how many of each.
+# The networks of `paper_nas`: number of genotypes, and of variants of each.
 _GENOTYPES, _VARIANTS, _NAS_SEED = 60, 25, 0
 
 
@@ -32,9 +32,9 @@ class RetrievalQuery:
     """One query.
 
     Attributes:
-        row: what is searched for.
+        row: row of the query.
         relevant: rows that should come first, without the query itself.
-        family: whose mean it counts in.
+        family: family in whose mean the query counts.
     """
 
     row: int
@@ -49,12 +49,12 @@ class RetrievalTask:
     Attributes:
         name: such as ``timm``.
         description: one line for people.
-        queries: int64[q] rows that are searched for.
-        database: int64[n] rows that are searched in, a query's own row among them or not.
+        queries: int64[q], rows of the queries.
+        database: int64[n], rows of the database; it may contain the query's own row.
         relevant: per query, the rows that should come first, without the query itself.
-        families: per query, the family whose mean it counts in.
-        candidates: bool [q, n], which rows of the database a query may find; None for all.
-        extra: canonical graphs that the zoo does not hold; their rows follow those of the zoo.
+        families: per query, the family in whose mean it counts.
+        candidates: bool [q, n], rows of the database that a query may find; None for all.
+        extra: canonical graphs that the zoo does not have; their rows follow those of the zoo.
     """
 
     name: str
@@ -77,7 +77,7 @@ class RetrievalTask:
         candidates: NDArray[np.bool_] | None = None,
         extra: GraphBatch | None = None,
     ) -> RetrievalTask:
-        """Collect queries; those with nothing relevant are left out."""
+        """Collect queries; those without relevant rows are left out."""
         queries = [query for query in queries if query.relevant]
         return cls(
             name=name,
@@ -95,10 +95,11 @@ Protocol = Callable[[Zoo], Sequence[RetrievalTask]]
 
 
 def same_family(zoo: Zoo, rows: Sequence[int], *, name: str, description: str) -> RetrievalTask:
-    """Each of ``rows`` is searched for among the others; relevant are those that share a family.
+    """Search for each of ``rows`` among the others; networks of the same family are relevant.
 
-    A structure that several families offer (one design published twice) belongs to each of them.
-    Rows are distinct structures, so a query has no twins; families of one structure have no query.
+    A structure with names in several families (one design published twice) belongs to each of
+    them. Rows are distinct structures, so no other row has the structure of the query. A family
+    with one structure has no query.
     """
     members = _members(zoo, rows)
     queries = (
@@ -109,7 +110,7 @@ def same_family(zoo: Zoo, rows: Sequence[int], *, name: str, description: str) -
 
 
 def paper_real(zoo: Zoo) -> list[RetrievalTask]:
-    """Each timm network among the other timm networks, and each network among the whole zoo."""
+    """Search for each timm network among the other timm networks, and for each in the whole zoo."""
     timm = [entry.row for entry in zoo if "timm" in entry.sources]
     return [
         same_family(
@@ -125,14 +126,14 @@ def paper_real(zoo: Zoo) -> list[RetrievalTask]:
 
 
 def paper_nas(zoo: Zoo) -> list[RetrievalTask]:
-    """Networks of the DARTS space: relevant are those that come from the same genotype.
+    """Search for networks of the DARTS space; those from the same genotype are relevant.
 
-    Sixty genotypes are drawn at random; each has 24 variants in which one to three of the 16 edges
-    have another operator or read another state. The zoo takes no part.
+    Sixty genotypes are drawn at random. Each has 24 variants in which one to three of the 16 edges
+    have another operator or read another state. The zoo is not used.
     """
     raw, parents = darts.relatives(_GENOTYPES, _VARIANTS, seed=_NAS_SEED)
     graphs = canonicalize(raw)
-    # Edits may meet: of equal structures the first is kept.
+    # Edits may give equal structures: keep the first of them.
     kept = np.sort(np.unique(structural_hash(graphs), axis=0, return_index=True)[1]).tolist()
     members: dict[int, list[int]] = {}
     for row, place in enumerate(kept, len(zoo)):
@@ -156,12 +157,12 @@ def paper_nas(zoo: Zoo) -> list[RetrievalTask]:
 def heldout_family(
     zoo: Zoo, split: Split | None = None, *, validation: bool = False
 ) -> list[RetrievalTask]:
-    """Queries of families that training never saw, among the whole zoo.
+    """Search for networks of held-out families in the whole zoo.
 
     Args:
         zoo: the networks.
-        split: what is held out; `standard_split` when None.
-        validation: take the validation families instead, as one does while choosing settings.
+        split: the held-out families; `standard_split` when None.
+        validation: use the validation families, for choosing settings, instead of the test families.
     """
     split = split or standard_split()
     families = split.validation_families if validation else split.test_families
@@ -181,14 +182,15 @@ def heldout_family(
 def cross_library(
     zoo: Zoo, split: Split | None = None, *, validation: bool = False
 ) -> list[RetrievalTask]:
-    """Networks of libraries that training never saw; relevant is the same family elsewhere.
+    """Search for networks of held-out libraries; the same family in other libraries is relevant.
 
-    What a query's own library alone offers is no candidate: it is neither wanted nor wrong.
+    Structures that only the query's own library has are not candidates: they are neither wanted
+    nor wrong.
 
     Args:
         zoo: the networks.
-        split: what is held out; `standard_split` when None.
-        validation: take the validation libraries instead.
+        split: the held-out libraries; `standard_split` when None.
+        validation: use the validation libraries instead of the test libraries.
     """
     split = split or standard_split()
     libraries = sorted(split.validation_libraries if validation else split.test_libraries)
@@ -232,11 +234,11 @@ def cross_library(
 
 
 def cross_format(zoo: Zoo, exports: Path = EXPORTS) -> list[RetrievalTask]:
-    """ONNX exports of networks of the zoo; relevant is the one structure that was exported.
+    """Search for ONNX exports of networks of the zoo; only the exported structure is relevant.
 
     Args:
         zoo: the networks.
-        exports: a zoo of exports; what this zoo does not hold is no query.
+        exports: a zoo of exports; networks outside ``zoo`` are not queries.
     """
     read = Zoo.open(exports)
     queries: dict[str, list[RetrievalQuery]] = {}
@@ -259,7 +261,7 @@ def cross_format(zoo: Zoo, exports: Path = EXPORTS) -> list[RetrievalTask]:
 
 
 def size_ladder(zoo: Zoo) -> list[RetrievalTask]:
-    """One size of a line of models is searched for; relevant are its other sizes."""
+    """Search for one size of a line of models; its other sizes are relevant."""
     sizes: dict[tuple[str, str, str | None], dict[str, set[int]]] = {}
     lines: list[set[tuple[tuple[str, str, str | None], str]]] = []
     for entry in zoo:

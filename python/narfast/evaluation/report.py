@@ -1,4 +1,4 @@
-"""Runs every method on every task of a protocol."""
+"""Runs every method on every task of a protocol, and reports the metrics."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class TaskResult:
     """The scores of every method in one task.
 
     Attributes:
-        task: what was asked.
+        task: the task.
         methods: method -> measure -> cut-off -> metric.
-        ahead: by how much the shipped encoder is ahead of each other method, in the same layout;
-            empty where it takes no part.
+        ahead: lead of the shipped encoder over each other method, in the same layout; empty if the
+            encoder was not run.
     """
 
     task: RetrievalTask
@@ -60,7 +60,7 @@ class TaskResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """The outcome of a protocol: its main task first."""
+    """The result of a protocol; its main task comes first."""
 
     protocol: str
     results: tuple[TaskResult, ...]
@@ -93,20 +93,19 @@ def _plain(values: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, A
 
 
 def merged(old: Mapping[str, Any], report: Report) -> dict[str, Any]:
-    """Add a report to an earlier one of the same queries, whose other methods are kept.
+    """Merge a report with an earlier one of the same queries; keep the earlier one's other methods.
 
-    Rows that were kept and made with another zoo, encoder or versions say so under ``kept``.
+    Under ``kept``, the result lists kept rows that another zoo, encoder or version made.
 
     Args:
-        old: what `Report.to_json` returned, or this function.
-        report: the methods that were run now.
+        old: result of `Report.to_json` or of this function.
+        report: the new report.
 
     Returns:
         As `Report.to_json`.
 
     Raises:
-        NarfastError: the earlier one is no report, of another protocol or seed, or has other
-            queries.
+        NarfastError: the earlier value is not a report, or has another protocol, seed or queries.
     """
     new = report.to_json()
     main = report.results[0].task.name
@@ -142,7 +141,7 @@ def _origin(report: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _in_order(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """Both, what is known to `METHODS` first and in its order."""
+    """Merge both; names known to `METHODS` come first, in its order."""
     both = {**old, **new}
     return {name: both[name] for name in [*METHODS, *both] if name in both}
 
@@ -160,13 +159,13 @@ def evaluate(
     Args:
         protocol: a key of `PROTOCOLS`.
         zoo: the networks.
-        methods: name -> method; those of `methods_for` when None.
-        seed: of tie-breaking and bootstrap.
-        progress: told how many (task, method) pairs are done.
+        methods: name -> method; `methods_for` the zoo when None.
+        seed: seed of tie-breaking and bootstrap.
+        progress: told how many (task, method) pairs are done, and the total.
 
     Raises:
-        NarfastError: no such protocol, the zoo holds no queries for it, or a method does not give a
-            similarity for every pair.
+        NarfastError: no such protocol, the zoo has no queries for it, or a method does not return
+            a similarity for every pair.
         MissingDependencyError: ir-measures or SciPy is not installed.
     """
     if protocol not in PROTOCOLS:
@@ -182,7 +181,7 @@ def evaluate(
     for task in tasks:
         if not len(task.queries):
             raise NarfastError(
-                f"{zoo.directory}: nothing is relevant to anything in task {task.name!r}, so "
+                f"{zoo.directory}: task {task.name!r} has no relevant networks, so "
                 f"{protocol} has no queries; use a zoo with labelled networks of several families"
             )
         if task.extra is not corpus_of:
@@ -223,10 +222,10 @@ def evaluate(
 def rankings_of(
     task: RetrievalTask, similarities: NDArray[np.float32], *, seed: int
 ) -> list[NDArray[np.int64]]:
-    """Turn similarities [queries, database] into zoo rows per query, the query itself removed.
+    """Turn similarities [queries, database] into zoo rows per query, without the query itself.
 
     Raises:
-        NarfastError: the similarities have another shape, or one of them is no number.
+        NarfastError: the similarities have the wrong shape, or one of them is NaN.
     """
     similarities = np.asarray(similarities)
     shape = len(task.queries), len(task.database)
@@ -243,7 +242,7 @@ def rankings_of(
             f"{column} of the database; a method must give a number for every pair"
         )
     generator = np.random.default_rng(seed)
-    # One random order per query: a shared one would rank the same tied rows first for all of them.
+    # One random order per query: a shared one would rank the same tied rows first for all queries.
     return [
         task.database[
             rank(

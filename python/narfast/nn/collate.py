@@ -1,8 +1,8 @@
 """Numba kernels that cut mini-batches of motifs, contexts and macro graphs out of ragged batches.
 
-Plain NumPy arrays in, plain NumPy arrays out; nothing here knows torch. Every batch is in CSR form
-with edges sorted by destination, so that message passing needs no sorting. Each kernel has a slow
-twin in ``tests/oracles/batching.py``.
+The kernels read and return plain NumPy arrays and know nothing of torch. Every batch is in CSR form
+with edges sorted by destination, so message passing needs no sorting. Each kernel has a slow oracle
+in ``tests/oracles/batching.py``.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def select_graphs(graphs: GraphBatch, rows: Int64) -> GraphBatch:
 
 
 def transpose_csr(in_ptr: Int64, in_src: Int64) -> tuple[Int64, Int64, Int64]:
-    """The outgoing side of a graph given by its incoming side.
+    """Compute the outgoing side of a graph from its incoming side.
 
     Args:
         in_ptr: int64[n + 1], offsets by destination.
@@ -150,7 +150,7 @@ def transpose_csr(in_ptr: Int64, in_src: Int64) -> tuple[Int64, Int64, Int64]:
 
 
 def unique_motifs(motif_id: NDArray[np.uint64]) -> UniqueMotifs:
-    """Find the distinct motifs of instances, so that each needs to be encoded once only.
+    """Find the distinct motifs of instances, so that each is encoded only once.
 
     Args:
         motif_id: uint64[I, 2], as ``Motifs`` and ``MacroBatch`` hold it.
@@ -164,7 +164,7 @@ def unique_motifs(motif_id: NDArray[np.uint64]) -> UniqueMotifs:
 
 
 def motif_multiplicity(instance_ptr: Int64, inverse: Int64) -> Int64:
-    """How often the motif of each instance occurs in its own network.
+    """Count how often the motif of each instance occurs in its own network.
 
     Args:
         instance_ptr: int64[G + 1], instances of each network.
@@ -211,10 +211,10 @@ def collate_motifs(graphs: GraphBatch, macros: MacroBatch, instances: Int64) -> 
 def collate_contexts(
     graphs: GraphBatch, macros: MacroBatch, instances: Int64, *, radius: int = 2
 ) -> NodeMiniBatch:
-    """Cut out the surroundings of motif instances.
+    """Cut out the contexts of motif instances.
 
-    The context of an instance is the subgraph induced by the nodes that lie outside it and within
-    ``radius`` steps of it, edge directions ignored.
+    The context of an instance is the subgraph induced by the nodes outside it, at most ``radius``
+    steps away; edge directions do not matter.
 
     Args:
         graphs: The operator graphs.
@@ -223,7 +223,7 @@ def collate_contexts(
         radius: Steps, at least 1.
 
     Returns:
-        One segment for each instance, empty where the motif is the whole network.
+        One segment for each instance; it is empty if the motif is the whole network.
 
     Raises:
         IndexError: An instance is out of range.
@@ -270,7 +270,7 @@ def collate_macros(macros: MacroBatch, networks: Int64) -> MacroMiniBatch:
 
 
 def sample_negatives(motif: Int64, *, seed: int, per_anchor: int = 1) -> Int64:
-    """Draw for each instance of a mini-batch others that are not the same motif.
+    """Draw, for each instance of a mini-batch, instances of other motifs.
 
     Args:
         motif: int64[B], the distinct motif of each instance (``UniqueMotifs.inverse`` rows).
@@ -279,11 +279,11 @@ def sample_negatives(motif: Int64, *, seed: int, per_anchor: int = 1) -> Int64:
 
     Returns:
         int64[B, per_anchor], positions in the mini-batch, uniform over the instances of other
-        motifs; -1 where every instance is the same motif.
+        motifs; -1 if all instances have the same motif.
     """
     motif = np.ascontiguousarray(motif, dtype=np.int64)
-    # Grouped by motif, "any but my own group" is an offset that jumps over one range: uniform
-    # without rejection.
+    # Sorted by motif, "any but my own group" is an offset that jumps over one range: uniform
+    # sampling without rejection.
     order = np.argsort(motif, kind="stable").astype(np.int64)
     result: Int64 = _sample_negatives(motif, order, np.uint64(seed % 2**64), per_anchor)
     return result
@@ -342,7 +342,7 @@ def _unique_motifs(motif_id: Any) -> Any:
     found = 0
     for i in range(num_instances):
         high, low = motif_id[i, 0], motif_id[i, 1]
-        # The ids are hashes already; one multiplication guards against structured test values.
+        # The ids are hashes already; the multiplication protects against structured test values.
         slot = ((high ^ (low * np.uint64(0x9E3779B97F4A7C15))) >> np.uint64(7)) & mask
         while True:
             known = table[slot]
@@ -400,7 +400,7 @@ def _collate_motifs(
     out_op = np.empty(total, dtype=op.dtype)
     out_attr = np.empty(total, dtype=attr.dtype)
     out_ptr = np.zeros(total + 1, dtype=np.int64)
-    # Pass one: an edge is inside if both ends belong to the same instance.
+    # Pass one: an edge is inside if both of its ends belong to the same instance.
     for s in range(segments):
         i = instances[s]
         base = first_node[s]
@@ -415,7 +415,7 @@ def _collate_motifs(
                     inside += 1
             out_ptr[row + 1] = out_ptr[row] + inside
             row += 1
-    # Pass two: members ascend, so the row of a source is a binary search away.
+    # Pass two: members ascend, so a binary search finds the row of a source.
     out_src = np.empty(out_ptr[-1], dtype=np.int64)
     cursor = 0
     for s in range(segments):
@@ -453,7 +453,7 @@ def _collate_contexts(
 
     segments = len(instances)
     segment_ptr = np.zeros(segments + 1, dtype=np.int64)
-    # seen[v] is the last segment that reached v, so nothing has to be cleared between segments.
+    # seen[v] is the last segment that reached v, so it need not be cleared between segments.
     seen = np.full(num_nodes, -1, dtype=np.int64)
     frontier = np.empty(num_nodes, dtype=np.int64)
     nodes = np.empty(max(16, num_nodes), dtype=np.int64)

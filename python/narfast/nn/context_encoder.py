@@ -1,4 +1,4 @@
-"""Context encoder: one vector for the surroundings of each motif; used in pre-training only."""
+"""Context encoder: one vector for the context of each motif; used in pre-training only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["ContextEncoder"]
 
 
 class ContextEncoder(MotifEncoder):
-    """The same network as the motif encoder with weights of its own.
+    """The same architecture as the motif encoder, with separate weights.
 
-    An empty context (the motif is the whole network) gives the constant vector of an empty readout.
+    An empty context (the motif is the whole network) gives a constant vector.
     """

@@ -1,4 +1,4 @@
-"""Input features of operator nodes: one-hot as in the paper, or learnt tables."""
+"""Input features of operator nodes: one-hot as in the paper, or learned tables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["AttributeTable", "NodeFeatures", "OneHotFeatures"]
 
 
 class AttributeTable(nn.Module):
-    """Sum of one learnt vector for each field of the packed attributes."""
+    """Sum of one learned vector for each field of the packed attributes."""
 
     def __init__(self, fields: tuple[tuple[str, int, int], ...], dim: int) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class AttributeTable(nn.Module):
 
 
 class NodeFeatures(nn.Module):
-    """Learnt operator vector plus learnt attribute vectors."""
+    """Learned operator vector plus learned attribute vectors."""
 
     def __init__(
         self, num_operators: int, dim: int, fields: tuple[tuple[str, int, int], ...]
@@ -45,12 +45,12 @@ class NodeFeatures(nn.Module):
 
 
 class OneHotFeatures(nn.Module):
-    """The paper's features: which operator, nothing else."""
+    """The paper's features: the operator alone."""
 
     def __init__(self, num_operators: int) -> None:
         super().__init__()
         self.dim = num_operators
 
     def forward(self, op: Tensor, attr: Tensor) -> Tensor:
-        """Map vocabulary rows int64[n] to float[n, num_operators]; ``attr`` is not looked at."""
+        """Map vocabulary rows int64[n] to float[n, num_operators]; ``attr`` is ignored."""
         return nn.functional.one_hot(op, self.dim).to(torch.get_default_dtype())

@@ -1,6 +1,6 @@
-"""The torch model at work, on CUDA; on the CPU it is the oracle of the core.
+"""Inference with the torch model, for CUDA; on the CPU it is the oracle of the core.
 
-The core and the Numba kernels prepare a batch; this computes its vectors.
+The core and the Numba kernels prepare a batch; the model computes its vectors.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ class TorchInference:
         """Put weights on a device.
 
         Args:
-            config: What fixes the shape of the model.
+            config: Settings that fix the shape of the model.
             tensors: Its state, by name.
-            label_idf: The labels of structural features, where the encoder has some.
+            label_idf: The labels of structural features, None if the encoder has none.
             device: Where to compute.
         """
         self.device = torch.device(device)
@@ -62,7 +62,7 @@ class TorchInference:
     def encode(
         self, graphs: GraphBatch, *, normalize: bool = True, num_threads: int = 0
     ) -> NDArray[np.float32]:
-        """Vectors float32[G, dim] of networks."""
+        """Compute vectors float32[G, dim] of networks."""
         with torch.inference_mode():
             vectors = self._encode(graphs, num_threads)
             if normalize:
@@ -88,6 +88,6 @@ class TorchInference:
         return self.model.join(deep, structural.vector)
 
     def _embed_motifs(self, mined: MinedBatch) -> Tensor:
-        """Vectors float[U, motif_dim] of the distinct motifs."""
+        """Compute vectors float[U, motif_dim] of the distinct motifs."""
         nodes = collate_motifs(mined.graphs, mined.macros, mined.unique.representative)
         return self.model.embed_motifs(*node_tensors(nodes, self._rows, device=self.device))

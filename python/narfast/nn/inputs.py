@@ -1,4 +1,4 @@
-"""From ragged arrays to the tensors that the model reads: mining, collation, vocabulary."""
+"""From ragged arrays to the tensors of the model: mining, collation, vocabulary."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ __all__ = [
 
 
 class OperatorRows:
-    """Operator ids of the running table -> rows of a stored vocabulary, matched by name.
+    """Maps operator ids of the current table to rows of a stored vocabulary, by name.
 
-    An operator that the vocabulary lacks takes the row of ``unknown/<category>``, or row 0 where
-    that is missing as well; so an encoder stays valid when the table grows.
+    An operator outside the vocabulary gets the row of ``unknown/<category>``, or row 0 if that is
+    missing too. So an encoder stays valid when the table grows.
     """
 
     def __init__(self, vocabulary: Sequence[str]) -> None:
@@ -56,14 +56,14 @@ class OperatorRows:
         )
 
     def __call__(self, op: NDArray[np.uint16]) -> NDArray[np.int64]:
-        """Rows int64[n] of operator ids uint16[n]."""
+        """Map operator ids uint16[n] to rows int64[n]."""
         rows: NDArray[np.int64] = self.table[op]
         return rows
 
 
 @dataclass(frozen=True)
 class MinedBatch:
-    """Graphs with all that follows from them without weights.
+    """Graphs with everything that is computed from them without weights.
 
     Attributes:
         graphs: The operator graphs.
@@ -86,8 +86,8 @@ class MinedBatch:
 def mine_batch(graphs: GraphBatch, *, miner: str, num_threads: int = 1) -> MinedBatch:
     """Mine motifs, coarsen, and find the distinct motifs.
 
-    Beside the methods of `narfast.motifs.mine` there is ``whole``: every network is one motif, and
-    the motif encoder a graph neural network on the operators.
+    In addition to the methods of `narfast.motifs.mine` there is ``whole``: every network is one
+    motif, so the motif encoder is a graph neural network on the operators.
     """
     if miner == "whole":
         found = motifs_module.mine(graphs, method="fixed_count", count=1, num_threads=num_threads)
@@ -107,7 +107,7 @@ def mine_batch(graphs: GraphBatch, *, miner: str, num_threads: int = 1) -> Mined
 def node_tensors(
     nodes: NodeMiniBatch, rows: OperatorRows, *, device: torch.device | str = "cpu"
 ) -> tuple[Tensor, Tensor, GraphTensors]:
-    """Vocabulary rows int64[n], attributes int64[n] and structure of collated subgraphs."""
+    """Return vocabulary rows int64[n], attributes int64[n] and structure of collated subgraphs."""
     return (
         torch.from_numpy(rows(nodes.op)).to(device),
         torch.from_numpy(nodes.attr.astype(np.int64)).to(device),
@@ -117,7 +117,7 @@ def node_tensors(
 
 @dataclass(frozen=True)
 class MacroTensors:
-    """Macro graphs of S networks as the model reads them.
+    """Macro graphs of S networks as tensors for the model.
 
     Attributes:
         motif: int64[n], the distinct motif (``MinedBatch.unique``) of each macro node.
@@ -150,8 +150,8 @@ class StructuralTensors:
     """Structural features of S networks.
 
     Attributes:
-        vector: float[S, wide_dim], projections; None without structural features.
-        axes: float[S, wide_axes], coordinates of listed labels; None where there are none.
+        vector: float[S, wide_dim], random projections; None without structural features.
+        axes: float[S, wide_axes], coordinates of listed labels; None if there are none.
     """
 
     vector: Tensor | None = None
@@ -166,7 +166,7 @@ def structural_tensors(
     *,
     num_threads: int = 1,
 ) -> StructuralTensors:
-    """Collect the structural features of networks, on the device of ``table``.
+    """Compute the structural features of networks, on the device of ``table``.
 
     Args:
         model: An encoder.
@@ -187,7 +187,7 @@ def structural_tensors(
 
 
 def store_idf(model: ArchitectureModel, idf: LabelIdf, axes: NDArray[np.float32]) -> None:
-    """Write what is fitted of structural features into the buffers of a model."""
+    """Write the fitted structural features into the buffers of a model."""
     model.wide_label.copy_(torch.from_numpy(idf.label.view(np.int64)))
     model.wide_block.copy_(torch.from_numpy(idf.block))
     model.wide_idf.copy_(torch.from_numpy(idf.idf))

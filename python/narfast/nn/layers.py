@@ -1,4 +1,4 @@
-"""Graph layers and readouts, and the tensors they read a mini-batch from."""
+"""Graph layers and readouts, and the tensors of a mini-batch that they read."""
 
 from __future__ import annotations
 
@@ -60,22 +60,22 @@ class GraphTensors:
         *,
         device: torch.device | str = "cpu",
     ) -> GraphTensors:
-        """Add the outgoing side to a mini-batch of `narfast.nn.collate`; move it to a device."""
+        """Add the outgoing side to a mini-batch of `narfast.nn.collate` and move it to a device."""
         out_ptr, out_dst, _ = transpose_csr(in_ptr, in_src)
         arrays = (in_ptr, in_src, out_ptr, out_dst, segment_ptr)
         return cls(*(torch.from_numpy(a).to(device) for a in arrays))
 
     def sum_in(self, x: Tensor) -> Tensor:
-        """Add the features float[n, d] of each node's in-neighbours."""
+        """Sum the features float[n, d] of each node's in-neighbours."""
         return neighbor_sum(x, self.in_ptr, self.in_src, (self.out_ptr, self.out_dst))
 
     def sum_out(self, x: Tensor) -> Tensor:
-        """Add the features float[n, d] of each node's out-neighbours."""
+        """Sum the features float[n, d] of each node's out-neighbours."""
         return neighbor_sum(x, self.out_ptr, self.out_dst, (self.in_ptr, self.in_src))
 
     @cached_property
     def neighbors_and_self(self) -> tuple[Tensor, Tensor]:
-        """Offsets int64[n + 1] and nodes int64[2 e + n]: in- and out-neighbours, and the node."""
+        """Offsets int64[n + 1] and nodes int64[2 e + n]: all neighbours, and the node itself."""
         place = torch.arange(len(self.in_ptr), device=self.in_ptr.device)
         node = place[:-1]
         degrees = (self.in_degree(), self.out_degree())
@@ -95,7 +95,7 @@ class GraphTensors:
 class GcnLayer(nn.Module):
     """Graph convolution of Kipf and Welling: symmetric normalisation, self loops, then ReLU.
 
-    Edges count in both directions, as in the undirected graph the method was defined for.
+    Edges count in both directions: the method was defined for undirected graphs.
     """
 
     def __init__(self, in_dim: int, out_dim: int, *, dropout: float) -> None:
@@ -149,8 +149,8 @@ class GatLayer(nn.Module):
 class BidirectionalLayer(nn.Module):
     """Own features, mean of in-neighbours and mean of out-neighbours, each with its own weights.
 
-    Direction carries meaning in an operator graph (a normalisation before a convolution is another
-    design than one after it). Residual where the widths allow it.
+    Direction matters in an operator graph: a normalisation before a convolution is another design
+    than one after it. The layer is residual if its input and output have the same width.
     """
 
     def __init__(self, in_dim: int, out_dim: int, *, dropout: float) -> None:
@@ -185,10 +185,10 @@ def make_layer(kind: LayerKind, in_dim: int, out_dim: int, *, dropout: float) ->
 
 
 class Readout(nn.Module):
-    """Several summaries of each segment, side by side.
+    """Several summaries of each segment, concatenated.
 
-    ``mean`` says what a typical node is like, ``max`` what occurs at all, ``sum_log`` (logarithm of
-    the sum of the positive parts) how much of it there is.
+    ``mean`` describes a typical node, ``max`` what occurs at all, and ``sum_log`` (logarithm of the
+    sum of the positive parts) how much of it there is.
     """
 
     def __init__(self, kinds: Sequence[ReadoutKind]) -> None:

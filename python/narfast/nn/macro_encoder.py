@@ -15,11 +15,11 @@ __all__ = ["MacroEncoder"]
 
 
 class MacroEncoder(nn.Module):
-    """Graph layers over motif vectors (with size and multiplicity beside them), then readouts.
+    """Graph layers over motif vectors (with size and multiplicity), then readouts.
 
-    With ``node_scalars`` each macro node also carries log(1 + operators in it) and log(1 + how
-    often its motif occurs in the network). The readouts are merged by a linear map, or by two with
-    ``merge_dim`` between them.
+    With ``node_scalars``, each macro node also has log(1 + number of its operators) and log(1 +
+    occurrences of its motif in the network). One linear map merges the readouts, or two with a
+    hidden width of ``merge_dim``.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class MacroEncoder(nn.Module):
             size: int64[n], operators in each macro node.
             multiplicity: int64[n], instances of the same motif in the same network.
             graph: Structure; one segment is one network.
-            extra: float[S, extra_dim], read beside the readouts, where the encoder was built so.
+            extra: float[S, extra_dim], concatenated to the readouts; None if ``extra_dim`` is 0.
 
         Returns:
             float[S, out_dim], not normalised.

@@ -1,4 +1,4 @@
-"""The whole encoder as one torch module: motif encoder, macro encoder, and the wide part."""
+"""The whole encoder as a torch module: motif encoder, macro encoder, structural features."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ __all__ = ["ArchitectureModel"]
 
 
 class ArchitectureModel(nn.Module):
-    """Weights of an encoder, as `narfast.nn.inference` uses and `narfast.training` trains them."""
+    """Weights of an encoder; `narfast.nn.inference` uses and `narfast.training` trains them.
 
-    # Labels of the wide part, int64[V] holding the bits of uint64, and what belongs to them.
+    Parameters and settings named ``wide_*`` belong to the structural features.
+    """
+
+    # Labels of structural features (int64[V] has the bits of uint64), and values of each label.
     wide_label: Tensor
     wide_block: Tensor
     wide_idf: Tensor
@@ -59,13 +62,13 @@ class ArchitectureModel(nn.Module):
             self.register_buffer("wide_label", torch.zeros(size, dtype=torch.int64))
             self.register_buffer("wide_block", torch.zeros(size, dtype=torch.uint8))
             self.register_buffer("wide_idf", torch.zeros(size))
-            # Half precision: it is the largest tensor, and its third digit changes no ranking.
+            # Half precision: it is the largest tensor, and rounding it changes no ranking.
             self.register_buffer(
                 "wide_axes", torch.zeros(size, config.wide_axes, dtype=torch.float16)
             )
 
     def embed_motifs(self, op: Tensor, attr: Tensor, graph: GraphTensors) -> Tensor:
-        """Vectors float[S, motif_dim] of S motifs; see ``MotifEncoder.forward``."""
+        """Compute vectors float[S, motif_dim] of S motifs; see ``MotifEncoder.forward``."""
         vectors: Tensor = self.motif(op, attr, graph)
         return vectors
 
@@ -77,10 +80,10 @@ class ArchitectureModel(nn.Module):
         graph: GraphTensors,
         axes: Tensor | None,
     ) -> Tensor:
-        """Deep vectors float[S, deep_dim] of S networks.
+        """Compute deep vectors float[S, deep_dim] of S networks.
 
-        ``axes`` are the float[S, wide_axes] coordinates of ``project``, None where ``wide_axes`` is
-        0. See ``MacroEncoder.forward`` for the rest.
+        ``axes`` are float[S, wide_axes] coordinates from ``project``; None if ``wide_axes`` is 0.
+        See ``MacroEncoder.forward`` for the other arguments.
         """
         extra = None
         if axes is not None:
@@ -90,7 +93,7 @@ class ArchitectureModel(nn.Module):
 
     @staticmethod
     def project(table: Tensor, ptr: Tensor, row: Tensor, weight: Tensor) -> Tensor:
-        """Coordinates of sparse label weights (``LabelCounts``) of S networks.
+        """Project sparse label weights (``LabelCounts``) of S networks to coordinates.
 
         Args:
             table: float[V, wide_axes].
@@ -112,24 +115,25 @@ class ArchitectureModel(nn.Module):
             include_last_offset=True,
         )
 
-    def join(self, deep: Tensor, wide: Tensor | None) -> Tensor:
-        """The final vectors of S networks.
+    def join(self, deep: Tensor, structural: Tensor | None) -> Tensor:
+        """Compute the final vectors of S networks.
 
         Args:
             deep: float[S, deep_dim] of ``embed_networks``.
-            wide: float[S, wide_dim] of ``LabelIdf.features``, None without a wide part.
+            structural: float[S, wide_dim] of ``LabelIdf.features``; None without structural
+                features.
 
         Returns:
-            float[S, dim]. With a wide part both parts have fixed lengths, so that the cosine is
-            their weighted mean; without one ``deep`` as it is.
+            float[S, dim]. With structural features, both parts have fixed lengths, so that the
+            cosine is their weighted mean. Without them, ``deep`` is returned unchanged.
         """
-        if wide is None:
+        if structural is None:
             return deep
         share = self.config.wide_share
         return torch.cat(
             [
                 math.sqrt(1 - share) * nn.functional.normalize(deep, dim=-1),
-                math.sqrt(share) * nn.functional.normalize(wide, dim=-1),
+                math.sqrt(share) * nn.functional.normalize(structural, dim=-1),
             ],
             dim=-1,
         )

@@ -15,7 +15,7 @@ __all__ = ["MotifEncoder"]
 
 
 class MotifEncoder(nn.Module):
-    """Features, graph layers, readouts, and a linear map when several readouts must be merged."""
+    """Features, graph layers, readouts, and a linear map that merges several readouts."""
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
-"""Sums, means and maxima over segments and neighbours: all message passing goes through here.
+"""Sums, means and maxima over segments and neighbours; all message passing uses them.
 
-On CUDA the work is done by ``torch_scatter`` where it is installed. On the CPU ``embedding_bag``
-adds gathered rows without writing them out first, which measured 4 to 10 times faster than
+On CUDA, ``torch_scatter`` does the work if it is installed. On the CPU, ``embedding_bag`` adds
+gathered rows without writing them to memory first; this measured 4 to 10 times faster than
 ``index_add`` or ``segment_reduce``.
 """
 
@@ -27,7 +27,7 @@ __all__ = [
 
 @cache
 def _torch_scatter() -> Any:
-    """The ``torch_scatter`` package, or None where it is not installed."""
+    """Return the ``torch_scatter`` package, or None if it is not installed."""
     if importlib.util.find_spec("torch_scatter") is None:
         return None
     import torch_scatter
@@ -96,7 +96,7 @@ def neighbor_sum(x: Tensor, ptr: Tensor, index: Tensor, back: tuple[Tensor, Tens
         x: float[n, d].
         ptr: int64[n + 1], offsets into ``index`` by receiving node.
         index: int64[e], sending nodes.
-        back: The transposed pair (``ptr``, ``index`` by sending node), along which gradients flow.
+        back: The transposed pair (``ptr``, ``index`` by sending node), for the gradients.
 
     Returns:
         float[n, d]; zeros for a node without neighbours.
@@ -110,7 +110,7 @@ def neighbor_sum(x: Tensor, ptr: Tensor, index: Tensor, back: tuple[Tensor, Tens
 
 
 def weighted_neighbor_sum(x: Tensor, ptr: Tensor, index: Tensor, weight: Tensor) -> Tensor:
-    """Add the rows of each node's neighbours, each head with weights of its own.
+    """Add the rows of each node's neighbours with separate weights for each head.
 
     Args:
         x: float[n, heads, d].
@@ -126,7 +126,7 @@ def weighted_neighbor_sum(x: Tensor, ptr: Tensor, index: Tensor, weight: Tensor)
         messages = x.index_select(0, index) * weight.unsqueeze(-1)
         result: Tensor = library.segment_csr(messages, ptr, reduce="sum")
         return result
-    # Messages are never written out: e rows for n would not fit into memory while training.
+    # embedding_bag does not store the messages: e rows instead of n would not fit into memory.
     heads = zip(x.unbind(1), weight.unbind(1), strict=True)
     return torch.stack(
         [_bag(h.contiguous(), index, ptr, "sum", w.contiguous()) for h, w in heads], dim=1
@@ -139,7 +139,7 @@ def _segment_index(ptr: Tensor) -> Tensor:
 
 def _bag(x: Tensor, index: Tensor, ptr: Tensor, mode: str, weight: Tensor | None = None) -> Tensor:
     if len(index) == 0:
-        # embedding_bag refuses an empty table; nothing to add is zeros.
+        # embedding_bag rejects an empty table; the sum of nothing is zeros.
         return x.new_zeros((len(ptr) - 1, x.shape[1])) + 0 * x.sum()
     return functional.embedding_bag(
         index, x, ptr, mode=mode, per_sample_weights=weight, include_last_offset=True
@@ -147,7 +147,7 @@ def _bag(x: Tensor, index: Tensor, ptr: Tensor, mode: str, weight: Tensor | None
 
 
 class _SegmentSum(torch.autograd.Function):
-    """``embedding_bag`` forwards; backwards one gather instead of its atomic scatter."""
+    """``embedding_bag`` forwards; backwards a gather instead of its atomic scatter."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, ptr: Tensor) -> Tensor:

@@ -1,1 +1,1 @@
-"""Processes that read networks, each of which may hang, crash or be killed."""
+"""Worker processes that read networks and can be killed if they hang or crash."""

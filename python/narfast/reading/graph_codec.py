@@ -1,4 +1,4 @@
-"""Networks as plain JSON values, to send between processes and to keep in journals."""
+"""Networks as plain JSON values, for messages between processes and for journals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ARRAYS = (("op", "<u2"), ("attr", "<u4"), ("in_ptr", "<i8"), ("in_src", "<i4"))
 
 
 def pack_graph(identifier: str, graph: ArchGraph) -> dict[str, Any]:
-    """Return a network as plain JSON values."""
+    """Encode a network as plain JSON values."""
     arrays = {}
     for name, dtype in _ARRAYS:
         raw = np.ascontiguousarray(getattr(graph, name)).astype(dtype).tobytes()
@@ -27,7 +27,7 @@ def pack_graph(identifier: str, graph: ArchGraph) -> dict[str, Any]:
 
 
 def unpack_graph(value: Mapping[str, Any]) -> tuple[str, ArchGraph]:
-    """Undo `pack_graph`."""
+    """Decode the result of `pack_graph`."""
     meta = dict(value["meta"])
     if meta["input_shape"] is not None:
         meta["input_shape"] = tuple(meta["input_shape"])

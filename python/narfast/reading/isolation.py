@@ -1,4 +1,4 @@
-"""Sources that run a user's own code are read in a process apart; all others stay as they are."""
+"""Reading of sources that run a user's own code in a separate process."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _Source = TypeVar("_Source")
 
 
 def isolated(source: _Source, *, allow: Collection[str] | None = None) -> _Source | ArchGraph:
-    """Read the network of a Python file in a process of its own; return other sources unchanged.
+    """Read the network of a Python file in a separate process; return other sources unchanged.
 
-    The file's code may print to any descriptor, end its process, fork or crash: none of that must
-    spoil or replace the answer.
+    The file's code may print to any descriptor, end its process, fork or crash. The separate
+    process keeps such code from changing the answer.
 
     Args:
         source: anything that `narfast.load` reads.
         allow: names of the kinds of sources that may be read.
 
     Raises:
-        NarfastError: the file cannot be read, or must not be.
+        NarfastError: the file cannot be read, or is not allowed.
     """
     if not isinstance(source, str) or python_file_of(source) is None:
         return source

@@ -1,7 +1,7 @@
-"""Processes that read networks one at a time, each of which may hang, crash or be killed.
+"""Processes that read networks one at a time and are killed if they hang or crash.
 
-Python's own pools wait for ever on a hung task and break as a whole when one worker dies; tracing
-hundreds of foreign networks meets both. What runs inside a process is in `worker_process`.
+Python's own pools wait forever for a hung task, and break as a whole when one worker dies. Tracing
+hundreds of foreign networks causes both. `worker_process` is the code inside such a process.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ __all__ = [
 ]
 
 TIMEOUT = 60.0
-"""Seconds that one network may take by default."""
+"""Default time limit per network, in seconds."""
 
 MEMORY = 8 << 30
-"""Bytes that the process reading a network may hold by default."""
+"""Default memory limit of a reading process, in bytes."""
 
-_GROWN = 3 << 30  # an idle process above this is replaced: libraries keep what they once made
-_START = 60.0  # seconds more for the first network of a process, until it says that it runs
-_LOOK = 0.25  # seconds between looks at the memory of processes
-_BUSY = 0.1  # share of the processor from which a process counts as kept waiting, not as hung
+_RESTART_ABOVE = 3 << 30  # restart idle workers above this memory: libraries do not free caches
+_STARTUP_SECONDS = 60.0  # extra time for a worker's first network, until the worker has started
+_POLL_SECONDS = 0.25  # seconds between checks of the workers' memory
+_STARVED_SHARE = 0.1  # a late worker with at least this processor share is starved, not hung
 
 DEFAULT_LOADER = "narfast.sources.loader:load_raw"
 """``module:function`` that turns a source string into a raw `ArchGraph`."""
@@ -58,19 +58,19 @@ _BOOT = (
     "from narfast.reading.worker_process import serve; serve(**settings)"
 )
 
-_running: set[int] = set()  # ids of the processes of all pools
+_running: set[int] = set()  # process ids of the workers of all pools
 
 
 @dataclass(frozen=True)
 class _Task:
     number: int
     identifier: str
-    # Only the process that was given the task can answer it, and only once.
+    # An answer repeats it: only the process that got the task can answer, and only once.
     nonce: str = field(default_factory=lambda: secrets.token_hex(16))
 
     @property
     def stamp(self) -> dict[str, Any]:
-        """What its answer must repeat."""
+        """The fields that an answer must repeat."""
         return {"task": self.number, "nonce": self.nonce}
 
 
@@ -80,43 +80,43 @@ class _Worker:
     channel: Channel
     task: _Task | None = None
     deadline: float = 0.0
-    seconds: float = 0.0  # that its network may still take
-    clock: float = 0.0  # processor seconds that the process had used when that was so
+    seconds: float = 0.0  # time that the network has left at the last `set_deadline`
+    clock: float = 0.0  # processor seconds that the process had used by then
     started: bool = False
-    read: int = 0  # networks, with or without success
+    read: int = 0  # networks so far, with or without success
 
-    def give(self, seconds: float) -> None:
-        """Let its network take so many seconds from now on."""
+    def set_deadline(self, seconds: float) -> None:
+        """Give the network this many seconds from now on."""
         self.seconds, self.clock = seconds, _processor_seconds(self.process.pid)
         self.deadline = time.monotonic() + seconds
 
-    def give_what_others_took(self) -> bool:
-        """Extend the deadline of a process that waited for the processor.
+    def extend_deadline(self) -> bool:
+        """Extend the deadline of a CPU-starved worker.
 
         Returns:
-            Whether there was any time left: a busy machine does not decide what a zoo holds.
+            Whether processor time is left, so that a zoo does not depend on the machine's load.
         """
         used = _processor_seconds(self.process.pid) - self.clock
-        if not _BUSY * self.seconds <= used < self.seconds:
+        if not _STARVED_SHARE * self.seconds <= used < self.seconds:
             return False
-        self.give(self.seconds - used)
+        self.set_deadline(self.seconds - used)
         return True
 
-    def fit(self) -> bool:
-        """Whether an idle process can take another network: alive, silent, and not too large."""
+    def is_reusable(self) -> bool:
+        """Whether an idle worker can take another network: alive, silent and not too large."""
         return (
             self.process.poll() is None
             and not self.channel.readable()
-            and _resident_bytes(self.process.pid) <= _GROWN
+            and _resident_bytes(self.process.pid) <= _RESTART_ABOVE
         )
 
 
-class _Broken(Exception):
-    """A process has died or its channel is not its own any more; the message says which."""
+class _WorkerError(Exception):
+    """A worker has died or its channel is unusable; the message says which."""
 
 
 class ReadingPool:
-    """Killable processes that read networks; close it, or use it in a ``with`` statement."""
+    """Worker processes that read networks; close it, or use it in a ``with`` statement."""
 
     def __init__(
         self,
@@ -126,14 +126,15 @@ class ReadingPool:
         memory: int = MEMORY,
         loader: str = DEFAULT_LOADER,
     ) -> None:
-        """Start nothing yet: processes start with the first networks.
+        """Set the limits; processes start with the first networks.
 
         Args:
-            workers: processes, at least 1.
-            timeout: seconds that one network may take before its process is killed; what it waits
-                for a processor that others use does not count (where /proc is).
-            memory: bytes that a process may hold before it is killed (looked at where /proc is).
-            loader: ``module:function`` called with an identifier.
+            workers: number of processes, at least 1.
+            timeout: time limit per network in seconds; a process above it is killed. Time in which
+                the worker waits for a processor does not count (if there is a /proc).
+            memory: memory limit of a process in bytes; a process above it is killed (if there is a
+                /proc).
+            loader: ``module:function``, called with an identifier.
         """
         self._limit = max(1, workers)
         self._timeout = timeout
@@ -145,43 +146,45 @@ class ReadingPool:
 
     @property
     def pending(self) -> int:
-        """Networks handed in whose result has not been handed out."""
-        return len(self._queue) + len(self._at_work())
+        """Number of submitted networks whose result was not returned yet."""
+        return len(self._queue) + len(self._busy())
 
     def submit(self, identifier: str) -> int:
-        """Hand in a network; return the number that its result will carry."""
+        """Submit a network; return the number of its result."""
         self._queue.append(_Task(self._submitted, identifier))
         self._submitted += 1
         return self._submitted - 1
 
-    def results(self, wait_for: float = _LOOK) -> list[tuple[int, dict[str, Any] | Failure]]:
-        """Keep the processes busy and return what has finished meanwhile, in whatever order.
+    def results(
+        self, wait_for: float = _POLL_SECONDS
+    ) -> list[tuple[int, dict[str, Any] | Failure]]:
+        """Assign networks to idle workers and return finished results, in any order.
 
         Args:
-            wait_for: seconds to wait at most where nothing has finished.
+            wait_for: seconds to wait at most if nothing has finished.
 
         Returns:
-            Numbers of `submit` with what `read_networks` yields.
+            (number from `submit`, result as `read_networks` yields it).
         """
-        self._feed()
-        at_work = self._at_work()
-        if not at_work:
+        self._assign()
+        busy = self._busy()
+        if not busy:
             return []
-        pause = max(0.0, min(worker.deadline for worker, _ in at_work) - time.monotonic())
+        pause = max(0.0, min(worker.deadline for worker, _ in busy) - time.monotonic())
         finished: list[tuple[int, dict[str, Any] | Failure]] = []
-        wait([worker.channel.fileno() for worker, _ in at_work], timeout=min(pause, wait_for))
+        wait([worker.channel.fileno() for worker, _ in busy], timeout=min(pause, wait_for))
         now = time.monotonic()
-        for worker, task in at_work:
+        for worker, task in busy:
             try:
                 result = self._answer_of(worker, task)
-            except _Broken as broken:
+            except _WorkerError as error:
                 self._stop(worker)
-                if worker.read:  # an earlier network may have done it: this one gets its own try
+                if worker.read:  # an earlier network may be the cause: try this one again
                     self._queue.appendleft(_Task(task.number, task.identifier))
                     continue
-                result = Failure(task.identifier, str(broken))
+                result = Failure(task.identifier, str(error))
             if result is None:
-                reason = self._excess(worker, now)
+                reason = self._exceeded_limit(worker, now)
                 if not reason:
                     continue
                 self._stop(worker)
@@ -192,42 +195,42 @@ class ReadingPool:
         return finished
 
     def _answer_of(self, worker: _Worker, task: _Task) -> dict[str, Any] | Failure | None:
-        """Return what a process has made of its task, None while it has not answered.
+        """Return a worker's answer to its task, None if there is none yet.
 
         Raises:
-            _Broken: it never will.
+            _WorkerError: there will be no answer.
         """
-        dead = worker.process.poll() is not None  # before looking: what it sent last still counts
+        dead = worker.process.poll() is not None  # checked first: its last message still counts
         try:
             messages = worker.channel.receive(socket.MSG_DONTWAIT)
         except EOFError:
-            raise _Broken(_end_of(worker.process)) from None
+            raise _WorkerError(_exit_reason(worker.process)) from None
         except (ValueError, RecursionError):
-            raise _Broken("its process sent something that is no answer") from None
+            raise _WorkerError("its process sent an invalid message") from None
         for message in messages:
             if message == {"started": True} and not worker.started:
                 worker.started = True
-                worker.give(self._timeout)
+                worker.set_deadline(self._timeout)
             elif message.items() >= task.stamp.items() and {"kind", "value"} <= message.keys():
                 value = message["value"]
                 return Failure(task.identifier, value) if message["kind"] == "failed" else value
             else:
-                raise _Broken("its process answered something that it was not asked")
-        if dead and not worker.channel.readable():  # its own children hold the channel open
-            raise _Broken(_end_of(worker.process))
+                raise _WorkerError("its process answered a task that it was not given")
+        if dead and not worker.channel.readable():  # its child processes keep the channel open
+            raise _WorkerError(_exit_reason(worker.process))
         return None
 
-    def _excess(self, worker: _Worker, now: float) -> str:
-        """Say what a process takes too much of, if anything."""
-        late = worker.deadline <= now and not worker.channel.readable()  # else: at the last moment
-        if late and not worker.give_what_others_took():
+    def _exceeded_limit(self, worker: _Worker, now: float) -> str:
+        """Return the limit that a worker exceeds, in words; empty if there is none."""
+        late = worker.deadline <= now and not worker.channel.readable()  # an answer may be there
+        if late and not worker.extend_deadline():
             return f"took longer than {self._timeout:g} s"
         if _resident_bytes(worker.process.pid) > self._memory:
             return f"needed more than {self._memory / 1e9:.3g} GB"
         return ""
 
     def close(self) -> None:
-        """Kill the processes; what they were reading is lost."""
+        """Kill the processes; the networks that they were reading are lost."""
         for worker in list(self._workers):
             self._stop(worker)
 
@@ -237,12 +240,12 @@ class ReadingPool:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _at_work(self) -> list[tuple[_Worker, _Task]]:
+    def _busy(self) -> list[tuple[_Worker, _Task]]:
         return [(worker, worker.task) for worker in self._workers if worker.task is not None]
 
-    def _feed(self) -> None:
+    def _assign(self) -> None:
         for worker in [w for w in self._workers if w.task is None]:
-            if not worker.fit():
+            if not worker.is_reusable():
                 self._stop(worker)
         while self._queue:
             idle = next((w for w in self._workers if w.task is None), None)
@@ -250,8 +253,8 @@ class ReadingPool:
                 return
             worker = idle or self._start()
             task = worker.task = self._queue.popleft()
-            worker.give(self._timeout + (0.0 if worker.started else _START))
-            with contextlib.suppress(OSError):  # it has just died: seen where answers are read
+            worker.set_deadline(self._timeout + (0.0 if worker.started else _STARTUP_SECONDS))
+            with contextlib.suppress(OSError):  # it has just died; `_answer_of` notices
                 worker.channel.send(line_of({**task.stamp, "source": task.identifier}))
 
     def _start(self) -> _Worker:
@@ -261,13 +264,13 @@ class ReadingPool:
             "descriptor": theirs.fileno(),
             "loader": self._loader,
             "parent": os.getpid(),
-            # Linux tells a process of the end of the *thread* that started it.
+            # Linux signals the death of the *thread* that started the process.
             "tied": threading.current_thread() is threading.main_thread(),
         }
         threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         with theirs:
-            # A group of its own: Ctrl-C in a terminal is for us alone, and whatever a network's
-            # code starts ends with the process.
+            # A process group of its own: Ctrl-C in a terminal does not reach it, and processes that
+            # a network starts are killed with it.
             process = subprocess.Popen(
                 [sys.executable, "-c", _BOOT, json.dumps(settings)],
                 stdin=subprocess.DEVNULL,
@@ -285,7 +288,7 @@ class ReadingPool:
     def _stop(self, worker: _Worker) -> None:
         self._workers.remove(worker)
         worker.channel.close()
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # none left, or a zombie
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # gone, or a zombie
             os.killpg(worker.process.pid, signal.SIGKILL)
         worker.process.kill()
         worker.process.wait()
@@ -300,11 +303,11 @@ def read_networks(
     memory: int = MEMORY,
     loader: str = DEFAULT_LOADER,
 ) -> Iterator[dict[str, Any] | Failure]:
-    """Read networks in killable processes, in whatever order they finish.
+    """Read networks in worker processes, in any order.
 
     Args:
         identifiers: source strings.
-        workers: see `ReadingPool`, also for the others.
+        workers: number of processes; see `ReadingPool` for this and the other limits.
         timeout: seconds per network.
         memory: bytes per process.
         loader: ``module:function`` called with an identifier.
@@ -322,17 +325,17 @@ def read_networks(
 
 
 def read_apart(source: str, *, loader: str = DEFAULT_LOADER) -> ArchGraph:
-    """Read one network in a process of its own, which its code may crash, end or fork.
+    """Read one network in a separate process, which its code may crash, end or fork.
 
     Args:
         source: as for `narfast.load`.
         loader: ``module:function`` called with it.
 
     Returns:
-        The graph as its source spells it.
+        The raw graph.
 
     Raises:
-        NarfastError: it cannot be read, or the process ended without an answer.
+        NarfastError: the network cannot be read, or the process ended without an answer.
     """
     (result,) = read_networks(
         [source], workers=1, timeout=float("inf"), memory=sys.maxsize, loader=loader
@@ -341,17 +344,17 @@ def read_apart(source: str, *, loader: str = DEFAULT_LOADER) -> ArchGraph:
         file = str(Path(source.rpartition(":")[0]))
         if result.reason.startswith(file):
             raise NarfastError(result.reason)
-        raise NarfastError(f"{source}: {result.reason}; look for what in it ends or crashes Python")
+        raise NarfastError(f"{source}: {result.reason}; find out what in it ends or crashes Python")
     return unpack_graph(result)[1]
 
 
 def memory_in_use() -> tuple[int, int]:
-    """Return the bytes that this process holds, and the largest of those that read networks."""
+    """Return the memory of this process and of the largest worker process, in bytes."""
     return _resident_bytes(None), max(map(_resident_bytes, set(_running)), default=0)
 
 
 def _resident_bytes(process: int | None) -> int:
-    """Return the memory that a process holds (this one for None); 0 where /proc is not."""
+    """Return the memory of a process (this one for None) in bytes; 0 without /proc."""
     try:
         fields = Path(f"/proc/{process or 'self'}/statm").read_text().split()
     except OSError:
@@ -360,7 +363,7 @@ def _resident_bytes(process: int | None) -> int:
 
 
 def _processor_seconds(process: int) -> float:
-    """Return the processor time that a process has used; 0 where /proc is not."""
+    """Return the processor time that a process has used, in seconds; 0 without /proc."""
     try:
         fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -368,8 +371,8 @@ def _processor_seconds(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _end_of(process: subprocess.Popen[bytes]) -> str:
-    """Say how a process ended that has closed its channel."""
+def _exit_reason(process: subprocess.Popen[bytes]) -> str:
+    """Say how a process has ended after its channel closed."""
     try:
         return f"its process died (exit code {process.wait(5)})"
     except subprocess.TimeoutExpired:

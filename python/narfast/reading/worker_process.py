@@ -1,7 +1,7 @@
-"""What runs inside a process that reads networks: `serve`, and the channel it answers on.
+"""The code inside a process that reads networks: `serve`, and the channel for its answers.
 
 The code of a network may print, exit, fork and start threads. So an answer repeats the number and
-the nonce of its task, descriptors 1 and 2 are no one's, and a forked child has no channel.
+the nonce of its task, descriptors 1 and 2 lead nowhere, and a forked child has no channel.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from narfast.reading.graph_codec import pack_graph
 
 __all__ = ["Channel", "line_of", "reason_of", "serve"]
 
-_PIECE = 1 << 20
-_LONGEST = 1 << 28  # bytes of a message: some times the largest graph that is read
-_LOOK = 1.0  # seconds between looks at whether the parent still lives
+_RECEIVE_BYTES = 1 << 20
+_MAX_MESSAGE = 1 << 28  # bytes; several times the largest graph that can be read
+_POLL_SECONDS = 1.0  # seconds between checks that the parent is alive
 _PR_SET_PDEATHSIG = 1
 
 
 class Channel:
-    """Messages over a socket: a JSON object on a line, so that nothing is ever unpickled."""
+    """Messages over a socket: one JSON object per line, so nothing is ever unpickled."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
         self._line = bytearray()
 
     def fileno(self) -> int:
-        """Return the descriptor, to wait on."""
+        """Return the descriptor, for waiting."""
         return self._socket.fileno()
 
     def close(self) -> None:
@@ -47,15 +47,15 @@ class Channel:
         self._socket.close()
 
     def send(self, line: bytes) -> None:
-        """Send a message, as `line_of` writes it.
+        """Send a message in the form of `line_of`.
 
         Raises:
-            OSError: the other end has closed.
+            OSError: the other end is closed.
         """
         self._socket.sendall(line)
 
     def readable(self) -> bool:
-        """Whether something has arrived, or the other end has closed."""
+        """Whether data has arrived, or the other end is closed."""
         try:
             self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except BlockingIOError:
@@ -65,17 +65,17 @@ class Channel:
         return True
 
     def receive(self, flags: int = 0) -> list[dict[str, Any]]:
-        """Return the messages that a piece of what has arrived completes.
+        """Receive a piece of data; return the messages that it completes.
 
         Args:
-            flags: ``socket.MSG_DONTWAIT`` returns none where nothing has arrived.
+            flags: with ``socket.MSG_DONTWAIT``, return an empty list if nothing has arrived.
 
         Raises:
-            EOFError: the other end has closed.
-            ValueError: what arrived is no message.
+            EOFError: the other end is closed.
+            ValueError: the data is not a message.
         """
         try:
-            piece = self._socket.recv(_PIECE, flags)
+            piece = self._socket.recv(_RECEIVE_BYTES, flags)
         except BlockingIOError:
             return []
         except OSError:
@@ -91,13 +91,13 @@ class Channel:
                 raise ValueError("not an object")
             messages.append(message)
         self._line += rest
-        if len(self._line) > _LONGEST:
+        if len(self._line) > _MAX_MESSAGE:
             raise ValueError("too long")
         return messages
 
 
 def line_of(message: dict[str, Any]) -> bytes:
-    """Write a message as a line."""
+    """Encode a message as a line."""
     return json.dumps(message, separators=(",", ":")).encode() + b"\n"
 
 
@@ -105,12 +105,12 @@ def serve(descriptor: int, loader: str, parent: int, tied: bool) -> None:
     """Read networks until the other end of the channel closes.
 
     Args:
-        descriptor: of the channel.
+        descriptor: descriptor of the channel.
         loader: ``module:function`` from a source string to a raw graph.
-        parent: the process to end with.
-        tied: it was started by the parent's main thread.
+        parent: process id of the parent; this process ends with it.
+        tied: whether the parent's main thread started this process.
     """
-    _end_with(parent, tied)
+    _exit_with_parent(parent, tied)
     os.set_inheritable(descriptor, False)
     channel = Channel(socket.socket(fileno=descriptor))
     os.register_at_fork(after_in_child=channel.close)
@@ -118,11 +118,11 @@ def serve(descriptor: int, loader: str, parent: int, tied: bool) -> None:
     warnings.simplefilter("ignore")
     module, _, name = loader.partition(":")
     load: Any = None
-    unusable = ""
+    load_error = ""
     try:
         load = getattr(importlib.import_module(module), name)
     except Exception as error:
-        unusable = reason_of(error)
+        load_error = reason_of(error)
     first = True
     with contextlib.suppress(OSError, EOFError):
         channel.send(line_of({"started": True}))
@@ -130,8 +130,8 @@ def serve(descriptor: int, loader: str, parent: int, tied: bool) -> None:
             for task in channel.receive():
                 source = task.pop("source")
                 try:
-                    if unusable:
-                        raise NarfastError(unusable)
+                    if load_error:
+                        raise NarfastError(load_error)
                     start = time.process_time()
                     packed = pack_graph(source, load(source))
                     packed["seconds"] = 0.0 if first else round(time.process_time() - start, 3)
@@ -139,26 +139,26 @@ def serve(descriptor: int, loader: str, parent: int, tied: bool) -> None:
                 except BaseException as error:  # foreign code may raise anything
                     answer = line_of({**task, "kind": "failed", "value": reason_of(error)})
                 if os.getpid() != own:
-                    os._exit(0)  # a child that the network's code has forked
+                    os._exit(0)  # a child process that the network's code has forked
                 first = False
                 channel.send(answer)
 
 
-def _end_with(parent: int, tied: bool) -> None:
-    """End this process when its parent does, however that happens."""
+def _exit_with_parent(parent: int, tied: bool) -> None:
+    """End this process when its parent ends for any reason."""
     if tied and sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+    threading.Thread(target=_watch_parent, args=(parent,), daemon=True).start()
 
 
-def _watch(parent: int) -> None:
+def _watch_parent(parent: int) -> None:
     while os.getppid() == parent:
-        time.sleep(_LOOK)
+        time.sleep(_POLL_SECONDS)
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
 def reason_of(error: BaseException, limit: int = 300) -> str:
-    """Say why a network could not be read, the same in every run: no addresses of objects."""
+    """Say why a network could not be read; no object addresses, so equal in every run."""
     text = str(error) if isinstance(error, NarfastError) else f"{type(error).__name__}: {error}"
     line = re.sub(r"\b0x[0-9a-f]{6,}\b", "0x…", " ".join(text.split()))
     return line if len(line) <= limit else line[: limit - 1] + "…"

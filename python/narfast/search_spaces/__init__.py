@@ -1,5 +1,5 @@
-"""Search spaces whose networks are generated, never downloaded: one file per space.
+"""Search spaces, one file each; their networks are generated, never downloaded.
 
 Every space offers `parse` (text to cell), `text` (its inverse), `networks` (cells to a batch of raw
-graphs, as tracing the PyTorch modules would give), and `load`, which reads one source string.
+graphs, equal to traces of the PyTorch modules), and `load`, which reads one source string.
 """

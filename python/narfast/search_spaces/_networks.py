@@ -1,4 +1,4 @@
-"""From the arrays of the C++ generators to batches of graphs with metadata."""
+"""Converts arrays of the C++ generators to batches of graphs with metadata."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def as_batch(
     space: str,
     input_shape: tuple[int, ...],
 ) -> GraphBatch:
-    """The graphs of a generator.
+    """Convert the result of a generator to a batch.
 
     Args:
         result: (batch arrays, parameters, operations).
-        names: One per network.
-        space: What to record as source and family.
-        input_shape: The same for all.
+        names: One name per network.
+        space: Recorded as source and family.
+        input_shape: Shape of the input, equal for all.
     """
     arrays, params, flops = result
     metas = tuple(

@@ -1,4 +1,4 @@
-"""What the readers of cells share: errors, and Python literals read without evaluating them."""
+"""Shared by the readers of cells: errors, and a parser of Python literals without evaluation."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ _TOKEN = re.compile(
 
 
 def shown(text: str) -> str:
-    """A text as an error message quotes it: in one line, and short."""
+    """Shorten a text to one line for an error message."""
     return ascii(text if len(text) <= 60 else text[:57] + "...")
 
 
 def bad_cell(space: str, why: str) -> UnsupportedSourceError:
-    """The error for a text that is no cell of `space`."""
+    """Return the error for a text that is not a cell of `space`."""
     return UnsupportedSourceError(f"{space}: {why}")
 
 
 def clean(space: str, text: str, form: str) -> str:
-    """The text without surrounding blanks.
+    """Strip blanks around a text.
 
     Raises:
-        UnsupportedSourceError: It is empty or absurdly long; the message shows `form`.
+        UnsupportedSourceError: It is empty or too long; the message shows `form`.
     """
     if len(text) > MAX_TEXT:
-        raise bad_cell(space, f"{len(text):,} characters are no cell, which looks like {form}")
+        raise bad_cell(space, f"{len(text):,} characters are not a cell; it looks like {form}")
     text = text.strip()
     if not text:
         raise bad_cell(space, f"name a cell, as {space}:{form}")
@@ -57,14 +57,14 @@ def check_operator(space: str, name: str, known: Sequence[str]) -> None:
 
 
 class _Reader:
-    """Reads values off a text; every method raises ValueError at what it does not expect."""
+    """Reads values from a text; every method raises ValueError at an unexpected token."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._position = 0
 
     def next(self) -> tuple[str, str]:
-        """Kind and content of the next token; ("end", "") after the last."""
+        """Return kind and content of the next token; ("end", "") after the last."""
         if not self._text[self._position :].strip():
             return "end", ""
         match = _TOKEN.match(self._text, self._position)
@@ -75,20 +75,20 @@ class _Reader:
         return ("string" if kind in ("single", "double") else kind), match[kind]
 
     def peek(self) -> tuple[str, str]:
-        """The next token, which stays."""
+        """Return the next token without consuming it."""
         position = self._position
         token = self.next()
         self._position = position
         return token
 
     def expect(self, mark: str) -> None:
-        """Takes one mark."""
+        """Consume one mark."""
         token = self.next()
         if token != ("mark", mark):
             raise ValueError(f"expected {mark!r}, found {shown(token[1] or 'the end')}")
 
     def items(self, end: str, depth: int) -> list[Value]:
-        """Values up to a closing bracket, which is taken."""
+        """Read values up to a closing bracket; consume the bracket."""
         values: list[Value] = []
         while self.peek() != ("mark", end):
             values.append(self.value(depth))
@@ -100,7 +100,7 @@ class _Reader:
         return values
 
     def value(self, depth: int = 0) -> Value:
-        """A number, a string, a list or tuple of values, or a range."""
+        """Read a number, a string, a list or tuple of values, or a range."""
         kind, content = self.next()
         if kind == "number":
             return int(content)
@@ -118,7 +118,7 @@ class _Reader:
 
 
 def arguments(text: str) -> tuple[list[Value], dict[str, Value]]:
-    """Reads what stands between the parentheses of a call: values, then keywords.
+    """Parse the arguments of a call: values, then keywords.
 
     Numbers, strings, lists, tuples and ``range`` are understood; nothing is evaluated.
 

@@ -5,12 +5,13 @@ A genotype is spelled as the authors' code spells it, or by its published name::
     Genotype(normal=[('sep_conv_3x3', 1), ('skip_connect', 0), ...], normal_concat=range(2, 6),
              reduce=[('max_pool_3x3', 0), ...], reduce_concat=range(2, 6))
 
-States 0 and 1 of a cell are the outputs of the two cells before. Each pair of edges makes the next
-state, the sum of two operators on earlier ones; the cell concatenates the states that it lists.
+States 0 and 1 of a cell are the outputs of the two previous cells. Each pair of edges makes the
+next state, the sum of two operators on earlier states. The cell concatenates the states that it
+lists.
 
 The network for CIFAR-10 has 20 cells from 36 channels; the one for ImageNet, ``NAME@imagenet``, has
-14 from 48. Reduction cells stand at one and two thirds. The auxiliary head, which only training
-uses, is not part of it. A ``none`` edge contributes nothing and is left out.
+14 from 48. Reduction cells are at one and two thirds of the depth. The auxiliary head is left out,
+because only training uses it. A ``none`` edge contributes nothing and is left out.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ SEARCHED = (
     "dil_conv_3x3",
     "dil_conv_5x5",
 )
-"""The seven operators that DARTS searches over; the others are those of earlier spaces."""
+"""The seven operators that DARTS searches over; the others belong to earlier spaces."""
 
 Variant = Literal["cifar", "imagenet"]
 Edge = tuple[str, int]
@@ -69,7 +70,7 @@ _FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
 _CALL = re.compile(r"Genotype\s*\((.*)\)", re.DOTALL)
 _STEPS = 4
 _DRAWN = 256  # genotypes drawn at a time
-_MOST_EDITS = 3  # between a genotype and its relatives
+_MAX_EDITS = 3  # maximum edits between a genotype and its relatives
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,8 @@ class Genotype:
     Attributes:
         normal: (operator, state that it reads); two per step.
         normal_concat: States that the cell concatenates.
-        reduce: As `normal`, of the cell that halves the sides.
-        reduce_concat: As `normal_concat`.
+        reduce: As `normal`, for the cell that halves height and width.
+        reduce_concat: As `normal_concat`, for the same cell.
     """
 
     normal: tuple[Edge, ...]
@@ -97,7 +98,7 @@ class Genotype:
 
 @dataclass(frozen=True)
 class Published:
-    """A genotype with the paper that found it and the code that writes it down."""
+    """A genotype with its paper and the code that defines it."""
 
     genotype: Genotype
     paper: str
@@ -106,7 +107,7 @@ class Published:
 
 @cache
 def published() -> dict[str, Published]:
-    """Published genotypes by name."""
+    """Return published genotypes by name."""
     file = resources.files("narfast").joinpath("data/nas/genotypes.toml")
     entries = tomllib.loads(file.read_text(encoding="utf-8"))
     return {
@@ -116,12 +117,12 @@ def published() -> dict[str, Published]:
 
 
 def names() -> list[str]:
-    """Names of published genotypes, sorted."""
+    """Return the names of published genotypes, sorted."""
     return sorted(published())
 
 
 def _edges(name: str, value: Value) -> tuple[Edge, ...]:
-    """Edges, also where each step's two are grouped."""
+    """Read edges; the two edges of a step may be grouped."""
     if not isinstance(value, list) or not value:
         raise ValueError(f"{name} must be a list of ('operator', state) pairs")
     edges: list[Edge] = []
@@ -146,7 +147,7 @@ def _check_cell(name: str, edges: tuple[Edge, ...], concat: tuple[int, ...]) -> 
         if state >= number // 2 + 2:
             raise ValueError(
                 f"edge {number} of {name} reads state {state}, "
-                f"but only states 0 to {number // 2 + 1} are there by then"
+                f"but only states 0 to {number // 2 + 1} exist at that point"
             )
     steps = len(edges) // 2
     if not concat or any(not 2 <= state < steps + 2 for state in concat):
@@ -156,7 +157,7 @@ def _check_cell(name: str, edges: tuple[Edge, ...], concat: tuple[int, ...]) -> 
         if operator != "none" and state in reached:
             reached.add(number // 2 + 2)
     if not reached & set(concat):
-        raise ValueError(f"nothing but none leads to the output of {name}")
+        raise ValueError(f"only 'none' edges lead to the output of {name}")
 
 
 def _from_text(whole: str) -> Genotype:
@@ -188,7 +189,7 @@ def _from_text(whole: str) -> Genotype:
 
 
 def parse(spelling: str) -> Genotype:
-    """The genotype of a name or a text; nothing is evaluated.
+    """Parse a name or the text of a genotype; nothing is evaluated.
 
     Raises:
         UnsupportedSourceError: It is neither; the message has close names, or says what is wrong.
@@ -198,7 +199,7 @@ def parse(spelling: str) -> Genotype:
         return published()[whole].genotype
     if "(" not in whole:
         close = difflib.get_close_matches(whole, names(), n=3, cutoff=0.5)
-        hint = f"did you mean {', '.join(close)}?" if close else f"there are {', '.join(names())}"
+        hint = f"did you mean {', '.join(close)}?" if close else f"known: {', '.join(names())}"
         raise bad_cell(_SPACE, f"no genotype is called {shown(whole)}; {hint}; or write {_FORM}")
     try:
         return _from_text(whole)
@@ -208,21 +209,21 @@ def parse(spelling: str) -> Genotype:
 
 
 def text(genotype: Genotype) -> str:
-    """The spelling of a genotype."""
+    """Spell a genotype."""
     return str(genotype)
 
 
 def random_genotypes(count: int, *, seed: int) -> Iterator[Genotype]:
-    """Genotypes drawn from the searched space, one at a time; a seed gives the same ones.
+    """Draw genotypes from the searched space, one at a time; equal seeds give equal genotypes.
 
-    Four steps of two different earlier states each, operators out of `SEARCHED`, normal and
-    reduction cell drawn independently.
+    Each has four steps of two different earlier states, with operators from `SEARCHED`; normal and
+    reduction cell are drawn independently.
     """
     return islice(_draw(np.random.default_rng(seed)), count)
 
 
 def _draw(random: np.random.Generator) -> Iterator[Genotype]:
-    states = np.arange(2, 2 + _STEPS)  # how many states each step can read
+    states = np.arange(2, 2 + _STEPS)  # number of states that each step can read
     concat = tuple(range(2, 2 + _STEPS))
     while True:
         shape = (_DRAWN, 2, _STEPS)
@@ -240,12 +241,12 @@ def _draw(random: np.random.Generator) -> Iterator[Genotype]:
 
 
 def mutated(genotype: Genotype, edits: int, *, seed: int) -> Genotype:
-    """The genotype after a few random edits: each gives one edge another operator or another state.
+    """Edit a genotype at random; each edit gives one edge another operator or another state.
 
     Args:
-        genotype: One of the searched space.
-        edits: How many edges are changed, at most all 16.
-        seed: Of the draw.
+        genotype: A genotype of the searched space.
+        edits: Number of changed edges, at most all 16.
+        seed: Seed of the draw.
     """
     random = np.random.default_rng(seed)
     cells = [list(genotype.normal), list(genotype.reduce)]
@@ -265,21 +266,21 @@ def mutated(genotype: Genotype, edits: int, *, seed: int) -> Genotype:
 
 
 def relatives(count: int, variants: int, *, seed: int) -> tuple[GraphBatch, list[int]]:
-    """Raw graphs of random genotypes and of edited copies of each.
+    """Generate raw graphs of random genotypes and of edited copies of each.
 
     Args:
-        count: Genotypes drawn.
-        variants: Networks of each: itself, and copies with one to three of the 16 edges edited.
-        seed: Of all draws.
+        count: Number of genotypes.
+        variants: Networks per genotype: itself, and copies with one to three of 16 edges edited.
+        seed: Seed of all draws.
 
     Returns:
-        ``count * variants`` graphs, and which genotype each comes from.
+        ``count * variants`` graphs, and the genotype (by number) of each.
     """
     cells, parents = [], []
     seeds = np.random.SeedSequence(seed).generate_state(count * variants).tolist()
     for parent, genotype in enumerate(random_genotypes(count, seed=seed)):
         for variant in range(variants):
-            edits = 1 + variant % _MOST_EDITS if variant else 0
+            edits = 1 + variant % _MAX_EDITS if variant else 0
             cells.append(mutated(genotype, edits, seed=seeds[parent * variants + variant]))
             parents.append(parent)
     return networks(cells), parents
@@ -288,7 +289,7 @@ def relatives(count: int, variants: int, *, seed: int) -> tuple[GraphBatch, list
 def networks(
     genotypes: Iterable[Genotype], *, variant: Variant = "cifar", num_threads: int = 1
 ) -> GraphBatch:
-    """Raw graphs of the networks of genotypes.
+    """Generate raw graphs of the networks of genotypes.
 
     Raises:
         ValueError: A genotype is not well formed.
@@ -303,7 +304,7 @@ def networks(
     try:
         operators = [number[operator] for edges, _ in cells for operator, _ in edges]
     except KeyError as error:
-        raise ValueError(f"no operator of DARTS is called {error}") from None
+        raise ValueError(f"DARTS has no operator called {error}") from None
     result = _core.darts_networks(
         np.array(operators, np.int32),
         np.array([state for edges, _ in cells for _, state in edges], np.int32),
@@ -318,7 +319,7 @@ def networks(
 
 
 def load(spelling: str) -> ArchGraph:
-    """The raw graph of one genotype's network.
+    """Generate the raw graph of one genotype's network.
 
     Args:
         spelling: A name or a genotype; ``@imagenet`` or ``@cifar`` may follow.
@@ -331,7 +332,7 @@ def load(spelling: str) -> ArchGraph:
         described, variant = spelling, "cifar"
     variant = variant.strip()
     if variant not in ("cifar", "imagenet"):
-        raise bad_cell(_SPACE, f"{shown(variant)} is no variant; there are cifar and imagenet")
+        raise bad_cell(_SPACE, f"no variant is called {shown(variant)}; write cifar or imagenet")
     genotype = parse(described)
     graph = networks([genotype], variant="imagenet" if variant == "imagenet" else "cifar")[0]
     return graph.with_meta(name=spelling.strip()) if described.strip() in published() else graph

@@ -5,17 +5,16 @@ vertex. A 1 in row x and column y is an edge from x to y::
 
     0110/0011/0001/0000|input,conv3x3-bn-relu,maxpool3x3,output
 
-What people paste from code is read, too: ``[[0, 1], [0, 0]], ['input', 'output']``, also inside
-``ModelSpec(matrix=..., ops=...)``. Vertices that are on no path from input to output are left out,
-as the benchmark does.
+Text pasted from code works too: ``[[0, 1], [0, 0]], ['input', 'output']``, also inside
+``ModelSpec(matrix=..., ops=...)``. As in the benchmark, vertices that are not on a path from input
+to output are left out.
 
 The network: a stem of 128 channels, three stacks of three modules with max-pooling and twice the
-channels between them, and a classifier. Inside a module, a vertex sums its inputs, cut to its width
-where they are wider; what comes from the module's input is projected first; the output
-concatenates.
+channels between them, and a classifier. Inside a module, a vertex sums its inputs and cuts wider
+ones to its width. Edges from the module's input have a projection. The output concatenates.
 
-In arrays, a cell is one number: bits 31-33 hold how many vertices it has, bits 10-30 its edges (x
-to y at bit x + y(y-1)/2), bits 0-9 the operators of the inner vertices, two bits each.
+In arrays, a cell is one number: bits 31-33 are the number of vertices, bits 10-30 the edges (x to y
+at bit x + y(y-1)/2), bits 0-9 the operators of the inner vertices, two bits each.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ Matrix = Sequence[Sequence[int]]
 
 
 def _on_paths(matrix: Matrix) -> list[int]:
-    """Vertices on a path from the first to the last."""
+    """Return the vertices on a path from the first to the last."""
     count = len(matrix)
     forward, backward = {0}, {count - 1}
     for target in range(1, count):
@@ -70,11 +69,11 @@ def _on_paths(matrix: Matrix) -> list[int]:
 
 
 def pack(matrix: Matrix, operators: Sequence[str]) -> int:
-    """The number of a cell.
+    """Return the number of a cell.
 
     Args:
         matrix: A square of 0 and 1; a 1 in row x, column y is an edge from x to y, and y > x.
-        operators: One per vertex: ``input``, inner ones out of `OPERATORS`, ``output``.
+        operators: One per vertex: ``input``, inner ones from `OPERATORS`, ``output``.
 
     Raises:
         UnsupportedSourceError: It is not a cell of the benchmark.
@@ -121,7 +120,7 @@ def pack(matrix: Matrix, operators: Sequence[str]) -> int:
 
 @cache
 def _rows(count: int, edges: int) -> tuple[str, ...]:
-    """The matrix of some edges, one text per row; a few thousand matrices make up the space."""
+    """Return the rows of a matrix; cached, since the space has only a few thousand matrices."""
     return tuple(
         "".join("1" if x < y and edges >> (x + y * (y - 1) // 2) & 1 else "0" for y in range(count))
         for x in range(count)
@@ -140,13 +139,13 @@ def _parts(cell: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def unpack(cell: int) -> tuple[list[list[int]], list[str]]:
-    """Matrix and operators of a cell, given its number: the inverse of `pack`."""
+    """Return matrix and operators of a cell by its number: the inverse of `pack`."""
     rows, operators = _parts(cell)
     return [[int(entry) for entry in row] for row in rows], list(operators)
 
 
 def text(cell: int) -> str:
-    """The spelling of a cell, given its number."""
+    """Return the spelling of a cell by its number."""
     rows, operators = _parts(cell)
     return "/".join(rows) + "|" + ",".join(operators)
 
@@ -172,10 +171,10 @@ def _from_literals(whole: str) -> tuple[list[list[int]], list[str]]:
 
 
 def parse(spelling: str) -> int:
-    """The number of a cell, given its spelling.
+    """Return the number of a cell by its spelling.
 
     Raises:
-        UnsupportedSourceError: It is not a cell; the message says which part is not.
+        UnsupportedSourceError: It is not a cell; the message names the wrong part.
     """
     whole = clean(_SPACE, spelling, _FORM)
     if "[" in whole:
@@ -196,10 +195,10 @@ def parse(spelling: str) -> int:
 
 @cache
 def cells() -> NDArray[np.uint64]:
-    """One cell of each of the 423,624 classes of isomorphic cells: uint64[423624], ascending.
+    """Return one cell of each of the 423,624 isomorphism classes: uint64[423624], ascending.
 
-    Each is the first of its class in the order of the benchmark's own enumeration. That matters:
-    where channels do not divide evenly, the first vertices are the wider ones.
+    Each is the first of its class in the benchmark's own enumeration. This matters: if channels do
+    not divide evenly, the first vertices are wider.
     """
     found = _core.nasbench101_cells()
     found.flags.writeable = False  # shared by all callers
@@ -216,32 +215,32 @@ def _generate(
 
 
 def networks(numbers: Sequence[int] | NDArray[np.integer], *, num_threads: int = 1) -> GraphBatch:
-    """Raw graphs of the networks of cells, given by number.
+    """Generate raw graphs of the networks of cells by number.
 
     Raises:
-        ValueError: A number is no cell.
+        ValueError: A number is not a cell.
     """
     return _generate(numbers, whole=True, num_threads=num_threads)
 
 
 def modules(numbers: Sequence[int] | NDArray[np.integer], *, num_threads: int = 1) -> GraphBatch:
-    """Raw graphs of single modules: the first of the network, from 128 channels to as many.
+    """Generate raw graphs of single modules: the first module, with 128 channels in and out.
 
     Raises:
-        ValueError: A number is no cell.
+        ValueError: A number is not a cell.
     """
     return _generate(numbers, whole=False, num_threads=num_threads)
 
 
 def batches(*, batch_size: int = 1024, num_threads: int = 1) -> Iterator[GraphBatch]:
-    """The networks of all cells in order, a batch at a time."""
+    """Yield the networks of all cells in order, in batches."""
     numbers = cells()
     for begin in range(0, len(numbers), batch_size):
         yield networks(numbers[begin : begin + batch_size], num_threads=num_threads)
 
 
 def load(spelling: str) -> ArchGraph:
-    """The raw graph of one cell's network.
+    """Generate the raw graph of one cell's network.
 
     Raises:
         UnsupportedSourceError: The text is not a cell.

@@ -8,13 +8,13 @@ Nodes are separated by ``+``, edges by ``|``, and ``~0`` names the node that an 
 The network: a stem of 16 channels, three stages of five cells, residual blocks between them that
 halve the sides, and a classifier.
 
-A ``none`` edge contributes nothing to the sum at its target, so it is left out, and with it
-whatever reads only what such edges lead to. The benchmark's own code multiplies by zero and adds,
-which a trace would show as a connection that the network does not have. Where nothing reaches the
-output of the cell, that output is the cell's input times zero, as the benchmark computes it:
-without it the network would not be connected. Canonicalization drops factors, so such a network has
-the structure of stem, reductions and classifier alone. Cells that compute the same are not merged
-beyond that: equal structures of the network decide, not isomorphism of the cell.
+A ``none`` edge contributes nothing to the sum at its target. It is left out, and with it everything
+that depends only on such edges. The benchmark's own code multiplies by zero and adds; a trace would
+show a connection that the network does not have. If nothing reaches the output of the cell, the
+output is the cell's input times zero, as in the benchmark: without it, the network would not be
+connected. Canonicalization drops factors, so such a network has the structure of stem, reductions
+and classifier alone. Other cells that compute the same are not merged: equality is that of the
+network's structure, not isomorphism of the cell.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ _FORM = "|OP~0|+|OP~0|OP~1|+|OP~0|OP~1|OP~2|"
 
 
 def text(cell: int) -> str:
-    """The spelling of a cell, given its number.
+    """Return the spelling of a cell by its number.
 
-    The number's digits of base 5 are positions in `OPERATORS`, the first edge's the most
-    significant.
+    The digits of the number in base 5 are positions in `OPERATORS`; the first edge is the most
+    significant digit.
     """
     if not 0 <= cell < NUM_CELLS:
         raise ValueError(f"cell {cell} is not one of {NUM_CELLS:,}, numbered from 0")
@@ -56,10 +56,10 @@ def text(cell: int) -> str:
 
 
 def parse(spelling: str) -> int:
-    """The number of a cell, given its spelling.
+    """Return the number of a cell by its spelling.
 
     Raises:
-        UnsupportedSourceError: It is not a cell; the message says which part is not.
+        UnsupportedSourceError: It is not a cell; the message names the wrong part.
     """
     whole = clean(_SPACE, spelling, _FORM)
     nodes = whole.split("+")
@@ -87,7 +87,7 @@ def parse(spelling: str) -> int:
 
 
 def networks(cells: Sequence[int] | NDArray[np.integer], *, num_threads: int = 1) -> GraphBatch:
-    """Raw graphs of the networks of cells, given by number.
+    """Generate raw graphs of the networks of cells by number.
 
     Raises:
         ValueError: A number is out of range.
@@ -102,14 +102,14 @@ def networks(cells: Sequence[int] | NDArray[np.integer], *, num_threads: int = 1
 
 
 def batches(*, batch_size: int = 1024, num_threads: int = 1) -> Iterator[GraphBatch]:
-    """The networks of all cells in order, a batch at a time."""
+    """Yield the networks of all cells in order, in batches."""
     for begin in range(0, NUM_CELLS, batch_size):
         cells = np.arange(begin, min(begin + batch_size, NUM_CELLS))
         yield networks(cells, num_threads=num_threads)
 
 
 def load(spelling: str) -> ArchGraph:
-    """The raw graph of one cell's network.
+    """Generate the raw graph of one cell's network.
 
     Raises:
         UnsupportedSourceError: The text is not a cell.

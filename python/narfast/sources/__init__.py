@@ -1,1 +1,1 @@
-"""Everything that becomes a graph: `registry` lists the kinds of sources, `loader` reads them."""
+"""Readers of all kinds of sources: `registry` lists the kinds, `loader` reads them."""

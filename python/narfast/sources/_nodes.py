@@ -1,4 +1,4 @@
-"""A graph under construction, as the readers of PyTorch's spellings make it. Knows no torch."""
+"""A graph under construction, for the readers of PyTorch's operators. Does not import torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from narfast import operators
 
 __all__ = ["NodeList", "operator_of"]
 
-_LONGEST_SPELLING = 80  # characters of an unknown operator that are kept
+_MAX_SPELLING = 80  # characters of an unknown operator's spelling that are kept
 
 
 @dataclass
@@ -21,8 +21,8 @@ class NodeList:
         attr: Packed attributes.
         inputs: In-neighbours in argument order.
         outputs: Nodes that the network returns.
-        unknown: Spellings that the operator table lacks, with counts.
-        flops: Floating-point operations of all nodes, as far as they are known.
+        unknown: Spellings outside the operator table, with counts.
+        flops: Floating-point operations of all nodes with a known number.
         reached: ``id`` of every parameter that an operator uses.
     """
 
@@ -43,9 +43,9 @@ class NodeList:
 
 
 def operator_of(frontend: operators.Frontend, spelling: str, unknown: Counter[str]) -> str:
-    """Canonical operator of a spelling; unknown ones are counted."""
+    """Return the canonical operator of a spelling; count unknown spellings."""
     info = operators.lookup(frontend, spelling)
     if info is not None:
         return info.name
-    unknown[spelling[:_LONGEST_SPELLING]] += 1
+    unknown[spelling[:_MAX_SPELLING]] += 1
     return operators.unknown().name

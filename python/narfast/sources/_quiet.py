@@ -1,4 +1,4 @@
-"""Silences a library's log for a while."""
+"""Silences a library's log temporarily."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["quiet"]
 
 @contextmanager
 def quiet(logger: str) -> Iterator[None]:
-    """Drop what a logger and those below it would say inside a ``with`` block."""
+    """Drop all messages of a logger and its children inside a ``with`` block."""
     log = logging.getLogger(logger)
     before = log.level
     log.setLevel(logging.CRITICAL)

@@ -1,9 +1,9 @@
-"""Import torchvision beside a torch build that its compiled operators were not made for.
+"""Imports torchvision beside a torch build that its compiled operators do not fit.
 
-PyPI's torchvision is compiled against CUDA; beside a CPU build of torch its library does not load
-and importing it fails with "operator torchvision::nms does not exist". Tracing needs shapes and
-graph edges only, so this file declares the missing operators with plain PyTorch implementations.
-Where torchvision's own library loads, nothing is changed.
+PyPI's torchvision is compiled against CUDA. Beside a CPU build of torch, its library does not load,
+and importing torchvision fails with "operator torchvision::nms does not exist". Tracing needs only
+shapes and graph edges, so this file declares the missing operators with plain PyTorch
+implementations. If torchvision's own library loads, nothing is changed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _SCHEMAS = (
     "SymInt dilation_w, SymInt groups, SymInt offset_groups, bool use_mask) -> Tensor",
 )
 
-# Library handles own their registrations: dropping one would undo them.
+# Library handles own their registrations: deleting one would undo them.
 _libraries: list[torch.library.Library] = []
 
 
@@ -62,14 +62,14 @@ def _nms(dets: torch.Tensor, scores: torch.Tensor, iou_threshold: float) -> torc
 
 
 def _nms_meta(dets: torch.Tensor, scores: torch.Tensor, iou_threshold: float) -> torch.Tensor:
-    """Shape only: on meta nothing is known to overlap, so every box is kept."""
+    """Return the shape only: on meta no overlap is known, so every box is kept."""
     return dets.new_empty(dets.shape[0], dtype=torch.int64)
 
 
 def _pooled(
     input: torch.Tensor, rois: torch.Tensor, scale: float, height: int, width: int, *_: Any
 ) -> torch.Tensor:
-    """Regions (k, c, h, w) as zeros: the values of a traced run are never looked at."""
+    """Return regions (k, c, h, w) as zeros: tracing does not use the values."""
     return input.new_zeros((rois.shape[0], input.shape[1], height, width))
 
 
@@ -98,7 +98,7 @@ def _no_gradient(*_: Any) -> Any:
 
 
 def _keep_arguments(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-    """Keep what an operator's attributes are read from on its autograd node."""
+    """Store the arguments that determine an operator's attributes on its autograd node."""
     ctx.narfast_arguments = tuple(
         tuple(value.shape) if isinstance(value, torch.Tensor) else value for value in inputs
     )
@@ -127,7 +127,7 @@ def _register() -> None:
 
 
 def _operators_load(folders: Sequence[str]) -> bool:
-    """Does torchvision's own compiled library load beside this torch?"""
+    """Whether torchvision's own compiled library loads beside this torch."""
     for folder in folders:
         for name in ("_C.so", "_C.pyd", "_C.dylib"):
             path = Path(folder) / name
@@ -141,7 +141,7 @@ def _operators_load(folders: Sequence[str]) -> bool:
 
 
 class _Finder:
-    """Finds torchvision like everyone else, and declares its operators where it must."""
+    """An import finder that declares torchvision's operators if its own library does not load."""
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         if name != "torchvision":
@@ -157,7 +157,7 @@ class _Finder:
 
             def exec_module(module: ModuleType) -> None:
                 execute(module)
-                # Its functions refuse to run unless their own library was loaded; ours answer.
+                # Its functions refuse to run unless their own library was loaded; ours work.
                 for part in ("torchvision.extension", "torchvision.ops.roi_align"):
                     importlib.import_module(part)._has_ops = lambda: True  # type: ignore[attr-defined]
                 importlib.import_module("torchvision._meta_registrations")
@@ -177,21 +177,21 @@ def _left_out(finder: _Finder) -> Iterator[None]:
 
 @contextmanager
 def torchvision_importable() -> Iterator[None]:
-    """Let code import torchvision, declaring its operators where its own library cannot load.
+    """Let code import torchvision; declare its operators if its own library does not load.
 
-    Nothing is imported before that code does.
+    Nothing is imported until that code imports it.
     """
     finder = _Finder()
     sys.meta_path.insert(0, finder)
     try:
         yield
     finally:
-        with suppress(ValueError):  # that code may have changed the list itself
+        with suppress(ValueError):  # that code may have changed the list
             sys.meta_path.remove(finder)
 
 
 def import_torchvision() -> ModuleType:
-    """Import torchvision as code inside `torchvision_importable` does.
+    """Import torchvision with `torchvision_importable`.
 
     Returns:
         The ``torchvision`` package.

@@ -1,6 +1,6 @@
-"""Configurations of Hugging Face: ``hf:config.json``, ``hf:folder``, or ``hf:ORG/MODEL``.
+"""Hugging Face configurations: ``hf:config.json``, ``hf:folder``, or ``hf:ORG/MODEL``.
 
-Only the configuration is read, never weights, and no code that comes with it is ever run.
+Only the configuration is read, never weights; code that comes with it is never run.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from narfast.taxonomy.families import classify
 
 __all__ = ["load_hf", "read_config"]
 
-_LARGEST_FILE = 16 << 20  # bytes; configurations have a few thousand
-_LARGEST = 1 << 22  # no field that says how much of something there is says more
-_MOST_LAYERS = 1_000
-_LONGEST = 1_000_000  # items of a list
-_LONGEST_TYPE = 100  # characters of a model type
-_LONGEST_NAME = 300
+_MAX_FILE = 16 << 20  # bytes; configurations have a few thousand
+_MAX_NUMBER = 1 << 22  # limit of numeric fields
+_MAX_LAYERS = 1_000
+_MAX_ITEMS = 1_000_000  # items of a list
+_MAX_TYPE = 100  # characters of a model type
+_MAX_NAME = 300
 _COUNTED = ("layers", "layer", "depth", "depths", "blocks", "stages", "heads")
 
 
 def load_hf(where: str) -> ArchGraph:
-    """Reads the network that a Hugging Face configuration describes.
+    """Read the network that a Hugging Face configuration describes.
 
     Args:
-        where: A ``config.json``, a folder that holds one, or the id of a model on the hub.
+        where: A ``config.json``, a folder with one, or the id of a model on the hub.
 
     Raises:
         UnsupportedSourceError: There is no such file, the hub cannot be reached, or transformers
             does not know the model type.
-        CorruptFileError: The file is no configuration, or its numbers are impossible.
+        CorruptFileError: The file is not a configuration, or its numbers are impossible.
         TraceError: The network could not be built or traced.
         MissingDependencyError: transformers is not installed.
     """
@@ -60,7 +60,7 @@ def load_hf(where: str) -> ArchGraph:
             return graph.with_meta(group=entry.model_type, family=family)
         except NarfastError as error:
             reasons.append(str(error))
-        except Exception as error:  # what a model's constructor may raise has no limit
+        except Exception as error:  # a model's constructor may raise anything
             reasons.append(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
     why = "; ".join(dict.fromkeys(reasons))
     raise TraceError(
@@ -71,55 +71,55 @@ def load_hf(where: str) -> ArchGraph:
 def _name(where: str, fields: dict[str, Any]) -> str:
     told = fields.get("_name_or_path")
     if isinstance(told, str) and told:
-        return told[:_LONGEST_NAME]
+        return told[:_MAX_NAME]
     path = Path(where)
     return path.parent.name or path.stem if path.suffix == ".json" else path.name
 
 
 def read_config(where: str) -> tuple[dict[str, Any], str]:
-    """The fields of a configuration, checked, and the file that they are from.
+    """Return the checked fields of a configuration, and its file.
 
     Raises:
         UnsupportedSourceError: There is no such file, or the hub cannot be reached.
-        CorruptFileError: The file is no configuration, or its numbers are impossible.
+        CorruptFileError: The file is not a configuration, or its numbers are impossible.
     """
     path = Path(where)
     if where and path.is_dir():
         path = path / "config.json"
         if not path.is_file():
-            raise UnsupportedSourceError(f"{where}: this folder holds no config.json")
+            raise UnsupportedSourceError(f"{where}: this folder has no config.json")
     elif not path.is_file():
         path = _from_hub(where)
-    data = read_source(path, limit=_LARGEST_FILE, what="a config.json")
+    data = read_source(path, limit=_MAX_FILE, what="a config.json")
     try:
         fields = parse_limited(data)
     except ValueError as error:
         raise CorruptFileError(f"{path}: not a JSON file ({error})") from None
     if not isinstance(fields, dict):
-        raise CorruptFileError(f"{path}: a config.json is one JSON object; this is another value")
+        raise CorruptFileError(f"{path}: must be one JSON object, but is another JSON value")
     for place, value in _numbers(fields):
         _check_number(path, place, value)
     return fields, str(path)
 
 
 def _from_hub(where: str) -> Path:
-    """The configuration of a model on the hub, from the cache where it is there."""
+    """Return the configuration of a model on the hub, from the cache if it is there."""
     looks_local = where.endswith(".json") or where.count("/") != 1 or where.startswith((".", "/"))
     if looks_local and where.count("/") != 0:
         raise UnsupportedSourceError(f"hf:{where}: no such file or folder; check the path")
     if not where or where.endswith(".json"):
         raise UnsupportedSourceError(
-            f"hf:{where}: name a config.json, a folder that holds one, or a model of the hub, "
-            "as hf:google-bert/bert-base-uncased"
+            f"hf:{where}: name a config.json, a folder with one, or a model of the hub, "
+            "such as hf:google-bert/bert-base-uncased"
         )
     hub = import_library("huggingface_hub", extra="transformers")
     try:
         return Path(hub.hf_hub_download(where, "config.json"))
-    except Exception as error:  # the network fails in many ways
+    except Exception as error:  # networks fail in many ways
         if hub.constants.HF_HUB_OFFLINE:
             why = "HF_HUB_OFFLINE is set and its config.json is not in the cache"
         else:
-            why = f"its config.json could not be had ({type(error).__name__})"
+            why = f"its config.json could not be downloaded ({type(error).__name__})"
         raise UnsupportedSourceError(
             f"hf:{where}: no such file, and as a model of the hub: {why}; download config.json "
             "and give its path"
@@ -127,7 +127,7 @@ def _from_hub(where: str) -> Path:
 
 
 def _numbers(value: Any) -> Iterator[tuple[str, Any]]:
-    """Every number and list below a value, with the name of the field that holds it."""
+    """Yield every number and list below a value, with the name of its field."""
     stack = [("", value)]
     while stack:
         place, item = stack.pop()
@@ -142,16 +142,16 @@ def _numbers(value: Any) -> Iterator[tuple[str, Any]]:
 
 def _check_number(path: Path, place: str, value: Any) -> None:
     if isinstance(value, list):
-        if len(value) > _LONGEST:
+        if len(value) > _MAX_ITEMS:
             raise CorruptFileError(f"{path}: {place[:80]} has {len(value):,} items")
         return
     if not isinstance(value, int) or place.endswith(("_id", "_ids", "_token", "_index")):
         return
     counted = place.rpartition("_")[2] in _COUNTED or place.startswith(("num_layers", "n_layer"))
-    limit = _MOST_LAYERS if counted else _LARGEST
+    limit = _MAX_LAYERS if counted else _MAX_NUMBER
     absurd = abs(value) > limit or (counted and value < 0)
     if absurd and not place.startswith(("rope", "max_", "model_max", "original_max")):
-        raise CorruptFileError(f"{path}: {place[:80]} = {_short(value)} is no size of a network")
+        raise CorruptFileError(f"{path}: {place[:80]} = {_short(value)} is not a network's size")
 
 
 def _short(value: int) -> str:
@@ -159,27 +159,25 @@ def _short(value: int) -> str:
 
 
 def _class_of(fields: dict[str, Any], file: str) -> tuple[str, str, str]:
-    """(model type, class, task): the class that the configuration names, or the base model."""
+    """Return (model type, class, task) for the class in the configuration, or the base model."""
     from narfast.sources.libraries.transformers.catalog import classes_of, model_types, task_of
 
     model_type = fields.get("model_type")
     if not isinstance(model_type, str) or not model_type:
-        raise CorruptFileError(
-            f"{file}: has no model_type, which says what kind of network it describes"
-        )
-    model_type = model_type[:_LONGEST_TYPE]
+        raise CorruptFileError(f"{file}: has no model_type, so the kind of its network is unknown")
+    model_type = model_type[:_MAX_TYPE]
     if model_type not in model_types():
         if "auto_map" in fields:
             raise UnsupportedSourceError(
-                f"{file}: model type {model_type!r} comes with code of its own (auto_map), which "
-                "is never run; use a model type that transformers knows, or my_model.py:build"
+                f"{file}: model type {model_type!r} comes with its own code (auto_map), which is "
+                "never run; use a model type that transformers knows, or my_model.py:build"
             )
         from difflib import get_close_matches
 
         close = get_close_matches(model_type, sorted(model_types()), n=3)
         hint = f"; did you mean {', '.join(close)}?" if close else ""
         raise UnsupportedSourceError(
-            f"{file}: this transformers knows no model type {model_type!r}{hint}"
+            f"{file}: the installed transformers has no model type {model_type!r}{hint}"
         )
     known = classes_of(model_type)
     named = fields.get("architectures")
@@ -195,7 +193,7 @@ def _class_of(fields: dict[str, Any], file: str) -> tuple[str, str, str]:
 def _config(fields: dict[str, Any], model_type: str) -> Any:
     from transformers import CONFIG_MAPPING
 
-    # What is told of quantized weights or of code does not belong to the design.
+    # Fields about quantized weights or code do not belong to the design.
     left_out = ("auto_map", "quantization_config", "model_type", "architectures", "dtype")
     own = {k: v for k, v in fields.items() if k not in (*left_out, "torch_dtype")}
     return CONFIG_MAPPING[model_type].from_dict(own)

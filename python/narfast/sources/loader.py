@@ -1,6 +1,6 @@
-"""`load`, the one function that reads a network from any source, and `trace` for modules in memory.
+"""`load` reads a network from any source; `trace` reads a module in memory.
 
-A reader is imported when a source of its kind is first loaded; `registry` says which it is.
+`registry` knows the reader of each kind; it is imported when a source of its kind is first loaded.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _FILES = {kind.suffix: kind for kind in SOURCES if kind.suffix and not kind.runs
 
 
 def library(name: str) -> ModelSource:
-    """The module that knows a library's models by name.
+    """Return the module of a model library.
 
     Raises:
         UnsupportedSourceError: There is no such library.
@@ -48,14 +48,14 @@ def library(name: str) -> ModelSource:
     """
     if name not in LIBRARIES:
         raise UnsupportedSourceError(
-            f"{name!r} is not a library of models that narfast reads: {', '.join(LIBRARIES)}"
+            f"{name!r}: not a library that narfast reads; choose from {', '.join(LIBRARIES)}"
         )
     require("torch", by=f"{name}: reading its networks", extra=name)
     return cast("ModelSource", importlib.import_module(f"narfast.sources.libraries.{name}"))
 
 
 def python_file_of(source: str) -> tuple[Path, str] | None:
-    """The file and the function that ``my_model.py:build`` names; None for other sources.
+    """Return file and function of ``my_model.py:build``; None for other sources.
 
     Raises:
         UnsupportedSourceError: There is no such file, or no function is named.
@@ -86,18 +86,18 @@ def _read(kind: SourceKind, *what: Any) -> ArchGraph:
 
 
 def _from_library(prefix: str, name: str) -> ArchGraph:
-    source = library(prefix)
+    models = library(prefix)
     from narfast.sources.libraries.base import Fallback, fallbacks_of
     from narfast.sources.torch_trace.tracer import trace as trace_raw
 
     reasons = []
-    params = None  # of the network that is asked for, not of a narrow one in its place
-    ways: list[Fallback] = [("", partial(source.build, name))]
-    for difference, build in (*ways, *fallbacks_of(source, name)):
+    params = None  # of the requested network, not of a narrow build
+    builds: list[Fallback] = [("", partial(models.build, name))]
+    for difference, build in (*builds, *fallbacks_of(models, name)):
         try:
             module, inputs = build()
             params = params or sum(p.numel() for p in module.parameters())
-            group, task = source.labels(name)
+            group, task = models.labels(name)
             family = classify(prefix, group, name).family
             graph = trace_raw(
                 module, inputs, name=name, source=prefix, family=family, task=task, copy=False
@@ -106,7 +106,7 @@ def _from_library(prefix: str, name: str) -> ArchGraph:
             reasons.append(str(error))
         except NarfastError:
             raise
-        except Exception as error:  # what a library's builder may raise has no limit
+        except Exception as error:  # a library's builder may raise anything
             what = str(error).strip().partition("\n")[0][:200]
             reasons.append(f"{name} could not be built ({type(error).__name__}: {what})")
         else:
@@ -147,7 +147,7 @@ def _from_text(source: str, allow: Collection[str] | None) -> ArchGraph:
         raise unsupported(source, prefix_hint(prefix))
     if not path.suffix and not path.is_file():
         raise unsupported(
-            source, f"not a file, and names need their library, as timm:{source or 'NAME'}"
+            source, f"not a file; names need a library, such as timm:{source or 'NAME'}"
         )
     return _from_file(path, allow)
 
@@ -157,7 +157,7 @@ def load_raw(
     *,
     allow: Collection[str] | None = None,
 ) -> ArchGraph:
-    """Reads one network, as its source spells it: before canonicalization.
+    """Read the raw graph of one network, before canonicalization.
 
     Args:
         source: See `load`.
@@ -173,7 +173,7 @@ def load_raw(
         if not isinstance(text, str):
             raise unsupported(repr(source), "paths must be text")
         if "\0" in text:
-            raise unsupported(repr(source), "a path cannot hold a null character")
+            raise unsupported(repr(source), "a path cannot have a null character")
         try:
             if isinstance(source, str):
                 return _from_text(source, allow)
@@ -181,7 +181,7 @@ def load_raw(
         except OSError as error:
             if error.errno != errno.ENAMETOOLONG:
                 raise
-            raise unsupported(f"{text[:80]}...", "longer than any file's name") from None
+            raise unsupported(f"{text[:80]}...", "longer than any file name") from None
     if isinstance(source, tuple) and len(source) == 2:
         check_allowed(_MODULE, allow, type(source[0]).__name__)
         require("torch", by="reading a module")
@@ -200,28 +200,28 @@ def load(
     passes: Sequence[str] | None = None,
     allow: Collection[str] | None = None,
 ) -> ArchGraph:
-    """Reads one network from any kind of source and canonicalizes it.
+    """Read one network from any kind of source and canonicalize it.
 
     Args:
-        source: Anything that `narfast.sources.registry.SOURCES` lists: a text such as
-            ``timm:NAME``, ``darts:GENOTYPE`` or ``my_model.py:build`` (which runs that file), the
-            path of a file, or a pair of module and example inputs. A graph is returned as it is.
+        source: Any source in `narfast.sources.registry.SOURCES`: a text such as ``timm:NAME``,
+            ``darts:GENOTYPE`` or ``my_model.py:build`` (which runs that file), the path of a file,
+            or a pair of module and example inputs. A graph is returned as it is.
         passes: Canonicalization passes to run; all by default.
-        allow: Names of the kinds of sources to read, such as ``UNTRUSTED_KINDS`` of the registry;
-            all by default.
+        allow: Names of the kinds of sources that may be read, such as ``UNTRUSTED_KINDS`` of the
+            registry; all by default.
 
     Raises:
-        UnsupportedSourceError: No reader takes this source, a library has no such model, or
+        UnsupportedSourceError: No reader accepts this source, a library has no such model, or
             `allow` does not permit it.
         MissingDependencyError: The source's library is not installed.
         TraceError: A module could not be traced.
-        CorruptFileError: A file is not what its name says.
+        CorruptFileError: A file does not have the format of its name.
     """
     if isinstance(source, ArchGraph):
         return source
     raw = load_raw(source, allow=allow)
     if isinstance(source, str) and source.startswith("zoo:"):
-        return raw  # stored in canonical form
+        return raw  # zoos store canonical graphs
     return canonicalize(raw, passes=passes)
 
 
@@ -234,22 +234,22 @@ def trace(
     family: str | None = None,
     task: str | None = None,
 ) -> ArchGraph:
-    """Reads the graph of a `torch.nn.Module` without allocating weights.
+    """Read the graph of a `torch.nn.Module` without allocating weights.
 
     Args:
         module: Any module, on any device; it is not changed.
         example_inputs: A tensor; a tuple or list of arguments; or a dict of keyword arguments.
         name: Name to record; the class name by default.
-        canonical: False gives the graph as PyTorch spells it.
+        canonical: False returns the raw graph in PyTorch's spelling.
         family: Family label to record.
         task: Task label to record.
 
     Returns:
-        The graph; ``meta.trace_kind`` says how it was read, ``meta.untraced`` how many parameter
-        tensors no traced operator uses.
+        The graph. ``meta.trace_kind`` is the strategy that worked; ``meta.untraced`` is the number
+        of parameter tensors that no traced operator uses.
 
     Raises:
-        TraceError: No way of tracing worked; the message gives the reason of each.
+        TraceError: No tracing strategy worked; the message has the reason of each.
         UnsupportedSourceError: `module` is not a module.
         MissingDependencyError: torch is not installed.
     """

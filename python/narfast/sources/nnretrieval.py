@@ -1,4 +1,4 @@
-"""Records of the NNRetrieval scripts: their JSON graphs, and their cleaning of raw autograd edges.
+"""Records of the NNRetrieval scripts: JSON graphs, and the cleaning of raw autograd edges.
 
 Reference: Pei, Li, Dong, Xu, "Neural Architecture Retrieval", ICLR 2024. The cleaning here gives
 the same nodes and edges in the same order, in linear instead of quadratic time.
@@ -25,16 +25,16 @@ __all__ = ["clean_edges", "from_nodes", "load_record"]
 Edge = tuple[str, str]
 
 _SKIPPED = ("AccumulateGrad", "TBackward")
-_MOST_JOINED = 500_000  # edges by joining around skipped nodes, beyond two for each given edge
-_LONGEST_FOLDED = 50_000_000  # characters of the names that are folded into others
-_LARGEST_FILE = 256 << 20  # bytes; a network of two million nodes has about half of it
-_NAME_LIMIT = 500  # characters; longer ones are no operator, and slow to match
-_LONGEST_NAME = 300  # characters of a network's name
-_LARGEST_SIDE = 2**31 - 1
+_MAX_JOINED = 500_000  # edges that bypassing may add, beyond two for each given edge
+_MAX_FOLDED = 50_000_000  # total characters of folded names
+_MAX_FILE = 256 << 20  # bytes; a network of two million nodes has about half of it
+_MAX_NODE_NAME = 500  # characters; longer names are not operators, and slow to match
+_MAX_NETWORK_NAME = 300  # characters of a network's name
+_MAX_SIDE = 2**31 - 1
 _AUTOGRAD = re.compile(r"^(?:.*::)?(?P<op>\w+?)Backward\d*(?:-\d+)?$")
 _WEIGHT = re.compile(r"\((?P<shape>\d+(?:, ?\d+)*),?\)")
 _DARTS = re.compile(r"^(?:.*\.)?(?P<op>[A-Za-z_]+?)(?:_(?P<side>\d+)x\d+)?(?:-\d+)?$")
-# Operations of DARTS-like cells: canonical operator and whether it is a dilated convolution.
+# Operations of DARTS-like cells: canonical operator, and whether it is a dilated convolution.
 _CELL_OPERATIONS = {
     "input": "input",
     "conv": "conv",
@@ -62,8 +62,8 @@ class _EdgeList:
         self._out_of: dict[str, list[int]] = {}
         for edge in edges:
             self.append(edge)
-        # Real networks have one input or one consumer there: as many edges as before.
-        self._limit = 3 * len(self.edges) + _MOST_JOINED
+        # Skipped nodes of real networks have one input or one consumer, which adds no edges.
+        self._limit = 3 * len(self.edges) + _MAX_JOINED
 
     def append(self, edge: Edge) -> None:
         number = len(self.edges)
@@ -78,14 +78,14 @@ class _EdgeList:
         return [edge for edge in self.edges if edge is not None]
 
     def bypass(self, node: str) -> None:
-        """Removes a node; every one of its inputs then feeds every one of its consumers."""
+        """Remove a node and connect each of its inputs to each of its consumers."""
         into = self._into.pop(node, [])
         out_of = self._out_of.pop(node, [])
         before = [edge for i in into if (edge := self.edges[i]) is not None]
         after = [edge for i in out_of if (edge := self.edges[i]) is not None]
         if len(self.edges) + len(before) * len(after) > self._limit:
             raise InvalidGraphError(
-                f"more than {self._limit:,} edges after joining around skipped nodes: "
+                f"more than {self._limit:,} edges after bypassing skipped nodes: "
                 "this is not a network"
             )
         for i in (*into, *out_of):
@@ -97,19 +97,19 @@ class _EdgeList:
 
 
 def clean_edges(raw_edges: Sequence[Sequence[str]]) -> tuple[list[str], list[tuple[int, int]]]:
-    """Cleans raw autograd edges exactly as the released scripts do.
+    """Clean raw autograd edges exactly as the released scripts do.
 
-    Nodes whose name contains ``AccumulateGrad``, then those with ``TBackward``, are bypassed; nodes
+    Nodes whose name contains ``AccumulateGrad`` are bypassed, then those with ``TBackward``. Nodes
     without input are folded into their consumers, whose names become ``consumer+first&second``.
 
     Args:
         raw_edges: Pairs of node names, source first.
 
     Returns:
-        Node names by first appearance over the cleaned edges, and the edges as pairs of positions.
+        Node names in order of first appearance, and the cleaned edges as pairs of positions.
 
     Raises:
-        InvalidGraphError: An edge is not a pair of names, or joining makes absurdly many edges.
+        InvalidGraphError: An edge is not a pair of names, or bypassing makes too many edges.
     """
     edges = _EdgeList(_checked(raw_edges))
     for pattern in _SKIPPED:
@@ -124,7 +124,7 @@ def clean_edges(raw_edges: Sequence[Sequence[str]]) -> tuple[list[str], list[tup
         if source not in consumers:
             folded.setdefault(target, []).append(source)
             length += len(source)
-    if length > _LONGEST_FOLDED:
+    if length > _MAX_FOLDED:
         raise InvalidGraphError(
             f"names of {length:,} characters are folded into their consumers: this is not a network"
         )
@@ -154,12 +154,12 @@ def _checked(raw_edges: Sequence[Sequence[str]]) -> Iterable[Edge]:
 
 
 def _number(digits: str) -> int:
-    """A side of a shape; attributes are binned, so that absurd ones may be cut."""
-    return min(int(digits.strip()[:20]), _LARGEST_SIDE)
+    """Read a side of a shape; attributes are binned, so very large numbers may be cut."""
+    return min(int(digits.strip()[:20]), _MAX_SIDE)
 
 
 def _weight_shape(parameters: str, rank: int) -> tuple[int, ...] | None:
-    """The first shape of at least `rank` sides in the names that were folded into a node."""
+    """Return the first shape of at least `rank` sides in the names folded into a node."""
     for match in _WEIGHT.finditer(parameters):
         shape = tuple(_number(side) for side in match["shape"].split(","))
         if len(shape) >= rank:
@@ -183,9 +183,9 @@ def _convolution(weight: tuple[int, ...] | None) -> int:
 
 
 def _describe(name: str, unknown: Counter[str]) -> tuple[int, int]:
-    """Operator id and attributes of one (cleaned) node name."""
+    """Return operator id and attributes of a cleaned node name."""
     own, _, parameters = name.partition("+")
-    if len(own) > _NAME_LIMIT:
+    if len(own) > _MAX_NODE_NAME:
         unknown[f"{own[:80]}..."] += 1
         return operators.unknown().id, 0
     autograd = _AUTOGRAD.match(own)
@@ -218,10 +218,10 @@ def _describe(name: str, unknown: Counter[str]) -> tuple[int, int]:
 def from_nodes(
     names: Sequence[str], edges: Iterable[tuple[int, int]], meta: GraphMeta | None = None
 ) -> ArchGraph:
-    """Builds a graph from NNRetrieval's node names and edges.
+    """Build a graph from NNRetrieval's node names and edges.
 
-    The scripts record no network input; one is added before every node that carries weights and
-    has no other input, since the data must enter there.
+    The scripts record no network input. An input is added before every node that has weights and
+    no other input, since the data must enter there.
 
     Args:
         names: Node names, as the scripts spell them.
@@ -262,14 +262,14 @@ def from_nodes(
     graph = build_graph(
         [op for op, _ in described], [attr for _, attr in described], inputs, outputs, meta
     )
-    # What leads to no output can only lead into a cycle.
+    # A node that leads to no output can only lead into a cycle.
     if graph.num_nodes < len(names):
         raise InvalidGraphError("the edges form a cycle; a network is acyclic")
     return graph
 
 
 def _index_pairs(value: Any, path: Path) -> list[tuple[int, int]]:
-    """Edges out of ``edge_index``: two rows of positions, or pairs."""
+    """Read edges from ``edge_index``: two rows of positions, or pairs."""
     problem = CorruptFileError(
         f"{path}: edge_index must be two equally long lists of node positions, or pairs of them"
     )
@@ -285,15 +285,15 @@ def _index_pairs(value: Any, path: Path) -> list[tuple[int, int]]:
 
 
 def load_record(path: str | os.PathLike[str]) -> ArchGraph:
-    """Reads an NNRetrieval record: ``unique_nodes`` and ``edge_index``, or ``raw_edges``.
+    """Read an NNRetrieval record: ``unique_nodes`` and ``edge_index``, or ``raw_edges``.
 
     Raises:
-        CorruptFileError: The file is not JSON or the record lacks its fields.
+        CorruptFileError: The file is not JSON, or the record lacks its fields.
         InvalidGraphError: The edges do not form a network.
         UnsupportedSourceError: A pickle; the message says how to convert it.
     """
     path = Path(path)
-    data = read_source(path, limit=_LARGEST_FILE, what="an NNRetrieval record")
+    data = read_source(path, limit=_MAX_FILE, what="an NNRetrieval record")
     if data[:1] == b"\x80":
         raise UnsupportedSourceError(
             f"{path}: NNRetrieval's pickles can run code and are never loaded; in a sandbox that "
@@ -306,7 +306,7 @@ def load_record(path: str | os.PathLike[str]) -> ArchGraph:
     if not isinstance(record, dict):
         raise CorruptFileError(f"{path}: expected one JSON object, got {type(record).__name__}")
     name = record.get("name")
-    meta = GraphMeta(name=name[:_LONGEST_NAME] if isinstance(name, str) else path.stem)
+    meta = GraphMeta(name=name[:_MAX_NETWORK_NAME] if isinstance(name, str) else path.stem)
     try:
         for key in ("raw_edges", "graph_edges"):
             if isinstance(record.get(key), list):
@@ -314,7 +314,8 @@ def load_record(path: str | os.PathLike[str]) -> ArchGraph:
         nodes, index = record.get("unique_nodes"), record.get("edge_index")
         if not isinstance(nodes, list) or not all(isinstance(n, str) for n in nodes):
             raise CorruptFileError(
-                f"{path}: no NNRetrieval record: it needs raw_edges, or unique_nodes and edge_index"
+                f"{path}: not an NNRetrieval record: it needs raw_edges, or unique_nodes and "
+                "edge_index"
             )
         return from_nodes(nodes, _index_pairs(index, path), meta)
     except InvalidGraphError as error:

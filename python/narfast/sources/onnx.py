@@ -1,7 +1,7 @@
 """ONNX files as raw graphs.
 
-A file's structure is read by the C++ core: weight bytes are never read, external data files never
-opened, and the `onnx` package is not needed.
+The C++ core reads the structure of a file. It never reads weight bytes, never opens external data
+files, and does not need the `onnx` package.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ __all__ = ["load_onnx", "load_onnx_files"]
 
 
 def load_onnx(path: str | os.PathLike[str]) -> ArchGraph:
-    """Reads the raw graph of an ONNX file.
+    """Read the raw graph of an ONNX file.
 
     Args:
-        path: An ONNX file, opset 7 or newer; external data need not be there.
+        path: An ONNX file, opset 7 or newer; external data may be missing.
 
     Returns:
         The graph before canonicalization. `meta` has the file's stem as name, the number of
         trained parameters, the shape of the first input (-1 where symbolic), and the operators
-        that the table lacks.
+        outside the table.
 
     Raises:
         UnsupportedSourceError: There is no such file, or it is another format.
-        CorruptFileError: The file is damaged or truncated; the message has the byte.
+        CorruptFileError: The file is damaged or truncated; the message has the byte offset.
         InvalidGraphError: The graph is cyclic, dangling, too large, or reaches no output.
     """
     (result,) = load_onnx_files([path])
@@ -42,11 +42,11 @@ def load_onnx(path: str | os.PathLike[str]) -> ArchGraph:
 def load_onnx_files(
     paths: Sequence[str | os.PathLike[str]], *, num_threads: int = 1
 ) -> list[ArchGraph | NarfastError]:
-    """Reads many ONNX files; a file that cannot be read gives an error in its place.
+    """Read many ONNX files; a file that cannot be read gives an error in its place.
 
     Args:
         paths: ONNX files.
-        num_threads: Files read at the same time.
+        num_threads: Number of files read in parallel.
 
     Returns:
         One graph or one error per path, in order.

@@ -1,6 +1,6 @@
-"""Models built by a function of the user's own Python file, as ``my_model.py:build``.
+"""Models built by a function of the user's Python file, as ``my_model.py:build``.
 
-Loading such a source runs the file: it is for one's own code, and a server must never do it.
+Loading such a source runs the file: it is only for one's own code, never for a server.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ __all__ = ["load_python"]
 
 
 def load_python(path: Path, function: str) -> ArchGraph:
-    """Runs a Python file and traces what one of its functions builds.
+    """Run a Python file and trace the model that one of its functions builds.
 
     Args:
-        path: The file, which exists.
+        path: An existing file.
         function: A function without arguments that returns ``(module, example_inputs)``, or a
-            module that has an ``example_inputs`` attribute.
+            module with an ``example_inputs`` attribute.
 
     Raises:
-        UnsupportedSourceError: No such function, or it returns something else.
+        UnsupportedSourceError: There is no such function, or it returns something else.
         TraceError: The user's code fails, or the module cannot be traced.
     """
     where = f"{path}:{function}"
@@ -43,15 +43,15 @@ def load_python(path: Path, function: str) -> ArchGraph:
             return _traced(path, function, where)
     finally:
         if os.getpid() != own:
-            os._exit(0)  # a child that the user's code has forked: its answer is no one's
+            os._exit(0)  # a child process that the user's code has forked must not answer
 
 
 @contextlib.contextmanager
 def _as_script(folder: Path) -> Iterator[None]:
-    """Let a file import its neighbours, and torchvision whatever torch is beside it.
+    """Let a file import modules from its folder, and torchvision beside any torch.
 
-    What it prints or warns of is not the answer. Its neighbours are forgotten again: another file
-    may have neighbours of the same names.
+    Its prints and warnings are not part of the answer. The modules from its folder are removed
+    afterwards: another file may have modules of the same names.
     """
     before = list(sys.path)
     known = set(sys.modules)
@@ -82,7 +82,7 @@ def _lies_in(name: str, folder: Path) -> bool:
 
 @contextlib.contextmanager
 def _failures_named(where: str) -> Iterator[None]:
-    """Turn whatever the user's code raises into an error that says where."""
+    """Turn any exception of the user's code into an error that names the function."""
     try:
         yield
     except (NarfastError, KeyboardInterrupt):

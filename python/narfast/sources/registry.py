@@ -1,7 +1,7 @@
-"""Every kind of source, one row each: what loader, help texts, errors and docs know of it.
+"""All kinds of sources, one row each: facts for the loader, help texts, errors and docs.
 
-A library of models is added by a row here, a file in `libraries/`, an extra in pyproject.toml, and
-where it needs one a file of data. Nothing is imported here that a kind of source needs.
+To add a model library, add a row here, a file in `libraries/`, an extra in pyproject.toml and, if
+needed, a data file. Nothing that a kind of source needs is imported here.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ __all__ = [
 ]
 
 TRACING_VERSION = 1
-"""Raised whenever reading a source gives another raw graph than before; zoos of older versions are
-read anew by ``narfast zoo build``. `tests/test_tracing_version.py` says when that is due."""
+"""Increased whenever a source gives another raw graph than before; ``narfast zoo build`` then reads
+zoos of older versions again. `tests/test_tracing_version.py` checks whether it must increase."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,18 +44,18 @@ class SourceKind:
     """A kind of source.
 
     Attributes:
-        name: what ``allow=`` and error messages call it; the prefix of prefixed sources.
+        name: name in ``allow=`` and error messages; the prefix of prefixed sources.
         spelling: how a user writes such a source.
-        description: what it is, for help texts and docs.
-        group: which reader takes it: ``library`` modules build a module that is traced, all others
-            have a function that returns a raw graph.
-        module: under ``narfast``, imported when such a source is first read.
-        function: of that module; a library has none.
-        suffix: of files that are of this kind, such as ``.onnx``.
-        extra: what ``pip install narfast[...]`` adds for it; None where nothing is missing.
-        distribution: PyPI's name of the library, whose version decides what is read.
-        runs_code: reading it runs Python code of the library or of the file.
-        opens_path: the source names a file or folder.
+        description: description for help texts and docs.
+        group: kind of reader. The module of a ``library`` builds modules to trace; all other
+            modules have a function that returns a raw graph.
+        module: module under ``narfast``, imported when such a source is first read.
+        function: function of the module; a library has none.
+        suffix: suffix of such files, such as ``.onnx``.
+        extra: extra that installs its dependencies (``pip install narfast[...]``), or None.
+        distribution: name on PyPI of the library whose version determines the graphs.
+        runs_code: whether reading runs Python code of the library or of the file.
+        opens_path: whether the source names a file or folder.
     """
 
     name: str
@@ -72,7 +72,7 @@ class SourceKind:
 
     @property
     def prefixed(self) -> bool:
-        """Whether its sources begin with its name and a colon."""
+        """Whether its sources start with its name and a colon."""
         return self.group in ("library", "search space", "prefix")
 
 
@@ -186,11 +186,11 @@ SOURCES = (
         runs_code=True,
     ),
 )
-"""All kinds of sources, in the order in which people read of them."""
+"""All kinds of sources, in the order of help texts and docs."""
 
 _BY_NAME = {kind.name: kind for kind in SOURCES}
 STORED = _BY_NAME["zoo"]
-"""The kind of networks of a zoo."""
+"""The kind of sources that name networks of a zoo."""
 
 KINDS = frozenset(_BY_NAME)
 """Names of all kinds of sources."""
@@ -198,32 +198,32 @@ KINDS = frozenset(_BY_NAME)
 UNTRUSTED_KINDS = frozenset(
     kind.name for kind in SOURCES if not (kind.runs_code or kind.opens_path)
 )
-"""Kinds that run no code and open no path: what a service may allow to anyone."""
+"""Kinds that run no code and open no path; a service may allow them to anyone."""
 
 LIBRARIES = tuple(kind.name for kind in SOURCES if kind.group == "library")
-"""Libraries whose models are read by name, as ``library:name``."""
+"""Libraries whose models are loaded by name, as ``library:name``."""
 
 SEARCH_SPACES = tuple(kind.name for kind in SOURCES if kind.group == "search space")
-"""Search spaces whose cells are read, as ``darts:DARTS_V2``."""
+"""Search spaces whose cells can be sources, such as ``darts:DARTS_V2``."""
 
 
 LISTED = (*LIBRARIES, "darts")
-"""Kinds whose networks can be listed, and made a zoo of."""
+"""Kinds whose networks can be listed and built into a zoo."""
 
 
 def accepted(*, objects: bool = True) -> str:
-    """All spellings of sources in one line, for help texts and errors.
+    """Return all spellings of sources in one line, for help texts and errors.
 
     Args:
-        objects: List those that are no text, too.
+        objects: Whether to list sources that are not texts, too.
     """
     return ", ".join(kind.spelling for kind in SOURCES if objects or kind.group != "object")
 
 
 def kind_of(source: str) -> SourceKind | None:
-    """The kind that the spelling of a source tells, whether or not it can be read; None for none.
+    """Return the kind of a source by its spelling; the source need not exist. None for none.
 
-    A text with a known prefix is of that kind, whatever follows.
+    A known prefix determines the kind, regardless of the rest.
     """
     prefix, colon, _ = source.partition(":")
     kind = _BY_NAME.get(prefix) if colon else None
@@ -236,28 +236,28 @@ def kind_of(source: str) -> SourceKind | None:
 
 
 def unsupported(source: object, why: str) -> UnsupportedSourceError:
-    """The error for a source that nothing reads; it lists what is accepted."""
+    """Return the error for a source that no reader accepts; it lists the accepted sources."""
     return UnsupportedSourceError(f"{source}: {why}; accepted are {accepted()}, or an ArchGraph")
 
 
 def prefix_hint(prefix: str) -> str:
-    """What to say of an unknown prefix, with the known one that is most like it."""
+    """Describe an unknown prefix, with the most similar known one."""
     known = [kind.name for kind in SOURCES if kind.prefixed]
     close = difflib.get_close_matches(prefix.lower(), known, n=1)
     hint = f", did you mean {close[0]!r}?" if close else ""
-    return f"nothing is read by the prefix {prefix!r}{hint}"
+    return f"no kind of source has the prefix {prefix!r}{hint}"
 
 
 def check_allowed(kind: SourceKind, allow: Collection[str] | None, source: object) -> None:
     """Refuse a source of a kind that the caller does not permit.
 
     Args:
-        kind: Of the source.
+        kind: Kind of the source.
         allow: Names of permitted kinds; None permits all.
-        source: For the message.
+        source: The source, for the message.
 
     Raises:
-        UnsupportedSourceError: The kind is not among them, or `allow` names an unknown kind.
+        UnsupportedSourceError: The kind is not permitted, or `allow` names an unknown kind.
     """
     if allow is None:
         return
@@ -275,8 +275,8 @@ def check_allowed(kind: SourceKind, allow: Collection[str] | None, source: objec
 
 
 def library_version(library: str) -> str | None:
-    """The installed version of a library that sources come from; None where it is missing."""
-    import importlib.metadata  # takes longer than the rest of the module
+    """Return the installed version of a source's library; None if it is missing."""
+    import importlib.metadata  # slower to import than the rest of the module
 
     kind = _BY_NAME.get(library)
     try:
@@ -288,7 +288,7 @@ def library_version(library: str) -> str | None:
 
 
 def library_versions() -> dict[str, str]:
-    """Versions of all that decides what is read: narfast, its tracing, the installed libraries."""
+    """Return all versions that determine raw graphs: narfast, its tracing, the libraries."""
     versions = {name: library_version(name) for name in sorted(("torch", *LIBRARIES))}
     tracing = {} if TRACING_VERSION == 1 else {"tracing": str(TRACING_VERSION)}
     return {

@@ -18,10 +18,10 @@ def _shipped() -> StoredZoo:
 
 
 def load_stored(identifier: str) -> ArchGraph:
-    """Reads a network of the shipped zoo; its graph is canonical already.
+    """Read a network of the shipped zoo; its graph is already canonical.
 
     Args:
-        identifier: Its id there, such as ``timm:resnet50``, or its structural hash.
+        identifier: Its id in the zoo, such as ``timm:resnet50``, or its structural hash.
 
     Raises:
         UnsupportedSourceError: The zoo has no such network.

@@ -1,1 +1,1 @@
-"""How networks, their names and their vectors lie on disk."""
+"""The file formats of zoos: networks, their names and their vectors on disk."""

@@ -1,7 +1,7 @@
-"""The zoo folder on disk: manifest, checksums. Knows bytes, not networks.
+"""The zoo folder on disk: manifest and checksums. Works on bytes and knows nothing of networks.
 
-A folder holds ``manifest.json`` and the files that it lists with size and SHA-256. Every file is
-checked before its bytes are used; `narfast.storage.tables` knows what is inside the files.
+A folder has ``manifest.json`` and the files that it lists with size and SHA-256. Every file is
+checked before its bytes are used. `narfast.storage.tables` defines the contents of the files.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ _SHAPE = Object(
             Object(
                 {
                     "dtype": OneOf(("f16", "f32")),
-                    # usearch takes memory for what it is told here before it looks at a vector.
+                    # usearch allocates memory by these settings before it reads any vector.
                     "connectivity": Integer(2, 256),
                     "expansion_add": Integer(1, 4096),
                     "expansion_search": Integer(1, 4096),
@@ -104,14 +104,14 @@ _SHAPE = Object(
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """What ``manifest.json`` says; `checksum` identifies the zoo's whole content.
+    """The contents of ``manifest.json``; `checksum` identifies the whole content of the zoo.
 
     Attributes:
         counts: ``distinct`` structures and ``names``.
-        encoder: ``fingerprint``, ``dim`` and ``source`` of the encoder behind the embeddings.
-        index: settings of the HNSW index, or None when search is exact.
-        operators: names of the operator ids that the graphs use, by id.
-        versions: libraries that decide the content.
+        encoder: ``fingerprint``, ``dim`` and ``source`` of the encoder of the embeddings, or None.
+        index: settings of the HNSW index, or None if search is exact.
+        operators: operator names that the graphs' operator ids refer to, by id.
+        versions: versions of the libraries that determine the content.
         files: size and SHA-256 of each file beside the manifest.
     """
 
@@ -124,7 +124,7 @@ class Manifest:
     format_version: int = FORMAT_VERSION
 
     def body(self) -> dict[str, Any]:
-        """Return everything but the checksum, as plain JSON values."""
+        """Return all but the checksum, as plain JSON values."""
         return {
             "format": "narfast-zoo",
             "format_version": self.format_version,
@@ -138,7 +138,7 @@ class Manifest:
 
     @property
     def checksum(self) -> str:
-        """SHA-256 (hex) of the manifest's content, and through it of every file."""
+        """SHA-256 (hex) of the manifest, and through it of every file."""
         return _sha256(json.dumps(self.body(), sort_keys=True).encode())
 
     def to_bytes(self) -> bytes:
@@ -148,10 +148,10 @@ class Manifest:
 
     @classmethod
     def from_bytes(cls, data: bytes, path: Path) -> Manifest:
-        """Read ``data``; ``path`` is named in errors.
+        """Parse ``data``; errors name ``path``.
 
         Raises:
-            CorruptFileError: not a manifest, damaged, or of a newer format.
+            CorruptFileError: not a manifest, damaged, or in a newer format.
         """
         document = parse_document(data, _SIGNED, path=path, what=_WHAT, remedy=_DEFAULT_REMEDY)
         version = document["format_version"]
@@ -195,7 +195,7 @@ class ZooFolder:
         self.manifest = Manifest.from_bytes(data, manifest_path)
 
     def is_current(self) -> bool:
-        """Whether the folder is still the one that was opened; damage is no change."""
+        """Whether the folder is still the opened one; damage does not count as a change."""
         path = self.path / MANIFEST
         try:
             data = read_small_file(path, what=_WHAT, remedy=_DEFAULT_REMEDY)
@@ -204,17 +204,17 @@ class ZooFolder:
             return True
 
     def check_unchanged(self) -> None:
-        """Raise NarfastError where another process has replaced the folder since it was opened."""
+        """Raise NarfastError if another process has replaced the folder since it was opened."""
         if not self.is_current():
             raise NarfastError(
-                f"{self.path}: was changed by someone else meanwhile; open it and try again"
+                f"{self.path}: another process has changed it meanwhile; open it and try again"
             )
 
     def read(self, name: str) -> bytes:
         """Return the bytes of the file ``name``, checked against the manifest.
 
         Raises:
-            CorruptFileError: missing, not in the manifest, or different from what it promises.
+            CorruptFileError: missing, not in the manifest, or different from the manifest.
             NarfastError: the folder was replaced since it was opened.
         """
         with self._open(name) as stream:
@@ -223,7 +223,7 @@ class ZooFolder:
         return data
 
     def open(self, name: str) -> BufferedReader:
-        """Return the file ``name``, checked as by `read`, for reading it a little at a time."""
+        """Return the file ``name``, checked as by `read`, as a stream."""
         stream = self._open(name)
         try:
             self._check(name, hashlib.file_digest(stream, "sha256").hexdigest())
@@ -234,7 +234,7 @@ class ZooFolder:
         return stream
 
     def _open(self, name: str) -> BufferedReader:
-        """Open a file that has the promised size."""
+        """Open a file and check its size against the manifest."""
         path = self.path / name
         try:
             facts = self.manifest.files.get(name)
@@ -264,7 +264,7 @@ class ZooFolder:
             )
 
     def problems(self) -> list[str]:
-        """Check every file; return one line for each that is not as promised."""
+        """Check every file; return one line per problem."""
         found = []
         for name in sorted(self.manifest.files):
             try:
@@ -275,22 +275,22 @@ class ZooFolder:
 
 
 def remedy(name: str) -> str:
-    """Return how to mend the zoo file ``name``."""
+    """Return how to repair the zoo file ``name``."""
     return _REMEDY.get(name, _DEFAULT_REMEDY)
 
 
 def _is_taken(path: Path) -> bool:
-    """Whether something is there already; a path in the folder of a zoo is refused."""
+    """Whether ``path`` exists; raise NarfastError if it lies inside a zoo."""
     if _holds_zoo(path.resolve().parent):
         raise NarfastError(f"{path}: is inside a zoo; choose a place outside its folder")
     return path.is_file() and path.stat().st_size > 0
 
 
 def check_replaceable_csv(path: Path, names: Sequence[str]) -> None:
-    """Refuse to overwrite text that does not begin with a line of these names.
+    """Refuse to overwrite a file that does not start with a header of these names.
 
     Raises:
-        NarfastError: ``path`` is in the folder of a zoo, or is there and is another file.
+        NarfastError: ``path`` is inside a zoo folder, or is an unrelated file.
     """
     if not _is_taken(path):
         return
@@ -304,19 +304,20 @@ def check_replaceable_csv(path: Path, names: Sequence[str]) -> None:
 
 
 def check_replaceable_table(path: Path) -> None:
-    """Refuse to overwrite what narfast has not written as a table, and anything inside a zoo.
+    """Refuse to overwrite anything but a table that narfast wrote, and anything inside a zoo.
 
-    Tables of ``encode`` carry narfast's version, those of ``zoo export`` columns of their own.
+    Tables of ``encode`` carry narfast's version; tables of ``zoo export`` have columns of their
+    own.
 
     Raises:
-        NarfastError: ``path`` is in the folder of a zoo, or is there and is another file.
+        NarfastError: ``path`` is inside a zoo folder, or is an unrelated file.
     """
     if not _is_taken(path):
         return
     with path.open("rb") as file:
         if file.read(4) != b"PAR1":
             raise NarfastError(
-                f"{path}: exists and is no parquet file; choose another name or move it away"
+                f"{path}: exists and is not a parquet file; choose another name or move it away"
             )
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -342,7 +343,7 @@ def _holds_zoo(folder: Path) -> bool:
 
 
 def check_replaceable(target: Path) -> None:
-    """Raise NarfastError where ``target`` exists and is neither a zoo nor an empty folder."""
+    """Raise NarfastError if ``target`` exists and is neither a zoo nor an empty folder."""
     if target.exists() and not (
         target.is_dir() and ((target / MANIFEST).exists() or not any(target.iterdir()))
     ):
@@ -350,15 +351,15 @@ def check_replaceable(target: Path) -> None:
 
 
 def replace_folder(target: Path, files: Mapping[str, bytes], manifest: Manifest) -> Manifest:
-    """Write a zoo folder beside ``target`` and put it in its place in one step.
+    """Write a zoo folder beside ``target`` and exchange the two atomically.
 
-    A crash at any point leaves the old folder whole. An existing ``target`` must be a zoo or empty.
-    While another process writes that zoo, this one waits.
+    A crash at any point leaves the old folder intact. An existing ``target`` must be a zoo or
+    empty. If another process writes the zoo, this one waits.
 
     Args:
         target: the folder to create or replace.
         files: name -> bytes.
-        manifest: all but its ``files``, which are computed here.
+        manifest: the manifest without its ``files``, which are computed here.
 
     Returns:
         The manifest as written.

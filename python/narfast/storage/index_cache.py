@@ -1,8 +1,8 @@
 """HNSW graphs of large zoos that this user has built on this machine, kept for later runs.
 
-usearch trusts the bytes that it restores: crafted ones crash the process, and a checksum that comes
-with them proves nothing. So no zoo holds an index. One is built from the vectors where there is
-none, and kept in a folder that only its user can write.
+usearch trusts the bytes that it restores: crafted bytes crash the process, and a checksum beside
+them proves nothing. So no zoo contains an index. A missing index is built from the vectors and kept
+in a folder that only its user can write.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ __all__ = ["index_key", "load_index", "store_index"]
 
 _log = logging.getLogger("narfast")
 
-_KEPT = 8  # indexes, those used last
+_KEPT = 8  # number of indexes; the most recently used are kept
 _DIGEST = 32  # bytes before an index
 
 
 def index_key(embeddings: str, settings: IndexSettings) -> str:
-    """Name an index by all that it is made of.
+    """Return a key that identifies the inputs of an index.
 
     Args:
         embeddings: SHA-256 of the file of vectors.
-        settings: of the index.
+        settings: settings of the index.
     """
     facts = [embeddings, settings.to_json(), importlib.metadata.version("usearch")]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def load_index(key: str) -> bytes | None:
-    """Return the bytes of an index that `store_index` kept, None where there is none to trust."""
+    """Return the bytes of an index from `store_index`; None if there is no trustworthy one."""
     path = _path(key)
     if path is None:
         return None
@@ -62,7 +62,7 @@ def load_index(key: str) -> bytes | None:
 
 
 def store_index(key: str, index: bytes) -> None:
-    """Keep an index; where that is not possible, say so and go on."""
+    """Store an index; log a warning if that is not possible."""
     path = _path(key)
     if path is None:
         return
@@ -81,7 +81,7 @@ def store_index(key: str, index: bytes) -> None:
 
 
 def _path(key: str) -> Path | None:
-    """Where an index is kept; None where the user has no folder for caches."""
+    """Path of a stored index; None if the user has no cache folder."""
     try:
         cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     except RuntimeError:
@@ -90,7 +90,7 @@ def _path(key: str) -> Path | None:
 
 
 def _is_own(facts: os.stat_result) -> bool:
-    """Whether this user owns a file or folder, and no one else can write it."""
+    """Whether this user owns a file or folder and nobody else can write it."""
     return facts.st_uid == os.geteuid() and not facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 

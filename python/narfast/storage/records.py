@@ -17,14 +17,14 @@ class NetworkRecord:
     """One named network.
 
     Attributes:
-        id: unique in the zoo, ``source:name``.
-        name: the library's own name, or the file's.
+        id: unique in the zoo, ``library:name``.
+        name: name in the library, or of the file.
         source: library or kind of source, such as ``timm``.
         family: in the vocabulary that all libraries share, such as ``resnet``, or None.
         subfamily: line of models within the family, such as ``seresnet``, or None.
         size: as the name spells it, such as ``50`` or ``base``, or None.
-        group: the library's own word for its group of models, or None.
-        coarse_class: such as ``convolutional``, from the operators (see
+        group: the library's own name for its group of models, or None.
+        coarse_class: such as ``convolutional``, derived from the operators (see
             `narfast.taxonomy.coarse_class`); None in zoos of format 1.
         task: such as ``image-classification``, or None.
         params: number of parameters, or None.
@@ -33,7 +33,7 @@ class NetworkRecord:
         trace_kind: how the graph was obtained.
         nodes: operators of the canonical graph.
         edges: edges of the canonical graph.
-        structural_hash: 32 hexadecimal digits of the canonical graph.
+        structural_hash: of the canonical graph, 32 hexadecimal digits.
         untraced: parameter tensors that no traced operator used.
         unknown_ops: spellings of operators outside the table, with counts.
     """
@@ -59,7 +59,7 @@ class NetworkRecord:
 
     @classmethod
     def of(cls, identifier: str, graph: ArchGraph) -> NetworkRecord:
-        """Describe a canonical graph; name and source come from its metadata or the identifier."""
+        """Describe a canonical graph; its metadata or the identifier give name and library."""
         prefix, _, rest = identifier.partition(":")
         meta = graph.meta
         name, source = meta.name or rest or identifier, meta.source or prefix
@@ -86,7 +86,7 @@ class NetworkRecord:
         )
 
     def graph_meta(self) -> GraphMeta:
-        """Return the metadata as a graph carries it."""
+        """Return the metadata in the form that a graph carries."""
         return GraphMeta(
             name=self.name,
             source=self.source,
@@ -119,8 +119,8 @@ def rows_by_structure(
 ) -> dict[str, list[int]]:
     """Group the positions of records by structural hash, in the zoo's row order.
 
-    Within a group the representative comes first (shortest name, then alphabetical); groups are
-    ordered by their representative's id, so that rows depend only on the set of records.
+    Within a group, the representative comes first (shortest name, then alphabetical). Groups are
+    ordered by the id of their representative, so rows depend only on the set of records.
     """
     groups: dict[str, list[int]] = {}
     for position, structure in enumerate(hashes):

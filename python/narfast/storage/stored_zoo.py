@@ -1,4 +1,4 @@
-"""A zoo's folder as it lies on disk: its networks, their graphs and vectors, read and checked."""
+"""A zoo folder on disk: its networks, graphs and vectors, read and checked."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = ["StoredZoo", "operator_map"]
 
 
 class StoredZoo:
-    """The folder of a zoo, opened for reading; files are checked when first used."""
+    """A zoo folder, opened for reading; files are checked on first use."""
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         """Open a folder.
@@ -44,12 +44,12 @@ class StoredZoo:
 
     @property
     def path(self) -> Path:
-        """Where the folder lies."""
+        """Path of the folder."""
         return self._folder.path
 
     @property
     def manifest(self) -> folder.Manifest:
-        """What the folder promises."""
+        """The manifest of the folder."""
         return self._folder.manifest
 
     def __len__(self) -> int:
@@ -58,7 +58,7 @@ class StoredZoo:
 
     @cached_property
     def groups(self) -> StructureGroups:
-        """The names of every row, the representative first."""
+        """The records of every row, the representative first."""
         path = self.path / folder.ARCHITECTURES
         groups = architectures_from_bytes(self._folder.read(folder.ARCHITECTURES), path)
         counts = self.manifest.counts
@@ -71,20 +71,20 @@ class StoredZoo:
         return groups
 
     def row_of(self, key: str) -> int | None:
-        """Return the row of an id or a structural hash; None where there is no such network."""
+        """Return the row of an id or a structural hash; None if the zoo does not have it."""
         row = self.groups.row_of_id.get(key)
         return self.groups.row_of.get(key) if row is None else row
 
     @cached_property
     def errors(self) -> tuple[Failure, ...]:
-        """Networks that the build of this zoo wanted and could not read, by id."""
+        """Networks that the build of this zoo could not read, by id."""
         if folder.ERRORS not in self.manifest.files:
             return ()
         data = self._folder.read(folder.ERRORS)
         return tuple(errors_from_bytes(data, self.path / folder.ERRORS))
 
     def family_of(self, row: int) -> str | None:
-        """Return the family that most names of a row belong to; ties go to the representative's."""
+        """Return the family of most names of a row; ties go to the representative's family."""
         counts = Counter(record.family for record in self.groups[row] if record.family)
         return max(counts, key=lambda family: counts[family], default=None)
 
@@ -98,7 +98,7 @@ class StoredZoo:
     def graph_rows(self, start: int, stop: int) -> GraphBatch:
         """Return the graphs of rows ``start`` to ``stop``, read by row groups of the file.
 
-        Unlike `graphs`, nothing stays in memory but the row group read last.
+        Unlike `graphs`, only the last row group stays in memory.
 
         Raises:
             CorruptFileError: the file is damaged.
@@ -109,7 +109,7 @@ class StoredZoo:
     def graphs_at(self, rows: Sequence[int]) -> GraphBatch:
         """Return the graphs of some rows, in the order given.
 
-        A few cost much less time and memory than `graphs`, which holds all of them.
+        For a few rows, this takes much less time and memory than `graphs`, which reads all.
 
         Raises:
             IndexError: no such row.
@@ -127,11 +127,11 @@ class StoredZoo:
     def _described(
         self, hashes: list[str], batch: GraphBatch, groups: Sequence[tuple[NetworkRecord, ...]]
     ) -> GraphBatch:
-        """Check rows of the file of graphs and add what is known of the networks."""
+        """Check rows of the file of graphs and add the metadata of their networks."""
         path = self.path / folder.GRAPHS
         if hashes != [group[0].structural_hash for group in groups]:
             raise CorruptFileError(
-                f"{path}: its rows are not those of {folder.ARCHITECTURES}; "
+                f"{path}: its rows differ from those of {folder.ARCHITECTURES}; "
                 f"{folder.remedy(folder.GRAPHS)}"
             )
         stored = self.manifest.operators
@@ -147,7 +147,7 @@ class StoredZoo:
         )
 
     def graph_of(self, identifier: str) -> ArchGraph:
-        """Return the canonical graph of a name, with the metadata of that very name.
+        """Return the canonical graph of a name, with the metadata of this name.
 
         Raises:
             KeyError: no such id.
@@ -161,7 +161,7 @@ class StoredZoo:
         """Vectors, float32 [rows, dim]; read-only.
 
         Raises:
-            NarfastError: no encoder has seen this zoo yet.
+            NarfastError: this zoo has no embeddings yet.
             CorruptFileError: the file is damaged.
         """
         path = self.path / folder.EMBEDDINGS
@@ -169,14 +169,14 @@ class StoredZoo:
         matrix = embeddings_from_bytes(self._folder.read(folder.EMBEDDINGS), path, len(self))
         if matrix.shape[1] != stamp["dim"]:
             raise CorruptFileError(
-                f"{path}: vectors of {matrix.shape[1]} numbers, {folder.MANIFEST} promises "
+                f"{path}: vectors of {matrix.shape[1]} numbers; {folder.MANIFEST} promises "
                 f"{stamp['dim']}; {folder.remedy(folder.EMBEDDINGS)}"
             )
         matrix.flags.writeable = False
         return matrix
 
     def stamp(self) -> Mapping[str, Any]:
-        """Return what the manifest says of the encoder behind the embeddings, if there are any."""
+        """Return the manifest's facts about the encoder of the embeddings."""
         stamp = self.manifest.encoder
         if stamp is None:
             raise NarfastError(
@@ -186,15 +186,15 @@ class StoredZoo:
         return stamp
 
     def problems(self) -> list[str]:
-        """Return a line for each file that is not what the manifest promises."""
+        """Return one line for each file that differs from the manifest."""
         return self._folder.problems()
 
 
 def operator_map(stored: Sequence[str], path: Path) -> NDArray[np.uint16] | None:
-    """Return today's id of each stored operator id, or None when the tables agree.
+    """Return the current id of each stored operator id, or None if the tables agree.
 
     Raises:
-        CorruptFileError: the zoo uses an operator that this narfast lacks.
+        CorruptFileError: the zoo uses an operator that this narfast does not have.
     """
     current = {info.name: info.id for info in operators.table()}
     if all(current.get(name) == position for position, name in enumerate(stored)):
@@ -202,7 +202,7 @@ def operator_map(stored: Sequence[str], path: Path) -> NDArray[np.uint16] | None
     missing = [name for name in stored if name not in current]
     if missing:
         raise CorruptFileError(
-            f"{path}: uses operators that this narfast lacks ({', '.join(missing[:3])}); "
+            f"{path}: uses operators that this narfast does not have ({', '.join(missing[:3])}); "
             "upgrade narfast or make the zoo again with 'narfast zoo build'"
         )
     return np.array([current[name] for name in stored], dtype=np.uint16)

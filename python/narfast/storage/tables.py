@@ -1,6 +1,6 @@
-"""Bytes of the zoo's files from values and back: parquet tables and the embedding matrix.
+"""The zoo's files to and from bytes: parquet tables and the embedding matrix.
 
-The same values give the same bytes: rows are sorted, one thread writes, every option is fixed.
+The same values give the same bytes: rows are sorted, one thread writes, all options are fixed.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ _NUMBERS = ("params", "flops", "nodes", "edges", "untraced")
 _HASH = re.compile("[0-9a-f]{32}")
 _UNKNOWN = MapOf(Integer())
 _ROW_GROUP = 4096
-_FEW = 256  # records made one by one, before all at once are faster
-_STREAMED = 64  # graphs held at once where a few are picked out of a row group
+_FEW_RECORDS = 256  # records created one by one; above this, creating all at once is faster
+_STREAMED = 64  # graphs decoded at a time when some rows are picked from a row group
 _COMPRESSION_LEVEL = 15
 
 
@@ -96,7 +96,7 @@ def architectures_to_bytes(records: Sequence[NetworkRecord]) -> bytes:
 
 
 def architecture_table(rows: Sequence[NetworkRecord]) -> Any:
-    """Return records as an Arrow table, a row each."""
+    """Return records as an Arrow table, one row each."""
     import pyarrow as pa
 
     schema = _architecture_schema()
@@ -112,7 +112,7 @@ def architecture_table(rows: Sequence[NetworkRecord]) -> Any:
 
 
 def architectures_from_bytes(data: bytes, path: Path) -> StructureGroups:
-    """Read `architectures_to_bytes`; ``path`` is named in errors.
+    """Parse the result of `architectures_to_bytes`; errors name ``path``.
 
     Raises:
         CorruptFileError: not such a table.
@@ -121,28 +121,28 @@ def architectures_from_bytes(data: bytes, path: Path) -> StructureGroups:
 
 
 class StructureGroups(Sequence[tuple[NetworkRecord, ...]]):
-    """The networks of a zoo: for each structure, in row order, the records that share it.
+    """The records of a zoo, grouped by structure, in row order.
 
-    The whole table is checked at once. A record is made when it is asked for: most searches need a
-    few of many thousands. Threads may share it.
+    The whole table is checked at once. Records are created on access: most searches need a few of
+    many thousands. Threads may share an object.
     """
 
     def __init__(self, table: Any, path: Path) -> None:
-        """Take a table of `_architecture_schema`; ``path`` is named in errors.
+        """Check a table of `_architecture_schema`; errors name ``path``.
 
         Raises:
-            CorruptFileError: a row is not a network.
+            CorruptFileError: a row does not describe a network.
         """
         self._table = table
         self._path = path
         with _parquet_errors(path):
-            table.validate(full=True)  # such as texts that are no UTF-8
+            table.validate(full=True)  # detects, for example, texts that are not UTF-8
             hashes, names, sources, ids, unknown = (
                 table.column(name).to_pylist()
                 for name in ("structural_hash", "name", "source", "id", "unknown_ops")
             )
         _check_rows(table, hashes, path)
-        # Most networks have none, and many have the same.
+        # Most cells are empty, and many are equal.
         self._unknown = {text: _counts(text, path) for text in set(unknown)}
         rows = rows_by_structure(hashes, names, sources, ids)
         self._positions = list(rows.values())
@@ -170,7 +170,7 @@ class StructureGroups(Sequence[tuple[NetworkRecord, ...]]):
     def __getitem__(
         self, row: int | slice
     ) -> tuple[NetworkRecord, ...] | list[tuple[NetworkRecord, ...]]:
-        """Return the records of a row, or of several, the representative first."""
+        """Return the records of one row or of several, the representative first."""
         if isinstance(row, slice):
             return [self[i] for i in range(*row.indices(len(self)))]
         group = self._groups[row]
@@ -180,7 +180,7 @@ class StructureGroups(Sequence[tuple[NetworkRecord, ...]]):
 
     def _make(self, row: int) -> tuple[NetworkRecord, ...]:
         with self._making:
-            if self._made > _FEW:
+            if self._made > _FEW_RECORDS:
                 self._make_all()
             group = self._groups[row]
             if group is None:
@@ -215,7 +215,7 @@ class StructureGroups(Sequence[tuple[NetworkRecord, ...]]):
 
 
 def _check_rows(table: Any, hashes: Sequence[str], path: Path) -> None:
-    """Refuse numbers and hashes that no network has."""
+    """Raise CorruptFileError for impossible numbers and hashes."""
     for name in _NUMBERS:
         smallest = min((n for n in table.column(name).to_pylist() if n is not None), default=0)
         if smallest < 0:
@@ -232,7 +232,7 @@ def _refuse_row(why: str, path: Path) -> None:
 
 
 def _counts(text: str, path: Path) -> dict[str, int]:
-    """Read a cell of ``unknown_ops``."""
+    """Parse a cell of ``unknown_ops``."""
     counts: dict[str, int] = parse_document(
         text.encode("utf-8", "replace"),
         _UNKNOWN,
@@ -250,7 +250,7 @@ def _error_schema() -> Any:
 
 
 def errors_to_bytes(errors: Sequence[Failure]) -> bytes:
-    """Return ``errors.parquet``: what could not be read, sorted by id."""
+    """Return ``errors.parquet``: the failures, sorted by id."""
     import pyarrow as pa
 
     rows = sorted(errors, key=lambda failure: failure.id)
@@ -259,7 +259,7 @@ def errors_to_bytes(errors: Sequence[Failure]) -> bytes:
 
 
 def errors_from_bytes(data: bytes, path: Path) -> list[Failure]:
-    """Read `errors_to_bytes`; ``path`` is named in errors.
+    """Parse the result of `errors_to_bytes`; errors name ``path``.
 
     Raises:
         CorruptFileError: not such a table.
@@ -272,8 +272,8 @@ def errors_from_bytes(data: bytes, path: Path) -> list[Failure]:
 def graphs_to_bytes(hashes: Sequence[str], graphs: GraphBatch) -> bytes:
     """Return ``graphs.parquet`` with one row per distinct structure, in the order given.
 
-    Edges are stored as in-degrees and distances to the in-neighbours: equal blocks then look equal
-    wherever they stand, and compress well.
+    Edges are stored as in-degrees and distances to the in-neighbours: equal blocks then have equal
+    bytes at any position, and compress well.
     """
     import pyarrow as pa
 
@@ -291,7 +291,7 @@ def graphs_to_bytes(hashes: Sequence[str], graphs: GraphBatch) -> bytes:
 
 
 def graphs_from_bytes(data: bytes, path: Path) -> tuple[list[str], GraphBatch]:
-    """Read `graphs_to_bytes`: structural hashes and graphs (without metadata), in file order.
+    """Parse `graphs_to_bytes` into structural hashes and graphs (without metadata), in file order.
 
     Raises:
         CorruptFileError: not such a table, or a row that is not a graph.
@@ -300,10 +300,10 @@ def graphs_from_bytes(data: bytes, path: Path) -> tuple[list[str], GraphBatch]:
 
 
 class GraphFile:
-    """``graphs.parquet``, read by row groups: never all is in memory. Threads may share it."""
+    """``graphs.parquet``, read by row groups to save memory. Threads may share an object."""
 
     def __init__(self, stream: BinaryIO, path: Path) -> None:
-        """Read the footer of an open file; ``path`` is named in errors.
+        """Read the footer of an open file; errors name ``path``.
 
         Raises:
             CorruptFileError: not a parquet table.
@@ -320,10 +320,10 @@ class GraphFile:
         self._last: tuple[int, list[str], GraphBatch] | None = None
 
     def rows(self, start: int, stop: int) -> tuple[list[str], GraphBatch]:
-        """Read rows ``start`` to ``stop``, as `graphs_from_bytes` does all.
+        """Read rows ``start`` to ``stop``, as `graphs_from_bytes` reads all.
 
         Raises:
-            CorruptFileError: as `graphs_from_bytes`, or there are fewer rows.
+            CorruptFileError: as `graphs_from_bytes`, or the file has fewer rows.
         """
         self._check_range(start, stop)
         hashes: list[str] = []
@@ -340,10 +340,10 @@ class GraphFile:
         return hashes, GraphBatch.from_graphs(graphs)
 
     def pick(self, rows: Sequence[int]) -> tuple[list[str], GraphBatch]:
-        """Read some rows, in the order given, as `rows` does a range.
+        """Read some rows, in the order given, as `rows` reads a range.
 
-        Decoding passes over the row groups that hold them; only what is asked for is kept, checked
-        and made into graphs.
+        The row groups of these rows are decoded; only the requested rows are kept, checked and
+        made into graphs.
 
         Raises:
             CorruptFileError: as `rows`.
@@ -396,7 +396,7 @@ class GraphFile:
 
 def _graphs(table: Any, path: Path) -> tuple[list[str], GraphBatch]:
     names = ("op", "attr", "in_degree", "in_distance")
-    with _parquet_errors(path):  # such as gaps in a list
+    with _parquet_errors(path):  # for example, null cells in a list
         (op_ptr, op), (attr_ptr, attr), (degree_ptr, degrees), (edge_ptr, distances) = (
             _split_column(table.column(name)) for name in names
         )
@@ -420,7 +420,7 @@ def _graphs(table: Any, path: Path) -> tuple[list[str], GraphBatch]:
         batch.validate()
     except InvalidGraphError as error:
         raise CorruptFileError(
-            f"{path}: holds a graph that is none ({error}); {remedy(path.name)}"
+            f"{path}: contains an invalid graph ({error}); {remedy(path.name)}"
         ) from error
     return hashes, batch
 
@@ -439,7 +439,7 @@ def embeddings_to_bytes(embeddings: NDArray[np.float32]) -> bytes:
 
 
 def embeddings_from_bytes(data: bytes, path: Path, rows: int) -> NDArray[np.float32]:
-    """Read `embeddings_to_bytes` with exactly ``rows`` rows.
+    """Parse `embeddings_to_bytes` with exactly ``rows`` rows.
 
     Raises:
         CorruptFileError: another shape or dtype, values that are not finite, or not safetensors.
@@ -451,7 +451,7 @@ def embeddings_from_bytes(data: bytes, path: Path, rows: int) -> NDArray[np.floa
         matrix = load(data)["embeddings"]
     except (SafetensorError, KeyError, ValueError, TypeError, OverflowError) as error:
         raise CorruptFileError(
-            f"{path}: no embeddings inside ({error}); {remedy(path.name)}"
+            f"{path}: has no embeddings ({error}); {remedy(path.name)}"
         ) from error
     if matrix.dtype != np.float32 or matrix.ndim != 2 or len(matrix) != rows:
         raise CorruptFileError(
@@ -459,7 +459,7 @@ def embeddings_from_bytes(data: bytes, path: Path, rows: int) -> NDArray[np.floa
             f"{remedy(path.name)}"
         )
     if not np.isfinite(matrix).all():
-        raise CorruptFileError(f"{path}: holds numbers that are not finite; {remedy(path.name)}")
+        raise CorruptFileError(f"{path}: has numbers that are not finite; {remedy(path.name)}")
     return np.asarray(matrix, dtype=np.float32)
 
 
@@ -476,7 +476,7 @@ def _split_column(column: Any) -> tuple[NDArray[np.int64], NDArray[Any]]:
 
 
 def _numbers(array: Any) -> NDArray[Any]:
-    """Share an array of numbers; ``to_numpy`` would import pandas where it is installed."""
+    """Return an array of numbers as a view; ``to_numpy`` would import pandas if installed."""
     if array.null_count:
         raise ValueError(f"{array.null_count} empty cells among numbers")
     dtype = np.dtype(str(array.type))
@@ -525,9 +525,9 @@ def _read(data: bytes, schema: Any, path: Path, *, required: Sequence[str]) -> A
     import pyarrow.parquet as pq
 
     with _parquet_errors(path):
-        # Not read_table, which imports the much larger dataset machinery.
+        # read_table would import the much larger dataset module.
         file = pq.ParquetFile(pa.BufferReader(data))
-        if file.metadata.num_rows > len(data):  # every row has an id of its own
+        if file.metadata.num_rows > len(data):  # every row has a distinct id
             raise ValueError(f"{file.metadata.num_rows} rows in {len(data)} bytes")
         table = file.read(use_threads=False)
     return _checked(table, schema, path, required=required)
@@ -546,7 +546,7 @@ def _checked(table: Any, schema: Any, path: Path, *, required: Sequence[str]) ->
             f"{remedy(path.name)}"
         )
     try:
-        if not table.schema.equals(schema):  # to cast takes pyarrow.compute, slow to import
+        if not table.schema.equals(schema):  # cast imports pyarrow.compute, which is slow
             table = table.cast(schema)
     except (pa.ArrowException, ValueError) as error:
         raise CorruptFileError(

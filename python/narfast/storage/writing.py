@@ -1,6 +1,6 @@
 """Writing a zoo folder: one process at a time, and the whole folder in one step.
 
-Knows folders and bytes; what a zoo's files are is the business of `narfast.storage.format`.
+Knows folders and bytes; `narfast.storage.format` defines the files of a zoo.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ __all__ = ["put_folder", "recover", "write_file", "writing"]
 _log = logging.getLogger("narfast")
 
 
-class _Held(threading.local):
-    """The folders that this thread writes."""
+class _HeldLocks(threading.local):
+    """The folders that this thread has locked."""
 
     def __init__(self) -> None:
         self.folders: set[Path] = set()
 
 
-_held = _Held()
+_held = _HeldLocks()
 
 
 @contextlib.contextmanager
 def writing(directory: str | os.PathLike[str]) -> Iterator[None]:
-    """Be the only writer of a folder while the body runs; wait for another one, and say so.
+    """Be the only writer of a folder while the body runs; log a warning before waiting for another.
 
-    What the folder held before may have been changed by that one: read it in the body. A thread may
-    nest this. The lock is a file beside the folder, ``.NAME.lock``, that its last writer removes;
-    one that a killed process left locks nothing. What killed writers left beside is removed.
+    The other writer may have changed the folder: read it in the body. A thread may nest this. The
+    lock is a file beside the folder, ``.NAME.lock``, which its last writer removes; the lock file
+    of a killed process locks nothing. Files that killed writers left beside the folder are removed.
 
     Raises:
         NarfastError: the folder has no name of its own, such as ``/``.
@@ -62,7 +62,7 @@ def writing(directory: str | os.PathLike[str]) -> Iterator[None]:
     finally:
         _held.folders.discard(folder)
         with contextlib.suppress(OSError):
-            path.unlink()  # while it is held: who waits for it sees that, and makes a new one
+            path.unlink()  # before the release: a waiting process sees that and creates a new one
         os.close(lock)
 
 
@@ -85,11 +85,11 @@ def _lock(path: Path, folder: Path) -> int:
         except BaseException:
             os.close(lock)
             raise
-        os.close(lock)  # its last holder has removed it
+        os.close(lock)  # the last holder has removed the file
 
 
 def _real(directory: str | os.PathLike[str]) -> Path:
-    """The folder itself: a link to it, or another way of naming it, has the same lock."""
+    """Resolve links, so that all paths of a folder share one lock."""
     folder = Path(os.path.realpath(directory))
     if not folder.name:
         raise NarfastError(f"{os.fspath(directory)}: cannot be a zoo; name a folder in it")
@@ -97,7 +97,7 @@ def _real(directory: str | os.PathLike[str]) -> Path:
 
 
 def _clean(folder: Path) -> None:
-    """Mend and remove what killed writers left beside a folder that is locked."""
+    """Undo a crash between two renames, and remove files of killed writers; needs the lock."""
     backup = _backup_of(folder)
     if backup.is_dir():
         if folder.exists():
@@ -112,13 +112,13 @@ def _clean(folder: Path) -> None:
 
 
 def put_folder(directory: Path, files: Mapping[str, bytes]) -> None:
-    """Write a folder beside ``directory`` and put it there in one step; call it in `writing`.
+    """Write a folder beside ``directory`` and exchange the two; call this inside `writing`.
 
-    A crash at any point leaves the old folder whole.
+    A crash at any point leaves the old folder intact.
 
     Args:
         directory: the folder to create or replace.
-        files: name -> bytes, in the order in which to write them.
+        files: name -> bytes, in the order of writing.
 
     Raises:
         OSError: the disk is full, read-only, ...
@@ -141,7 +141,7 @@ def recover(directory: str | os.PathLike[str]) -> None:
     """Undo a crash of a writer between the two renames of `_swap`."""
     folder = Path(os.path.realpath(directory))
     if folder.name and not folder.exists() and _backup_of(folder).is_dir():
-        # Perhaps a living writer is between them; where nothing can be written, none is.
+        # A live writer may be between them. In a read-only folder there is no writer.
         with contextlib.suppress(OSError), writing(folder):
             pass
 
@@ -151,7 +151,7 @@ def _staging_prefix(folder: Path) -> str:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write ``data`` to ``path`` and force it to disk before returning."""
+    """Write ``data`` to ``path`` and flush it to disk."""
     with path.open("wb") as stream:
         stream.write(data)
         stream.flush()
@@ -159,13 +159,13 @@ def write_file(path: Path, data: bytes) -> None:
 
 
 def _swap(staging: Path, target: Path) -> None:
-    """Put ``staging`` at ``target``; an old ``target`` ends up at ``staging`` or is removed."""
+    """Move ``staging`` to ``target``; an old ``target`` moves to ``staging`` or is removed."""
     if not target.exists():
         staging.rename(target)
         return
     if _exchange(staging, target):
         return
-    # No atomic exchange here: two renames, and `_clean` mends a crash between them.
+    # No atomic exchange on this system: two renames; `_clean` repairs a crash between them.
     backup = _backup_of(target)
     shutil.rmtree(backup, ignore_errors=True)
     target.rename(backup)
@@ -178,7 +178,7 @@ def _swap(staging: Path, target: Path) -> None:
 
 
 def _exchange(first: Path, second: Path) -> bool:
-    """Exchange two paths atomically (Linux renameat2); False where the system cannot."""
+    """Exchange two paths atomically (Linux renameat2); False if the system cannot."""
     try:
         renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
     except (AttributeError, OSError):

@@ -1,1 +1,1 @@
-"""What networks are called and how they are sorted: families, names of models, classes, splits."""
+"""Names and classes of networks: families, model names, coarse classes, splits."""

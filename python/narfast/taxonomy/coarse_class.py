@@ -1,4 +1,4 @@
-"""What kind of network a graph is, told from its operators and never from its name."""
+"""The coarse class of a network, determined by its operators and never by its name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COARSE_CLASSES = (
 )
 
 _MAJORITY = 0.9
-_GROUPED = 2  # from this value of the field on, a convolution is grouped or depthwise
+_GROUPED = 2  # a convolution with at least this field value is grouped or depthwise
 
 
 @cache
@@ -31,14 +31,14 @@ def _ids(*names: str) -> tuple[int, ...]:
 
 
 def coarse_class(graph: ArchGraph) -> str:
-    """The coarse class of a canonical graph, one of `COARSE_CLASSES`.
+    """Return the coarse class of a canonical graph, one of `COARSE_CLASSES`.
 
-    Counted are the operators that mix places: attention, convolutions over a neighbourhood, and
-    recurrences. Strided dense convolutions are left out: as patch embeddings and downsampling they
-    stand in networks of every kind. One kind with nine tenths of the count gives the class, none
-    does for a hybrid. State-space layers (a short causal convolution before a discretised
-    recurrence) are recurrent. Without any mixing, gathers and scatters along edges make a graph
-    network, and linear layers alone an MLP.
+    The class depends on the operators that mix positions: attention, convolutions over a
+    neighbourhood, and recurrences. Strided dense convolutions are ignored: networks of every kind
+    use them for patch embedding and downsampling. One kind with nine tenths of the count gives the
+    class; otherwise the network is a hybrid. State-space layers (a short causal convolution before
+    a discretised recurrence) are recurrent. In networks without any mixing, gathers and scatters
+    along edges make a graph network, and linear layers alone an MLP.
     """
     op = graph.op
     convolution = np.isin(op, _ids("conv", "conv_transpose", "deform_conv", "nas/sep_conv"))
@@ -62,12 +62,12 @@ def coarse_class(graph: ArchGraph) -> str:
         return "other"
     linear = int(np.isin(op, _ids("linear")).sum())
     if int((convolution & kernel).sum()) > linear:
-        return "convolutional"  # downsampling alone
+        return "convolutional"  # only downsampling convolutions
     return "mlp" if linear else "other"
 
 
 def _unfused_attention(graph: ArchGraph) -> int:
-    """Softmaxes whose result weighs values in a product, where attention was not recognised."""
+    """Count softmaxes whose result weighs values in a product: attention that was not fused."""
     weights = graph.op == _ids("softmax")[0]
     through = np.isin(graph.op, _ids("permute", "slice", "split", "where", "mul"))
     products = np.flatnonzero(np.isin(graph.op, _ids("matmul", "einsum"))).tolist()

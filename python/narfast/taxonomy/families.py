@@ -1,6 +1,6 @@
-"""One vocabulary of families for all libraries: what each calls a group of models, in one word.
+"""One vocabulary of families for the models of all libraries.
 
-The rule of what is a family and the table of it are ``data/families.csv``. Sub-families and sizes
+``data/families.csv`` has the table of families and defines what a family is. Sub-families and sizes
 come from the table too, or else from the names (`narfast.taxonomy.model_names`).
 """
 
@@ -17,20 +17,20 @@ from narfast.taxonomy.model_names import parse_name
 __all__ = ["Labels", "Row", "classify", "rows"]
 
 _FILE = DATA / "families.csv"
-_ANY = "*"  # the group of rows that hold for all groups of a library
-_NAMED = frozenset({"timm", "torchvision"})  # their names, not their groups, tell sub-families
-_CODECS = frozenset({"movq", "vae", "vqvae"})  # parts of a release that its size is not about
-_SAME_GROUPS = {"hf": "transformers"}  # sources that take another's groups
+_ANY = "*"  # group of the rows that hold for all groups of a library
+_NAMED = frozenset({"timm", "torchvision"})  # libraries whose names tell sub-families
+_CODECS = frozenset({"movq", "vae", "vqvae"})  # parts of a release to which its size does not apply
+_SAME_GROUPS = {"hf": "transformers"}  # kinds of sources that share a library's groups
 
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """Where a model belongs.
+    """The place of a model in the vocabulary.
 
     Attributes:
         family: shared by all libraries, such as ``resnet``.
         subfamily: a line of models within it, such as ``seresnet``.
-        size: as the name spells it, such as ``50``, ``base`` or ``b4``; None where it has none.
+        size: as the name spells it, such as ``50``, ``base`` or ``b4``; None if it has none.
     """
 
     family: str
@@ -40,14 +40,14 @@ class Labels:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table: what a library's group, or the names in it that match, belong to.
+    """One row of the table: maps names of a group of a library to a family.
 
     Attributes:
         source: the library.
-        group: its own word for the group of models.
-        pattern: regular expression searched for in the name; empty for every other name.
+        group: the library's own name for the group of models.
+        pattern: regular expression to search for in the name; empty for all other names.
         family: see `Labels`.
-        subfamily: see `Labels`; empty for the one that the name or the group gives.
+        subfamily: see `Labels`; empty to derive it from the name or the group.
         evidence: the paper, or the library's file or documentation, that names the design.
     """
 
@@ -61,7 +61,7 @@ class Row:
 
 @cache
 def rows() -> tuple[Row, ...]:
-    """The table, as it stands in the file."""
+    """Return the table, in the order of the file."""
     with _FILE.open(encoding="utf-8", newline="") as file:
         lines = (line for line in file if line.strip() and not line.startswith("#"))
         return tuple(Row(**fields) for fields in csv.DictReader(lines))
@@ -69,15 +69,15 @@ def rows() -> tuple[Row, ...]:
 
 @cache
 def _by_group() -> dict[tuple[str, str], list[tuple[re.Pattern[str], Row]]]:
-    """Rows of each group, the one for every other name last."""
+    """Return the rows of each group; the row for all other names comes last."""
     table: dict[tuple[str, str], list[tuple[re.Pattern[str], Row]]] = {}
     for row in sorted(rows(), key=lambda row: not row.pattern):
         table.setdefault((row.source, row.group), []).append((re.compile(row.pattern), row))
     return table
 
 
-def _family_of_group(source: str, group: str) -> str:
-    if source == "diffusers":  # its modules are called transformer_flux, latte_transformer_3d
+def _family_of_group(library: str, group: str) -> str:
+    if library == "diffusers":  # its modules are called transformer_flux, latte_transformer_3d
         group = re.sub(r"^transformer_(?=[a-z])|_transformer_[123]d$", "", group)
     return _word(group)
 
@@ -86,21 +86,21 @@ def _word(group: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", group.lower()).strip("_") or "unknown"
 
 
-def _find(source: str, group: str, name: str) -> Row | None:
+def _find(library: str, group: str, name: str) -> Row | None:
     for place in (_ANY, group):
-        for pattern, row in _by_group().get((source, place), ()):
+        for pattern, row in _by_group().get((library, place), ()):
             if pattern.search(name):
                 return row
     return None
 
 
 def _untagged(name: str) -> str:
-    """A name of timm without what says how the weights were trained, as in resnet50.a1_in1k."""
+    """Remove the tag of a timm name that tells the training of the weights: resnet50.a1_in1k."""
     return name.partition(".")[0]
 
 
 def _encoder(name: str) -> Labels:
-    """An encoder of segmentation_models_pytorch, its own or timm's; no group is given."""
+    """Label an encoder of segmentation_models_pytorch (its own or timm's); it has no group."""
     model = _untagged(re.sub(r"^(tu|timm)-", "", name))
     row = _find("smp", "encoder", model) or _find("timm", _ANY, model)
     stem, size = parse_name(model)
@@ -108,47 +108,47 @@ def _encoder(name: str) -> Labels:
 
 
 def _over_encoder(decoder: str, name: str) -> Labels:
-    """A decoder over an encoder: the encoder's family is the line, its size the size."""
+    """Label a decoder over an encoder; sub-family and size are those of the encoder."""
     row = _find("smp", decoder, name)
     encoder = _encoder(name.partition("-")[2])
     return Labels(row.family if row else _word(decoder), encoder.family, encoder.size)
 
 
-def _size(source: str, group: str, name: str) -> str | None:
-    if source == "open_clip":  # the image tower's, where the text tower is named first
+def _size(library: str, group: str, name: str) -> str | None:
+    if library == "open_clip":  # the image tower's size, if the text tower is named first
         return parse_name(name[max(name.find("ViT-"), 0) :])[1]
-    if source in ("transformers", "diffusers"):  # RELEASE, RELEASE/PART or a class
+    if library in ("transformers", "diffusers"):  # RELEASE, RELEASE/PART or a class
         release, slash, part = name.partition("/")
         if part in _CODECS or (not slash and release.isidentifier() and release[0].isupper()):
             return None
         size = parse_name(release, group)[1]
-        doubtful = r"\d+(\.\d+)?|\w*[a-z]\d+" if source == "diffusers" else r"\d"  # versions
+        doubtful = r"\d+(\.\d+)?|\w*[a-z]\d+" if library == "diffusers" else r"\d"  # versions
         return None if size is None or re.fullmatch(doubtful, size) else size
-    if source == "torch_geometric":  # its depth, as in GIN-5_layers
+    if library == "torch_geometric":  # its depth, as in GIN-5_layers
         layers = re.search(r"-(\d+)_", name)
         return layers[1] if layers else None
-    if source == "vit_pytorch":
+    if library == "vit_pytorch":
         return parse_name(name.partition(".")[2])[1] if "-" not in name else None
-    return parse_name(name)[1] if source in (*_NAMED, "monai") else None
+    return parse_name(name)[1] if library in (*_NAMED, "monai") else None
 
 
 def classify(source: str, group: str, name: str) -> Labels:
-    """Places a library's model in the shared vocabulary; never fails.
+    """Place a library's model in the shared vocabulary; never fails.
 
     Args:
         source: The library, such as ``timm``.
-        group: The library's own word for the group of models, such as a module or a model type.
+        group: The library's own name for the group of models, such as a module or a model type.
         name: The model's name in the library.
     """
-    source = _SAME_GROUPS.get(source, source)
-    if source == "timm":
+    library = _SAME_GROUPS.get(source, source)
+    if library == "timm":
         name = _untagged(name)
-    if source == "smp":
+    if library == "smp":
         return _over_encoder(group, name)
-    row = _find(source, group, name)
-    line = parse_name(name)[0] if source in _NAMED else group
+    row = _find(library, group, name)
+    line = parse_name(name)[0] if library in _NAMED else group
     return Labels(
-        row.family if row else _family_of_group(source, group),
+        row.family if row else _family_of_group(library, group),
         (row.subfamily if row else "") or _word(line),
-        _size(source, group, name),
+        _size(library, group, name),
     )

@@ -1,7 +1,7 @@
-"""What a model's name says: its line of models (the stem) and its size within the line.
+"""Splits a model's name into its line of models (the stem) and its size within the line.
 
-These are rules of how names are spelt. They are right for nearly all; where a name follows none of
-them the size is None.
+The rules describe how names are spelled. They are right for nearly all names; if a name follows
+none of them, the size is None.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from functools import cache
 
 __all__ = ["parse_name"]
 
-# Stems that end in a number which is no size; the size of levit_256 looks like an image's side.
+# Stems that end in a number that is not a size; in levit_256, the size looks like an image's side.
 _STEMS = re.compile(r"(ssd300|ssdlite320|levit(?:_conv)?)(?=[^a-z])")
 
-# Sizes, as whole tokens, the more telling before the others.
+# Sizes, as whole tokens; more specific patterns come first.
 _PARAMETERS = re.compile(r"(?:so|[ae]|\d+x)?\d+(?:\.\d+)?(?:m2?|b|gf|mf)|\d+b\d")
 _WORD = re.compile(
     r"(?:zepto|atto|femto|pico|nano|micro|mini|tiny|little|small|medium|mediumd|x?base|large|big|huge|"
@@ -26,7 +26,7 @@ _CODE = re.compile(
 )
 _LETTER = re.compile(r"[a-hlmstx]|x{1,3}[sl]|ti|e[sml]")
 _NUMBER = re.compile(r"\d{1,4}(?:\.\d+|x\d|[a-z])?")
-# A size at the end of a token: of resnet50d, efficientnet_lite0, mnasnet0_5.
+# A size at the end of a token, as in resnet50d, efficientnet_lite0, mnasnet0_5.
 _INSIDE = re.compile(
     r"(?<=[a-z])[1-9]\d{1,2}(?:x\d+)?(?=[a-z]{0,3}$)|(?<=lite)\d$|(?<=net)\d\.\d+$"
 )
@@ -34,7 +34,7 @@ _INSIDE = re.compile(
 _RESOLUTION = re.compile(
     r"112|128|160|19[26]|224|240|256|280|288|299|3(?:20|36|78|84)|4(?:08|48)|512|560|640|896|1024"
 )
-# Tokens that tell neither the line nor its scale: input, patches, groups, training, pooling.
+# Tokens that belong neither to the line nor to the size: input, patches, groups, training, pooling.
 _IGNORED = re.compile(
     r"(?:patch|window|reg|ks)\d+(?:to\d+)?|\d+to\d+|p\d+|\d+x\d+d?|\d+s\d+x\d+d|\d{1,2}[ws]|rw\d?|"
     r"tf|tv|jx|miil|ssld|gap|map|cls|clsgap|rpn|pruned|dist|distilled|legacy|quantized|quickgelu|"
@@ -44,7 +44,7 @@ _TRAINING_DATA = re.compile(r"[-_](?:finetuned|laion|pretrain).*$")
 
 
 def _with_point(found: re.Match[str]) -> str:
-    """``0_5`` at the end of a name is a number."""
+    """Write a number with a point: ``0_5`` at the end of a name is 0.5."""
     return found[0].replace("_", ".")
 
 
@@ -58,7 +58,7 @@ def _tokens(name: str) -> list[str]:
 
 
 def _is_letter_size(tokens: list[str], place: int) -> bool:
-    """In regnetz_040_h, efficientnet_h_b5 and L-6 a letter is no size; in vit_b_16 it is."""
+    """Whether a letter is a size: yes in vit_b_16; no in regnetz_040_h, efficientnet_h_b5, L-6."""
     if not _LETTER.fullmatch(tokens[place]):
         return False
     before = tokens[place - 1] if place else ""
@@ -81,13 +81,13 @@ def _is_number(token: str, leads: bool) -> bool:
 
 
 def _place_of_size(tokens: list[str], first: int) -> int | None:
-    """Where the most telling size stands; before `first` only one that ends a longer token."""
+    """Position of the most specific size; before `first`, only a size that ends a longer token."""
     places = range(first, len(tokens))
     for place in places:
         if _PARAMETERS.fullmatch(tokens[place]):
             return place
     if first == 0 and tokens and re.fullmatch(r"\d{2,4}[a-z]?", tokens[0]):
-        return 0  # right after a stem that is known
+        return 0  # directly after a known stem
     for place in places:
         width = place > 0 and re.fullmatch(r"w\d+", tokens[place - 1])  # of hrnet_w18_small
         if _WORD.fullmatch(tokens[place]) and not width:
@@ -121,11 +121,11 @@ def _take_size(tokens: list[str], first: int) -> str | None:
 
 @cache
 def parse_name(name: str, prefix: str = "") -> tuple[str, str | None]:
-    """Splits a name into its line of models and its size.
+    """Split a name into its line of models and its size.
 
     Args:
         name: Such as ``seresnext101_32x4d`` or ``vit_base_patch16_224``.
-        prefix: Its beginning that is known to be no size, such as a model type.
+        prefix: The beginning of the name that is not a size, such as a model type.
 
     Returns:
         (stem, size), such as ``("seresnext", "101")`` or ``("vit", "base")``.

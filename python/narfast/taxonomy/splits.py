@@ -1,4 +1,4 @@
-"""Which families and libraries training never sees: one split, fixed in ``data/splits.toml``."""
+"""Families and libraries that are held out of training: one split, in ``data/splits.toml``."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Split:
     test_libraries: frozenset[str] = frozenset()
 
     def holds_out(self, families: Iterable[str], libraries: Iterable[str]) -> bool:
-        """Whether a structure is kept from training.
+        """Whether a structure is held out of training.
 
-        Any of its names decides, so that structural twins never straddle the split.
+        One held-out name is enough, so that equal structures never straddle the split.
 
         Args:
             families: families of all names of the structure.
-            libraries: libraries that offer it.
+            libraries: libraries that have it.
         """
         held_families = self.validation_families | self.test_families
         held_libraries = self.validation_libraries | self.test_libraries
@@ -46,7 +46,7 @@ class Split:
 
 @cache
 def standard_split() -> Split:
-    """Return the split that the shipped encoder and every report keep to."""
+    """Return the split that the shipped encoder and every report use."""
     table = tomllib.loads(_FILE.read_text(encoding="utf-8"))
     return Split(
         validation_families=frozenset(table["validation"]["families"]),

@@ -1,7 +1,7 @@
-"""Random small edits of operator graphs that imitate what exporters and code bases do differently.
+"""Random small edits of operator graphs that imitate differences between exporters and code bases.
 
-A converter's habits are systematic: an extra reshape follows *every* convolution, not one of them.
-So most edits are drawn once for each operator of a network and then applied to all its nodes.
+The habits of a converter are systematic: an extra reshape follows *every* convolution, not just one
+of them. So most edits are drawn once for each operator of a network and applied to all its nodes.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from narfast.nn._kernel import kernel
 
 __all__ = ["AugmentConfig", "augment"]
 
-# Categories whose operators a converter may drop or fold everywhere without changing the design.
+# A converter may drop or fold operators of these categories without changing the design.
 _LIGHT = ("elementwise", "layout", "indexing")
 
-# What converters leave behind: operator, scalar operand?
+# Operators that converters insert, and whether they have a scalar operand.
 _INSERTED = (
     ("mul", True),
     ("add", True),
@@ -37,16 +37,16 @@ _INSERTED = (
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Probabilities of the edits; all zero leaves the graph as it is.
+    """Probabilities of the edits; with all at zero, graphs do not change.
 
     Attributes:
-        drop_node: A node with one input is left out.
-        drop_kind: A light operator (elementwise, layout, indexing) with one input is left out
-            everywhere in a network.
-        insert_node: An operator that converters leave behind follows a node.
+        drop_node: A node with one input is removed.
+        drop_kind: All nodes of a light operator (elementwise, layout, indexing) with one input are
+            removed from a network.
+        insert_node: An operator that converters insert follows a node.
         insert_kind: The same after every node of one operator in a network.
-        clear_field: One attribute field of one operator is unknown throughout a network.
-        mask_operator: One operator is unknown (its category is not) throughout a network.
+        clear_field: One attribute field of one operator is unknown in the whole network.
+        mask_operator: One operator is unknown (but not its category) in the whole network.
     """
 
     drop_node: float = 0.0
@@ -67,11 +67,11 @@ def augment(graphs: GraphBatch, config: AugmentConfig, *, seed: int) -> GraphBat
 
     Args:
         graphs: Valid graphs.
-        config: How much to edit.
+        config: Probabilities of the edits.
         seed: The same seed gives the same edits on every machine.
 
     Returns:
-        As many valid graphs, in the same order; node order stays topological.
+        Valid graphs in the same order; node order stays topological.
     """
     table = operators.table()
     light = np.array([info.category in _LIGHT for info in table])
@@ -143,7 +143,7 @@ def _augment(
     seed: Any,
 ) -> Any:
     num_graphs = len(node_ptr) - 1
-    # At most one node follows each node.
+    # At most one node is inserted after each node.
     new_op = np.empty(2 * len(op), dtype=op.dtype)
     new_attr = np.empty(2 * len(op), dtype=attr.dtype)
     new_ptr = np.zeros(2 * len(op) + 1, dtype=np.int64)

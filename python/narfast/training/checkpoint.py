@@ -1,7 +1,7 @@
-"""Checkpoints of a pre-training run: one safetensors file and a JSON file that points at it.
+"""Checkpoints of a pre-training run: a safetensors file and a JSON file that refers to it.
 
-The JSON file is replaced last and names the checksum of the tensors, so a run killed at any moment
-finds either the previous checkpoint or the new one.
+The JSON file is replaced last and has the checksum of the tensors. So a run killed at any moment
+leaves either the previous checkpoint or the new one.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _STATE = "state.json"
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run has come.
+    """Progress of a run.
 
     Attributes:
         config: Fingerprint of the settings.
         data: Fingerprint of the training data.
-        stage: Index of the stage that the next epoch belongs to.
-        epoch: Finished epochs of that stage.
+        stage: Index of the stage of the next epoch.
+        epoch: Finished epochs of this stage.
         losses: Mean loss of every finished epoch, in order.
     """
 
@@ -48,7 +48,7 @@ class Progress:
 def save_checkpoint(
     folder: Path, progress: Progress, module: nn.Module, optimizer: torch.optim.Optimizer
 ) -> None:
-    """Write a checkpoint and remove the one before it."""
+    """Write a checkpoint and remove the previous one."""
     tensors: dict[str, Tensor] = {f"module.{k}": v for k, v in module.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         for name, value in state.items():
@@ -68,10 +68,10 @@ def load_checkpoint(folder: Path) -> tuple[Progress, dict[str, Tensor]] | None:
     """Read the checkpoint of a run.
 
     Returns:
-        Progress and tensors, or None where there is no checkpoint.
+        Progress and tensors, or None if there is no checkpoint.
 
     Raises:
-        CorruptFileError: There is one, and it is damaged.
+        CorruptFileError: The checkpoint is damaged.
     """
     path = folder / _STATE
     if not path.exists():
@@ -98,7 +98,7 @@ def load_checkpoint(folder: Path) -> tuple[Progress, dict[str, Tensor]] | None:
 def restore(
     tensors: dict[str, Tensor], module: nn.Module, optimizer: torch.optim.Optimizer | None
 ) -> None:
-    """Put checkpoint tensors back into a module and an optimizer of the same build."""
+    """Load checkpoint tensors into a module and an optimizer with the same structure."""
     prefix = "module."
     module.load_state_dict(
         {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}

@@ -21,7 +21,7 @@ __all__ = ["DataConfig", "GraphStage", "MotifStage", "PretrainConfig"]
 
 @dataclass(frozen=True)
 class DataConfig:
-    """What training never sees; ``split = "standard"`` in a file stands for `standard_split`.
+    """Held-out families and libraries; in a file, ``split = "standard"`` means `standard_split`.
 
     Attributes:
         validation_families: For choosing settings.
@@ -42,11 +42,11 @@ class DataConfig:
 
     @classmethod
     def standard(cls) -> DataConfig:
-        """What the standard split holds out."""
+        """Return the names that the standard split holds out."""
         return cls(**{name: tuple(sorted(v)) for name, v in vars(standard_split()).items()})
 
     def split(self) -> Split:
-        """The same as sets."""
+        """Return the same names as a `Split`."""
         return Split(**{name: frozenset(values) for name, values in vars(self).items()})
 
 
@@ -55,11 +55,12 @@ class MotifStage:
     """Motif-level pre-training: motifs against contexts.
 
     Attributes:
-        epochs: Passes over all motif instances of the training networks, one draw for each motif.
+        epochs: Passes over all motif instances of the training networks; each pass draws one
+            instance of each motif.
         batch_size: Motifs in a batch.
-        learning_rate: Peak; falls to zero along a half cosine.
+        learning_rate: Peak; a half cosine brings it to zero.
         weight_decay: Decoupled (AdamW).
-        radius: Reach of a context in steps.
+        radius: Radius of a context in steps.
         negatives: Contexts of other motifs for each motif.
     """
 
@@ -81,22 +82,22 @@ class GraphStage:
 
     Attributes:
         epochs: Passes over the training networks.
-        batch_size: Networks in a batch, each seen clean and edited if ``augment`` edits at all.
-        learning_rate: Peak of the macro encoder; falls to zero along a half cosine.
-        motif_learning_rate: The same for the motif encoder; 0 keeps it as motif-level
-            pre-training left it.
+        batch_size: Networks in a batch; each also occurs as an edited copy if ``augment`` edits.
+        learning_rate: Peak for the macro encoder; a half cosine brings it to zero.
+        motif_learning_rate: The same for the motif encoder; 0 freezes the motif encoder after
+            motif-level pre-training.
         weight_decay: Decoupled (AdamW).
-        temperature: Of the contrastive loss.
+        temperature: Temperature of the contrastive loss.
         contrast: Weight of the contrastive loss.
         classify: Weight of the cross-entropy.
         consistency: Weight of 1 - cosine between a network and its edited copy.
-        per_family: Members of one family drawn together, so that a batch has positives; 0 shuffles
-            freely.
-        family_cap: At most this many members of one family in an epoch; 0 for all.
-        mix_libraries: Whether members are drawn from the libraries that offer a family in turn, so
-            that positives are by other hands; else as they come.
-        positives: What a network is contrasted with: others of its ``family``, or ``itself``, in
-            the edited copy (GraphCL).
+        per_family: Members of one family drawn together, so that a batch has positives; 0 for
+            uniform shuffling.
+        family_cap: Maximum members of one family in an epoch; 0 for all.
+        mix_libraries: Whether members of a family are drawn from its libraries in turn, so that
+            positives come from different code bases; else in random order.
+        positives: Positives of a network: ``family`` for others of its family, or ``itself`` for
+            its edited copy (GraphCL).
     """
 
     epochs: int = 40
@@ -128,10 +129,10 @@ class GraphStage:
 
 @dataclass(frozen=True)
 class PretrainConfig:
-    """A whole run. ``operators`` and ``wide_size`` of ``encoder`` are found from the data.
+    """Settings of a run. The data determine ``operators`` and ``wide_size`` of ``encoder``.
 
     Attributes:
-        name: For people.
+        name: A name for people.
         seed: All randomness derives from it.
         checkpoint_every: Epochs between checkpoints.
     """
@@ -150,8 +151,8 @@ class PretrainConfig:
         """Read a configuration file.
 
         Raises:
-            CorruptFileError: Unreadable, not TOML, an unknown setting, or a value that does not
-                fit; the message names file and setting.
+            CorruptFileError: Unreadable, not TOML, an unknown setting, or an invalid value; the
+                message names file and setting.
         """
         path = Path(path)
         try:
@@ -167,7 +168,7 @@ class PretrainConfig:
 
     @classmethod
     def from_dict(cls, document: dict[str, Any]) -> PretrainConfig:
-        """Read plain values. Raises ValueError that names the setting."""
+        """Read plain values; raise ValueError that names the setting."""
         sections = {
             "encoder": EncoderConfig,
             "data": DataConfig,
@@ -191,7 +192,7 @@ class PretrainConfig:
         return cls(**values)
 
     def fingerprint(self) -> str:
-        """SHA-256 of all settings: a run is only resumed by the same settings."""
+        """SHA-256 of all settings; a run resumes only with the same settings."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 

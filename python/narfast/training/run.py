@@ -1,7 +1,8 @@
 """Pre-training of an encoder: motifs against contexts, then networks against networks.
 
-Seeded and, on a CPU with a fixed number of threads, deterministic: every epoch draws its randomness
-from (seed, stage, epoch) alone, so a run that is killed and resumed ends with the same weights.
+Training is seeded and, on a CPU with a fixed number of threads, deterministic: the randomness of
+every epoch depends only on (seed, stage, epoch). So a killed and resumed run ends with the same
+weights.
 """
 
 from __future__ import annotations
@@ -66,15 +67,15 @@ def run(
     Args:
         config: Settings.
         graphs: Structurally distinct canonical networks.
-        labels: The family of each network. Networks of the families that ``config.data`` names
-            are not trained on, only reported on; networks without a family are left out.
-        held_out: Positions of more networks that are not trained on, such as those of libraries
-            that ``config.data`` names: a graph alone does not say who offers it.
-        libraries: The library that offers each network, for ``config.graph.mix_libraries``.
-        output_dir: Gets ``model.safetensors`` and ``config.json``, and ``checkpoints/`` until the
-            run is done.
-        resume: Go on from a checkpoint of the same settings and data, if there is one.
-        progress: Show a bar with remaining time on the standard error stream.
+        labels: The family of each network. Networks of the families in ``config.data`` are not
+            trained on, only reported on; networks without a family are left out.
+        held_out: Positions of further networks that are not trained on, such as those of held-out
+            libraries: a graph alone does not tell its library.
+        libraries: The library of each network, for ``config.graph.mix_libraries``.
+        output_dir: Folder for ``model.safetensors`` and ``config.json``, and for ``checkpoints/``
+            until the run is done.
+        resume: Continue from a checkpoint of the same settings and data, if there is one.
+        progress: Show a bar with remaining time on standard error.
 
     Returns:
         The trained encoder.
@@ -126,11 +127,11 @@ def run(
 
 
 def check_output(folder: Path, config: PretrainConfig, *, resume: bool = True) -> None:
-    """See before hours of training that the encoder can be written and nothing else is replaced.
+    """Check before training that the encoder can be written and that nothing else is replaced.
 
     Raises:
-        NarfastError: ``folder`` holds something else than an unfinished run of the same settings.
-        OSError: It cannot be made or written to.
+        NarfastError: ``folder`` has other content than an unfinished run of the same settings.
+        OSError: It cannot be created or written to.
     """
     if folder.exists() and not folder.is_dir():
         raise NarfastError(f"{folder}: not a folder; name one for the encoder")
@@ -139,7 +140,7 @@ def check_output(folder: Path, config: PretrainConfig, *, resume: bool = True) -
     there = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
     if there and there != ["checkpoints"] and not ours:
         raise NarfastError(
-            f"{folder}: holds {there[0]} already, which would be replaced; name a new folder"
+            f"{folder}: already has {there[0]}, which would be replaced; name a new folder"
         )
     folder.mkdir(parents=True, exist_ok=True)
     probe = folder / ".probe"
@@ -150,16 +151,16 @@ def check_output(folder: Path, config: PretrainConfig, *, resume: bool = True) -
 def family_quality(
     vectors: NDArray[np.float32], labels: Sequence[str], families: set[str], *, depth: int = 20
 ) -> dict[str, float]:
-    """How well cosine finds the family: MRR and MAP at a depth.
+    """Measure how well cosine ranks a family's networks first: MRR and MAP at a depth.
 
     Args:
         vectors: float32[n, d], unit length.
         labels: The family of each network.
-        families: Queries are the networks of these; candidates are all other networks.
-        depth: Where rankings are cut.
+        families: Networks of these are queries; all other networks are candidates.
+        depth: Depth of the cut rankings.
 
     Returns:
-        ``mrr``, ``map`` (divided by min(relevant, depth)) and ``queries``; queries without any
+        ``mrr``, ``map`` (divided by min(relevant, depth)) and ``queries``; queries without a
         relevant network do not count.
 
     Raises:
@@ -199,7 +200,7 @@ def _report(
 
 
 class _TrainingModule(nn.Module):
-    """The model and everything that only training needs."""
+    """The model and the modules that only training needs."""
 
     def __init__(self, config: EncoderConfig, num_classes: int) -> None:
         super().__init__()
@@ -268,7 +269,7 @@ class _Trainer:
     # The loop.
 
     def train(self, folder: Path, *, resume: bool, show: bool) -> None:
-        """Go through all epochs of all stages that are not done yet."""
+        """Run all epochs of all stages that are not done yet."""
         tensors = self._resume(folder) if resume else None
         lengths = {"motif": self.config.motif.epochs, "graph": self.config.graph.epochs}
         with _bar(sum(lengths.values()), len(self.progress.losses), show) as advance:
@@ -305,7 +306,7 @@ class _Trainer:
         if (before.config, before.data) != (self.progress.config, self.progress.data):
             raise CorruptFileError(
                 f"{folder}: the checkpoint belongs to other settings or other networks; "
-                "delete it, choose another output folder, or say --no-resume"
+                "delete it, choose another output folder, or use --no-resume"
             )
         self.progress = before
         return tensors
@@ -333,13 +334,13 @@ class _Trainer:
         return optimizer
 
     def _epoch(self, stage: int, epoch: int, optimizer: torch.optim.Optimizer) -> float:
-        """One epoch; returns its mean loss."""
+        """Run one epoch; return its mean loss."""
         seed = int(np.random.SeedSequence([self.config.seed, stage, epoch]).generate_state(1)[0])
         torch.manual_seed(seed)
         rng = np.random.default_rng(seed)
         self.module.train()
         if _STAGES[stage] == "graph" and not self.config.graph.motif_learning_rate:
-            self.module.model.motif.eval()  # frozen, and so without dropout
+            self.module.model.motif.eval()  # frozen, so without dropout
         step: Callable[[NDArray[np.int64], int], Tensor]
         if _STAGES[stage] == "motif":
             batches, total, step = self._motif_batches(rng), self.config.motif.epochs, self._motif
@@ -363,7 +364,7 @@ class _Trainer:
     # Motif level.
 
     def _motif_batches(self, rng: np.random.Generator) -> list[NDArray[np.int64]]:
-        """One random instance of each distinct motif, shuffled, in batches."""
+        """Return one random instance of each distinct motif, shuffled, in batches."""
         inverse = self.mined.unique.inverse
         shuffled = rng.permutation(len(inverse))
         _, first = np.unique(inverse[shuffled], return_index=True)
@@ -376,7 +377,7 @@ class _Trainer:
         contexts = collate_contexts(
             self.graphs, self.mined.macros, instances, radius=settings.radius
         )
-        # A motif that is its whole network has no surroundings to be recognised by.
+        # A motif that is a whole network has an empty context.
         surrounded = np.flatnonzero(np.diff(contexts.segment_ptr))
         if len(surrounded) < len(instances):
             instances = instances[surrounded]
@@ -397,7 +398,7 @@ class _Trainer:
     # Graph level.
 
     def _graph_batches(self, rng: np.random.Generator) -> list[NDArray[np.int64]]:
-        """Networks in random order, or families in random order with their members together."""
+        """Return batches of networks: in random order, or random families with their members."""
         settings = self.config.graph
         if settings.per_family == 0:
             order = rng.permutation(len(self.label))
@@ -429,7 +430,7 @@ class _Trainer:
         own = torch.arange(len(networks)).repeat(len(views))
         loss = final.sum() * 0
         if settings.contrast:
-            # On the deep vectors: joined with a good wide part they would be left little to learn.
+            # On the deep vectors only: good structural features would leave them little to learn.
             alike = label if settings.positives == "family" else own
             contrast = supervised_contrast(deep, alike, temperature=settings.temperature)
             loss = loss + settings.contrast * contrast
@@ -444,7 +445,7 @@ class _Trainer:
     def _embed(
         self, mined: MinedBatch, networks: NDArray[np.int64], structural: StructuralTensors
     ) -> tuple[Tensor, Tensor]:
-        """Deep and final vectors of networks; each distinct motif is encoded once."""
+        """Compute deep and final vectors of networks; each distinct motif is encoded once."""
         model = self.module.model
         macro = macro_tensors(mined, networks)
         if not self.config.graph.motif_learning_rate and mined is self.mined:
@@ -467,7 +468,7 @@ class _Trainer:
             return self.module.model.embed_motifs(*node_tensors(nodes, self.rows))
 
     def _frozen_motifs(self) -> Tensor:
-        """Vectors of all motifs of the training networks, which the graph level leaves alone."""
+        """Vectors of all motifs of the training networks, for a frozen motif encoder."""
         if self._motif_table is None:
             every = np.arange(len(self.mined.unique.representative))
             size = self.config.motif.batch_size
@@ -480,7 +481,7 @@ class _Trainer:
 
 
 def _in_turn(members: NDArray[np.int64], library: NDArray[np.str_]) -> NDArray[np.int64]:
-    """Reorder members so that those of all libraries take turns, each library's in their order."""
+    """Interleave members by library; keep the order within each library."""
     turn = np.zeros(len(members), dtype=np.int64)
     for name in np.unique(library):
         own = np.flatnonzero(library == name)
@@ -489,7 +490,7 @@ def _in_turn(members: NDArray[np.int64], library: NDArray[np.str_]) -> NDArray[n
 
 
 def _vocabulary(graphs: GraphBatch) -> tuple[str, ...]:
-    """Operators of the training networks, and all placeholders for unknown ones."""
+    """Return the operators of the training networks, and all placeholders for unknown ones."""
     seen = set(np.unique(graphs.op).tolist())
     return tuple(
         info.name
@@ -499,7 +500,7 @@ def _vocabulary(graphs: GraphBatch) -> tuple[str, ...]:
 
 
 def _schedule(done: float) -> float:
-    """Learning rate factor: a short linear warm-up, then a half cosine to zero."""
+    """Return the learning rate factor: a short linear warm-up, then a half cosine to zero."""
     return min(1.0, 0.1 + done * 18) * 0.5 * (1 + math.cos(math.pi * done))
 
 

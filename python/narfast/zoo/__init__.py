@@ -1,4 +1,4 @@
-"""Folders of distinct networks with their names, graphs and vectors: read, searched, built."""
+"""Zoos: folders of distinct networks with names, graphs and vectors; reading, search, building."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["DEFAULT_ZOO", "AddReport", "Failure", "Hit", "NetworkRecord", "Zoo",
 
 
 def __getattr__(name: str) -> object:
-    """Give names of the version before, with a warning."""
+    """Return names of the previous version, with a warning."""
     if name == "Architecture":
         warnings.warn(
             "narfast.zoo.Architecture is now narfast.zoo.NetworkRecord",

@@ -1,7 +1,7 @@
 """``narfast zoo build``: read many networks, keep the distinct ones, write the folder.
 
-Never fatal for one network's sake; killed at any point, it goes on where it stopped and ends with
-the same bytes.
+A network that cannot be read never stops a build. A killed build continues where it stopped and
+ends with the same bytes.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ _CHUNK = 256  # graphs canonicalized at a time
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What a build did.
+    """The result of a build.
 
     Attributes:
         zoo: the zoo as written.
         failures: networks that could not be read, by id.
         resumed: how many networks an earlier run had finished.
-        memory: most bytes that this process held, and the largest process reading networks.
+        memory: peak memory in bytes of this process, and of the largest reading process.
     """
 
     zoo: Zoo
@@ -56,10 +56,10 @@ class BuildReport:
 
 
 def identifiers_of(source: str) -> list[str]:
-    """Return ``source:name`` for every network that a source offers.
+    """Return ``library:name`` for every network of a library.
 
     Args:
-        source: a library, ``darts`` for its published genotypes, or ``all`` for all of these.
+        source: a library, ``darts`` for the published genotypes, or ``all`` for all of these.
 
     Raises:
         UnsupportedSourceError: not a library that can be listed.
@@ -74,7 +74,7 @@ def identifiers_of(source: str) -> list[str]:
 
 
 def journal_path(directory: Path) -> Path:
-    """Return where a build of ``directory`` keeps its unfinished work: beside it."""
+    """Return where a build of ``directory`` keeps its unfinished work: beside the folder."""
     place = Path(os.path.realpath(directory))
     return place.with_name(f"{place.name}.journal")
 
@@ -97,26 +97,26 @@ def build_zoo(
 ) -> BuildReport:
     """Build a zoo folder from source strings.
 
-    What a killed run or a zoo already at ``directory`` holds is not read again, where library
-    versions, operators and canonicalization are still the same. While another process writes that
-    zoo, this one waits.
+    Networks that a killed run or the existing zoo has are not read again if library versions,
+    operators and canonicalization are still the same. If another process writes the zoo, this one
+    waits.
 
     Args:
         directory: the folder to create or replace.
-        identifiers: ``source:name`` strings; duplicates are read once.
-        encoder: makes the embeddings; None leaves them for ``narfast zoo embed``.
-        encoder_source: what `ArchitectureEncoder.from_pretrained` finds the encoder by.
+        identifiers: ``library:name`` strings; duplicates are read once.
+        encoder: computes the embeddings; None leaves them to ``narfast zoo embed``.
+        encoder_source: name or path of the encoder, for `ArchitectureEncoder.from_pretrained`.
         workers: processes that read networks.
         timeout: seconds per network.
-        memory: bytes per process that reads networks.
-        index_threads: threads that build the index of a zoo so large that it needs one; more than
-            one are faster, and the index file is then another one each time.
+        memory: memory limit of a reading process, in bytes.
+        index_threads: threads that build the index of a large zoo; more than one are faster, and
+            the index file then differs from run to run.
         loader: ``module:function`` from a source string to a raw graph.
-        fresh: read everything anew.
-        keep_journal: leave the raw graphs beside the zoo, so that a later build with the same
-            libraries only canonicalizes and embeds them anew.
+        fresh: read all networks again.
+        keep_journal: keep the raw graphs beside the zoo. A later build with the same libraries
+            then only canonicalizes and embeds them.
         on_network: told done, total and the id just finished.
-        on_embedded: told how many graphs have a vector.
+        on_embedded: told how many graphs have a vector, and the total.
 
     Returns:
         The report.
@@ -182,7 +182,7 @@ def _larger(first: tuple[int, int], second: tuple[int, int]) -> tuple[int, int]:
 
 
 def _finished(directory: Path) -> Zoo | None:
-    """Return the zoo that is there, if building it again would give the same graphs."""
+    """Return the existing zoo if building it again would give the same graphs."""
     if not (directory / MANIFEST).exists():
         return None
     zoo = Zoo(directory)
@@ -196,7 +196,7 @@ def _finished(directory: Path) -> Zoo | None:
 
 
 def _is_complete(zoo: Zoo, wanted: Sequence[str], encoder: Encoder | None) -> bool:
-    """Whether a zoo holds exactly what is wanted, embedded as wanted."""
+    """Whether a zoo has exactly the wanted networks, embedded by the wanted encoder."""
     ids = {record.id for record in zoo.records} | {failure.id for failure in zoo.errors}
     stamp = zoo.manifest.encoder
     fingerprint = None if stamp is None else stamp["fingerprint"]
@@ -206,7 +206,7 @@ def _is_complete(zoo: Zoo, wanted: Sequence[str], encoder: Encoder | None) -> bo
 def _networks(
     identifiers: Sequence[str], journal: Journal, finished: Zoo | None, *, num_threads: int
 ) -> Iterator[tuple[NetworkRecord, ArchGraph]]:
-    """Yield records with canonical graphs, a few at a time: raw graphs need much memory."""
+    """Yield records with canonical graphs, in chunks: raw graphs need much memory."""
     for start in range(0, len(identifiers), _CHUNK):
         chunk = identifiers[start : start + _CHUNK]
         raw = list(journal.graphs(key for key in chunk if key in journal.done))
@@ -220,7 +220,7 @@ def _networks(
 
 
 def _header(loader: str) -> dict[str, Any]:
-    """Return what must be unchanged for the lines of an earlier run to be of use."""
+    """Return the facts that must be unchanged for an earlier run's lines to be valid."""
     return {
         "journal": 2,
         "loader": loader,

@@ -1,4 +1,4 @@
-"""What a zoo hands out: its entries, and the hits of a search."""
+"""Results of a zoo: its entries, and the hits of a search."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Hit:
     """One structure found by a search.
 
     Attributes:
-        id: id of the first name that the search allows; `name`, `family`, `source`, `task` and
-            `params` are that name's.
-        names: all names that share the structure, `name` first.
-        ids: their ids, in the same order but not merged where libraries use one name.
+        id: id of the first name that the filter accepts; `name`, `family`, `source`, `task` and
+            `params` belong to that name.
+        names: all names of the structure, `name` first.
+        ids: the ids of all names; two libraries with one name give two ids.
         score: cosine between query and network, at most 1.
         nodes: operators of the canonical graph.
     """
@@ -45,7 +45,7 @@ class Hit:
 
     @classmethod
     def of(cls, records: Sequence[NetworkRecord], score: float) -> Hit:
-        """Describe a structure by its records, the one to show first."""
+        """Describe a structure by its records; the first one is shown."""
         first = records[0]
         return cls(
             id=first.id,
@@ -67,7 +67,7 @@ class Hit:
 
 
 class ZooEntry:
-    """One distinct structure of a zoo: its representative's facts, all its names, its graph."""
+    """One distinct structure of a zoo: facts of its representative, all names, its graph."""
 
     __slots__ = ("_stored", "records", "row")
 
@@ -79,7 +79,7 @@ class ZooEntry:
 
     @property
     def record(self) -> NetworkRecord:
-        """All that is stored of the representative."""
+        """All stored facts of the representative."""
         return self.records[0]
 
     @property
@@ -99,7 +99,7 @@ class ZooEntry:
 
     @property
     def source(self) -> str:
-        """Library, or kind of source, of the representative."""
+        """Library or kind of source of the representative."""
         return self.record.source
 
     @property
@@ -109,7 +109,7 @@ class ZooEntry:
 
     @property
     def coarse_class(self) -> str | None:
-        """Class by its operators, such as ``convolutional``."""
+        """Class derived from its operators, such as ``convolutional``."""
         return self.record.coarse_class
 
     @property
@@ -129,12 +129,12 @@ class ZooEntry:
 
     @property
     def family(self) -> str | None:
-        """The family that most of its names belong to."""
+        """The family of most of its names."""
         return self._stored.family_of(self.row)
 
     @property
     def families(self) -> frozenset[str]:
-        """Every family that one of its names belongs to."""
+        """The families of all its names."""
         return frozenset(record.family for record in self.records if record.family)
 
     @property

@@ -25,13 +25,13 @@ _ROWS = 1024  # per row group
 def export_zoo(zoo: Zoo, path: Path, format: str, *, progress: Progress | None = None) -> int:
     """Write a zoo as one table, a row per name.
 
-    The columns are those of `NetworkRecord`. A parquet file also holds the canonical graph (``op``,
+    The columns are those of `NetworkRecord`. A parquet file also has the canonical graph (``op``,
     ``attr``, ``in_ptr``, ``in_src``, as in `narfast.graph.ArchGraph`), the names of its operators
-    (``op_names``) and, where there is one, the ``embedding``. Rows are written a group at a time,
-    beside ``path``, and put there in one step.
+    (``op_names``) and, if the zoo has embeddings, the ``embedding``. Row groups are written one by
+    one to a staged file, which then replaces ``path``.
 
     Args:
-        zoo: what to write.
+        zoo: the zoo to write.
         path: the file to create or replace.
         format: one of `EXPORT_FORMATS`.
         progress: told how many names are written.
@@ -40,11 +40,11 @@ def export_zoo(zoo: Zoo, path: Path, format: str, *, progress: Progress | None =
         Number of rows.
 
     Raises:
-        NarfastError: an unknown format, or ``path`` is a folder or a file of another kind.
+        NarfastError: an unknown format, or ``path`` is a folder or an unrelated file.
         OSError: the disk is full, read-only, ...
     """
     if format not in EXPORT_FORMATS:
-        raise NarfastError(f"{format!r} is no export format: {', '.join(EXPORT_FORMATS)}")
+        raise NarfastError(f"{format!r}: not an export format; choose {', '.join(EXPORT_FORMATS)}")
     if path.is_dir():
         raise NarfastError(f"{path}: is a folder; name a file")
     if format == "parquet":
@@ -79,7 +79,7 @@ def _writer(path: BinaryIO, table: Any, format: str) -> Any:
 
 
 def _flat(table: Any) -> Any:
-    """The table with lists as text, as a line of text can hold them."""
+    """Return the table with lists as JSON texts, for CSV."""
     import pyarrow as pa
 
     position = table.schema.get_field_index("input_shape")

@@ -1,4 +1,4 @@
-"""An append-only record of finished work, so that a killed build goes on where it stopped.
+"""An append-only record of finished networks: a killed build continues where it stopped.
 
 One JSON object per line, each with its own checksum: a line cut off by a crash is dropped.
 """
@@ -25,24 +25,24 @@ _log = logging.getLogger("narfast")
 
 
 class Journal:
-    """The journal of one build; opened for appending, with what an earlier run left in it.
+    """The journal of one build, opened for appending after the lines of an earlier run.
 
-    Graphs stay in the file: memory does not grow with them.
+    Graphs stay in the file, so memory does not grow with their number.
 
     Attributes:
-        done: id -> where its line starts, of the networks read so far.
-        failed: id -> reason.
+        done: id -> offset of its line, for the networks read so far.
+        failed: id -> reason, for the networks that could not be read.
     """
 
     def __init__(self, path: Path, *, header: Mapping[str, Any]) -> None:
-        """Open ``path``, keeping its lines if it was written under an equal ``header``.
+        """Open ``path``; keep its lines if they were written under an equal ``header``.
 
         Args:
             path: created when missing.
-            header: whatever must be equal for old lines to be of use, such as library versions.
+            header: facts that must be equal for old lines to be valid, such as library versions.
 
         Raises:
-            NarfastError: ``path`` exists and is no journal.
+            NarfastError: ``path`` exists and is not a journal.
             OSError: it cannot be read or written.
         """
         self.path = path
@@ -60,7 +60,7 @@ class Journal:
             self._append({"header": dict(header)})
 
     def _lock(self) -> None:
-        """Refuse a journal that another process is writing."""
+        """Fail if another process writes the journal."""
         try:
             fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -69,7 +69,7 @@ class Journal:
             ) from None
 
     def _replay(self, header: dict[str, Any]) -> int:
-        """Read the whole lines of an earlier run; return where the first broken one starts."""
+        """Read the intact lines of an earlier run; return the offset of the first damaged one."""
         end = 0
         with self.path.open("rb") as stream:
             for number, line in enumerate(stream):
@@ -81,7 +81,7 @@ class Journal:
                             "move it away"
                         )
                     if value is None or value.get("header") != header:
-                        _log.warning("%s: from other library versions, starting anew", self.path)
+                        _log.warning("%s: from other library versions; starting again", self.path)
                         return 0
                 elif value is None:
                     return end
@@ -93,14 +93,14 @@ class Journal:
         return end
 
     def add(self, packed: Mapping[str, Any]) -> None:
-        """Append a finished network, as `pack_graph` made it."""
+        """Append a finished network, as returned by `pack_graph`."""
         self.done[str(packed["id"])] = self._append(dict(packed))
 
     def graphs(self, identifiers: Iterable[str]) -> Iterator[ArchGraph]:
-        """Read finished networks back, in the order asked for.
+        """Read finished networks back, in the order of ``identifiers``.
 
         Raises:
-            NarfastError: the file was changed by someone else meanwhile.
+            NarfastError: another process has changed the file meanwhile.
         """
         with self.path.open("rb") as stream:
             for identifier in identifiers:
@@ -116,16 +116,16 @@ class Journal:
         self.failed[failure.id] = failure.reason
 
     def _append(self, value: dict[str, Any]) -> int:
-        """Write a line; return where it starts."""
+        """Write a line; return its offset."""
         body = json.dumps(value, separators=(",", ":"))
         line = f'{{"crc":{zlib.crc32(body.encode())},"line":{body}}}\n'.encode()
         self._stream.write(line)
-        # Handed to the system at once: a killed process loses nothing, a power cut a few lines.
+        # Flushed at once: a killed process loses nothing, a power cut loses a few lines.
         self._stream.flush()
         return self._stream.tell() - len(line)
 
     def close(self) -> None:
-        """Close the file, leaving it for a later run."""
+        """Close the file and keep it for a later run."""
         self._stream.close()
 
     def remove(self) -> None:
@@ -149,11 +149,11 @@ class Journal:
         self.close()
         kept = len(self.done) + len(self.failed)
         if error is not None and not isinstance(error, Exception) and kept:  # such as Ctrl-C
-            error.add_note(f"{kept} networks are kept in {self.path}; a build goes on from there")
+            error.add_note(f"{kept} networks are kept in {self.path}; the next build continues")
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:
-    """Return a line's value, or None when it is cut off or damaged."""
+    """Return the value of a line, or None if the line is cut off or damaged."""
     if not line.endswith(b"\n"):
         return None
     try:

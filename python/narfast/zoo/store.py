@@ -37,7 +37,7 @@ _ENCODE_CHUNK = 2048  # graphs per step of the progress bar
 
 
 class Encoder(Protocol):
-    """What a zoo needs of `narfast.encoder.encoder.ArchitectureEncoder`."""
+    """The interface that a zoo needs of `narfast.encoder.encoder.ArchitectureEncoder`."""
 
     @property
     def dim(self) -> int:
@@ -52,19 +52,19 @@ class Encoder(Protocol):
 
 
 Progress = Callable[[int, int], None]
-"""Told how many are done, of how many."""
+"""Called with the number of finished items and the total."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ZooContents:
-    """Everything a zoo folder holds, in row order.
+    """All contents of a zoo folder, in row order.
 
     Attributes:
         groups: structural hash -> records, representative first; one group per row.
         graphs: canonical graphs, one per row.
-        embeddings: float32 [rows, dim], or None where no encoder has seen the zoo.
+        embeddings: float32 [rows, dim]; None if the zoo was not embedded yet.
         encoder: ``fingerprint``, ``dim`` and ``source`` of the encoder, or None.
-        errors: networks that were wanted and could not be read.
+        errors: networks that were requested and could not be read.
     """
 
     groups: dict[str, tuple[NetworkRecord, ...]]
@@ -77,7 +77,7 @@ class ZooContents:
     def from_networks(
         cls, networks: Iterable[tuple[NetworkRecord, ArchGraph]], *, errors: Sequence[Failure] = ()
     ) -> ZooContents:
-        """Deduplicate (record, canonical graph) pairs. A later record replaces one of equal id."""
+        """Deduplicate (record, canonical graph) pairs; a later record replaces an equal id."""
         records: dict[str, NetworkRecord] = {}
         graphs: dict[str, ArchGraph] = {}
         for record, graph in networks:
@@ -90,7 +90,7 @@ class ZooContents:
     def embedded(
         self, encoder: Encoder, *, source: str, progress: Progress | None = None
     ) -> ZooContents:
-        """Return the same zoo with embeddings by ``encoder``, which ``source`` loads again."""
+        """Return the zoo with embeddings by ``encoder``; ``source`` is its name or path."""
         return replace(
             self,
             embeddings=encode_graphs(encoder, list(self.graphs), progress=progress),
@@ -105,7 +105,7 @@ class ZooContents:
 def encode_graphs(
     encoder: Encoder, graphs: Sequence[ArchGraph], *, progress: Progress | None = None
 ) -> NDArray[np.float32]:
-    """Return float32 [len(graphs), dim] of canonical graphs, in steps that move ``progress``."""
+    """Return float32 [len(graphs), dim] of canonical graphs; report progress after each chunk."""
     parts = [np.empty((0, encoder.dim), dtype=np.float32)]
     for start in range(0, len(graphs), _ENCODE_CHUNK):
         chunk = graphs[start : start + _ENCODE_CHUNK]
@@ -122,15 +122,15 @@ def write_zoo(
     exact_limit: int = EXACT_LIMIT,
     index_threads: int = 1,
 ) -> folder.Manifest:
-    """Write ``contents`` at ``directory``, replacing a zoo that is there in one step.
+    """Write ``contents`` to ``directory`` and replace an existing zoo atomically.
 
-    The same contents, library versions and encoder give the same bytes. The index of a large zoo is
-    kept elsewhere (`narfast.storage.index_cache`).
+    The same contents, library versions and encoder give the same bytes. The index of a large zoo
+    is stored elsewhere (`narfast.storage.index_cache`).
 
     Args:
         directory: the folder to create or replace.
-        contents: what to write.
-        exact_limit: structures up to which a zoo needs no index.
+        contents: the contents.
+        exact_limit: up to this number of structures, a zoo needs no index.
         index_threads: threads that build the index (see `VectorIndex`).
 
     Raises:

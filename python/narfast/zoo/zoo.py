@@ -43,19 +43,20 @@ Source = str | os.PathLike[str] | ArchGraph | tuple[Any, Any]
 Query = Source | NDArray[Any]
 _Read = tuple[Source, ArchGraph]
 
-_FEW = 16  # networks of a zoo loaded one by one, before all its graphs are kept in memory
+# So many networks are loaded one by one; after that, all graphs are read and kept in memory.
+_SINGLE_LOADS = 16
 
 _log = logging.getLogger("narfast")
 
 
 @dataclass(frozen=True)
 class AddReport:
-    """What `Zoo.add` did.
+    """The result of `Zoo.add`.
 
     Attributes:
         added: ids that are now in the zoo.
-        new_structures: how many of them brought a structure that the zoo did not have.
-        errors: (source, reason) of each that could not be read.
+        new_structures: number of structures that the zoo did not have.
+        errors: (source, reason) of each source that could not be read.
     """
 
     added: tuple[str, ...]
@@ -64,7 +65,7 @@ class AddReport:
 
 
 class Zoo:
-    """A folder of distinct networks, opened for reading; files are checked when first used.
+    """A folder of distinct networks, opened for reading; files are checked on first use.
 
     Example:
         >>> zoo = Zoo.open("default")
@@ -90,11 +91,11 @@ class Zoo:
 
         Args:
             directory: a folder, or ``"default"`` for the zoo that ships with narfast.
-            encoder: the encoder behind its embeddings; found by the manifest when None.
+            encoder: the encoder of its embeddings; by default the one that the manifest names.
 
         Raises:
             NarfastError: there is no zoo.
-            CorruptFileError: its manifest is damaged. Other files are checked when first used.
+            CorruptFileError: its manifest is damaged. Other files are checked on first use.
         """
         if not str(directory):
             raise NarfastError(
@@ -106,17 +107,17 @@ class Zoo:
 
     @property
     def directory(self) -> Path:
-        """Where the zoo lies."""
+        """Path of the zoo folder."""
         return self._stored.path
 
     @property
     def manifest(self) -> Manifest:
-        """What the folder promises."""
+        """The manifest of the folder."""
         return self._stored.manifest
 
     @property
     def checksum(self) -> str:
-        """Identifies the zoo's whole content."""
+        """Identifies the whole content of the zoo."""
         return self.manifest.checksum
 
     @property
@@ -126,7 +127,7 @@ class Zoo:
 
     @property
     def errors(self) -> tuple[Failure, ...]:
-        """Networks that the build of this zoo wanted and could not read, by id."""
+        """Networks that the build of this zoo could not read, by id."""
         return self._stored.errors
 
     @property
@@ -143,7 +144,7 @@ class Zoo:
         return self._stored.graphs_at([self._row(row) for row in rows])
 
     def graph_of(self, identifier: str) -> ArchGraph:
-        """Return the canonical graph of a name, with the metadata of that very name.
+        """Return the canonical graph of a name, with the metadata of this name.
 
         Raises:
             KeyError: no such id.
@@ -155,13 +156,13 @@ class Zoo:
         """Vectors, float32 [rows, dim]; read-only.
 
         Raises:
-            NarfastError: no encoder has seen this zoo yet.
+            NarfastError: this zoo has no embeddings yet.
             CorruptFileError: the file is damaged.
         """
         return self._stored.embeddings
 
     def family_of(self, row: int) -> str | None:
-        """Return the family that most names of a row belong to; ties go to the representative's."""
+        """Return the family of most names of a row; ties go to the representative's family."""
         return self._stored.family_of(row)
 
     def __len__(self) -> int:
@@ -172,7 +173,7 @@ class Zoo:
         return (ZooEntry(self._stored, row, group) for row, group in enumerate(self._stored.groups))
 
     def __getitem__(self, key: int | str) -> ZooEntry:
-        """Return the entry of a row number, an id such as ``timm:resnet50``, or a hash.
+        """Return the entry for a row number, an id such as ``timm:resnet50``, or a hash.
 
         Raises:
             IndexError: no such row.
@@ -190,17 +191,17 @@ class Zoo:
         return isinstance(key, str) and self._stored.row_of(key) is not None
 
     def _row(self, row: int) -> int:
-        """A row counted from the begin; negative ones are counted from the end."""
+        """Return a row number from 0 on; negative ones count from the end."""
         if not -len(self) <= row < len(self):
-            raise IndexError(f"row {row} of a zoo of {len(self)} structures")
+            raise IndexError(f"row {row} is out of range: the zoo has {len(self)} structures")
         return row % len(self)
 
     @property
     def index(self) -> VectorIndex:
         """Search over the embeddings.
 
-        That of a large zoo is built once by each user: no index from elsewhere is trusted. Building
-        takes a thread about six minutes for a million vectors of 256 numbers.
+        Each user builds the index of a large zoo once: an index from elsewhere is not trusted. One
+        thread needs about six minutes for a million vectors of 256 numbers.
         """
         if self._index is None:
             self._index = self._open_index()
@@ -226,18 +227,18 @@ class Zoo:
 
     @property
     def encoder(self) -> Encoder:
-        """The encoder behind the embeddings.
+        """The encoder of the embeddings.
 
         Raises:
-            NarfastError: no encoder has seen this zoo yet, or the manifest names another one.
+            NarfastError: this zoo has no embeddings, or the manifest names another encoder.
         """
         stamp = self._stored.stamp()
         if self._encoder is None:
             self._encoder = _open_encoder(stamp["source"])
         if self._encoder.fingerprint != stamp["fingerprint"]:
             raise NarfastError(
-                f"{self.directory}: embeddings are by encoder {stamp['fingerprint'][:12]}, "
-                f"but {stamp['source']!r} is {self._encoder.fingerprint[:12]}; make them again "
+                f"{self.directory}: the embeddings are by encoder {stamp['fingerprint'][:12]}, "
+                f"but {stamp['source']!r} is {self._encoder.fingerprint[:12]}; compute them again "
                 f"with 'narfast zoo embed {self.directory}'"
             )
         return self._encoder
@@ -251,8 +252,8 @@ class Zoo:
         """Return the canonical graph of any source; networks of this zoo need no library.
 
         Args:
-            source: an id of this zoo, or what `narfast.load` reads.
-            allow: as for `narfast.load`; networks of this zoo are of the kind ``zoo``.
+            source: an id of this zoo, or anything that `narfast.load` reads.
+            allow: as for `narfast.load`; networks of this zoo have the kind ``zoo``.
 
         Raises:
             NarfastError: as `narfast.load`.
@@ -264,7 +265,9 @@ class Zoo:
             if entry is not None:
                 check_allowed(STORED, allow, source)
                 self._loads += 1
-                return entry.graph if self._loads > _FEW else self.graphs_at([entry.row])[0]
+                return (
+                    entry.graph if self._loads > _SINGLE_LOADS else self.graphs_at([entry.row])[0]
+                )
             if source.startswith("zoo:"):
                 raise UnsupportedSourceError(
                     f"{source}: not in the zoo {self.directory}; ids look like 'timm:resnet50'"
@@ -275,12 +278,12 @@ class Zoo:
         """Return the vector of a source, graph or vector, float32 [dim].
 
         Raises:
-            NarfastError: the source cannot be read, or a vector has another length.
+            NarfastError: the source cannot be read, or a vector has the wrong length.
         """
-        return self._placed(query)[0]
+        return self._vector_and_row(query)[0]
 
-    def _placed(self, query: Query) -> tuple[NDArray[np.float32], int | None]:
-        """The vector of a query, and the row of its structure where this zoo has it."""
+    def _vector_and_row(self, query: Query) -> tuple[NDArray[np.float32], int | None]:
+        """Return the vector of a query, and the row of its structure if this zoo has it."""
         if isinstance(query, np.ndarray):
             if query.shape != (self.index.dim,) or not np.issubdtype(query.dtype, np.number):
                 raise NarfastError(
@@ -305,16 +308,16 @@ class Zoo:
         *,
         where: Callable[[NetworkRecord], bool] | None = None,
     ) -> list[Hit]:
-        """Find the structures most like a network.
+        """Find the structures that are most similar to a network.
 
         Args:
             query: anything that `narfast.load` reads, an id of this zoo, a canonical graph, or a
                 vector of the zoo's encoder.
-            k: hits wanted.
-            where: keeps a structure when it is true of one of its names, and shows that name.
+            k: number of hits.
+            where: keeps a structure if this is true for one of its names, and shows that name.
 
         Returns:
-            At most ``k`` hits, best first; the query's own structure before what is as near.
+            At most ``k`` hits, best first; the query's own structure comes first.
 
         Raises:
             NarfastError: the query cannot be read, or ``k`` < 1.
@@ -327,11 +330,11 @@ class Zoo:
                 [any(map(where, group)) for group in self._stored.groups], dtype=bool
             )
         k = min(k, len(self))
-        vector, own = self._placed(query)
+        vector, own = self._vector_and_row(query)
         rows, scores = self.index.search(vector[None], k, allowed=allowed)
         found = dict(zip(rows[0].tolist(), scores[0].tolist(), strict=True))
         if own is not None and (allowed is None or allowed[own]):
-            # Of nearly equal vectors, rounding may prefer another.
+            # Rounding may rank a nearly equal vector first.
             found = {own: 1.0} | {row: score for row, score in found.items() if row != own}
         return [self._hit(row, score, where) for row, score in list(found.items())[:k]]
 
@@ -343,8 +346,8 @@ class Zoo:
     def info(self) -> dict[str, Any]:
         """Return counts, versions and the encoder's stamp, as plain JSON values.
 
-        ``by_source`` and ``by_trace_kind`` count names, the other counts distinct structures; one
-        that several libraries offer counts in ``distinct_by_source`` for each of them.
+        ``by_source`` and ``by_trace_kind`` count names; the other counts are of distinct
+        structures. ``distinct_by_source`` counts a structure once for each library that has it.
         """
         manifest = self.manifest
         first = [group[0] for group in self._stored.groups]
@@ -371,7 +374,7 @@ class Zoo:
         }
 
     def verify(self) -> list[str]:
-        """Check every file, and that they agree; return one line per problem, none when whole."""
+        """Check every file and their consistency; return one line per problem."""
         problems = self._stored.problems()
         if problems:
             return problems
@@ -388,8 +391,8 @@ class Zoo:
             facts = (hashes[row], nodes[row], edges[row])
             if any((structure, record.nodes, record.edges) != facts for record in group):
                 problems.append(
-                    f"{self.directory / folder.GRAPHS}: the graph of {group[0].id} is not the one "
-                    f"that {folder.ARCHITECTURES} describes; make the zoo again"
+                    f"{self.directory / folder.GRAPHS}: the graph of {group[0].id} differs from "
+                    f"its row in {folder.ARCHITECTURES}; build the zoo again"
                 )
         return problems
 
@@ -399,19 +402,20 @@ class Zoo:
         *,
         progress: Progress | None = None,
     ) -> AddReport:
-        """Add networks, write the folder anew and reopen it; sources that fail are reported.
+        """Add networks, write the folder again and reopen it; sources that fail are reported.
 
-        What others have added since this zoo was opened stays; while others write, this waits.
+        Networks that others have added meanwhile are kept. If another process writes the zoo, this
+        one waits.
 
         Args:
             sources: anything that `narfast.load` reads, or canonical graphs with a name.
-            progress: told how many sources are done.
+            progress: told how many sources are done, and the total.
 
         Returns:
-            What was added, and the errors.
+            The added ids, and the errors.
 
         Raises:
-            OSError: the folder cannot be written; the old zoo is then still whole.
+            OSError: the folder cannot be written; the old zoo is still intact.
         """
         networks, errors = _read(sources, self.load, progress)
         with writing(self.directory):
@@ -419,7 +423,7 @@ class Zoo:
             return self._put(networks, errors)
 
     def _put(self, networks: Sequence[_Read], errors: Sequence[tuple[str, str]]) -> AddReport:
-        """Name networks and write the zoo with them."""
+        """Assign ids to networks and write the zoo with them."""
         records = _named(networks, self.records)
         fresh = {record.structural_hash for record, _ in records} - set(self._stored.groups.row_of)
         if records:
@@ -458,16 +462,16 @@ class Zoo:
         index_threads: int = 1,
         progress: Progress | None = None,
     ) -> None:
-        """Make all embeddings again with another encoder; the graphs stay as they are.
+        """Compute all embeddings again with another encoder; the graphs do not change.
 
-        While another process writes the zoo, this waits.
+        If another process writes the zoo, this one waits.
 
         Args:
             encoder: the new encoder.
-            source: what `ArchitectureEncoder.from_pretrained` finds it by.
-            index_threads: threads that build the index of a zoo so large that it needs one; more
-                than one are faster, and the index file is then another one each time.
-            progress: told how many graphs are done.
+            source: its name or path, for `ArchitectureEncoder.from_pretrained`.
+            index_threads: threads that build the index of a large zoo; more than one are faster,
+                and the index file then differs from run to run.
+            progress: told how many graphs are done, and the total.
         """
         with writing(self.directory):
             self._reopen()
@@ -483,7 +487,7 @@ class Zoo:
         self._reopen()
 
     def _reopen(self) -> None:
-        """Look at the folder anew if someone has replaced it; call it in `writing`."""
+        """Read the folder again if it was replaced; call this inside `writing`."""
         current = StoredZoo(self.directory)
         if current.manifest.checksum == self.checksum:
             return
@@ -501,23 +505,24 @@ def add_networks(
     encoder_source: str = "default",
     progress: Progress | None = None,
 ) -> tuple[Zoo | None, AddReport]:
-    """Add networks to the zoo at a folder, which is made where there is none.
+    """Add networks to the zoo at a folder; create the zoo if there is none.
 
     Args:
-        directory: a zoo, an empty folder, or nothing yet.
+        directory: a zoo, an empty folder, or a path that does not exist yet.
         sources: as for `Zoo.add`.
-        encoder_source: what `ArchitectureEncoder.from_pretrained` finds a new zoo's encoder by.
-        progress: told how many sources are done.
+        encoder_source: name or path of the encoder of a new zoo, for
+            `ArchitectureEncoder.from_pretrained`.
+        progress: told how many sources are done, and the total.
 
     Returns:
-        The zoo, None where there was none and no source could be read; and what was added.
+        The zoo, and what was added. The zoo is None if there was none and no source could be read.
 
     Raises:
         NarfastError: ``directory`` is something else.
         OSError: the folder cannot be written.
     """
     if str(directory) == "default":
-        raise NarfastError("default: means the shipped zoo; call a folder of that name ./default")
+        raise NarfastError("default: the name of the shipped zoo; for a folder, write ./default")
     recover(directory)
     folder.check_replaceable(directory)
     zoo = Zoo(directory) if _is_zoo(directory) else None
@@ -550,7 +555,7 @@ def _open_encoder(source: str) -> Encoder:
 def _read(
     sources: Iterable[Source], load: Callable[[Source], ArchGraph], progress: Progress | None
 ) -> tuple[list[_Read], list[tuple[str, str]]]:
-    """Read sources: those that can be, and the reasons of the others."""
+    """Return the networks that could be read, and (source, reason) of the others."""
     items = list(sources)
     networks: list[_Read] = []
     errors: list[tuple[str, str]] = []
@@ -567,7 +572,7 @@ def _read(
 def _named(
     networks: Sequence[_Read], records: Iterable[NetworkRecord]
 ) -> list[tuple[NetworkRecord, ArchGraph]]:
-    """Describe networks under ids that no other structure of ``records`` has."""
+    """Describe networks under ids that are unique among ``records``."""
     known = {record.id: record.structural_hash for record in records}
     named = []
     for source, graph in networks:
@@ -584,13 +589,13 @@ def _counts(values: Iterable[str | None]) -> dict[str, int]:
 
 
 def _identifier(source: Source, graph: ArchGraph, known: dict[str, str]) -> str:
-    """Name a new network: ``library:name`` as given, else by its kind of source and its name."""
+    """Choose an id: ``library:name`` as given, else the kind of source and the name."""
     text = source if isinstance(source, str) else ""
     prefix, separator, rest = text.partition(":")
     if separator and rest and prefix.isidentifier():
         return text.removeprefix("zoo:")
     identifier = f"{graph.meta.source or 'file'}:{graph.meta.name or 'unnamed'}"
     if known.get(identifier, graph.structural_hash) != graph.structural_hash:
-        # Two files of one name hold different networks: keep both.
+        # Two files with the same name hold different networks: keep both.
         identifier += f"@{graph.structural_hash[:8]}"
     return identifier

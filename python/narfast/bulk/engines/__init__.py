@@ -1,4 +1,4 @@
-"""Which engine a run uses, opened with its encoder and motif cache."""
+"""Opens the engine of a run, with its encoder and motif cache."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ def open_engine(
     motif_cache: Path | None = None,
     address: str | None = None,
 ) -> Iterator[Engine]:
-    """Open an engine; new motifs are kept also where the run stops early.
+    """Open an engine; new motifs are saved even if the run stops early.
 
     Args:
         kind: ``local`` or ``ray``.
-        encoder: what `ArchitectureEncoder.from_pretrained` finds it by.
-        workers: processes and threads here, or actors of a cluster.
-        limits: for sources that run Python.
-        motif_cache: folder for vectors of motifs.
-        address: of a Ray cluster.
+        encoder: name or path, for `ArchitectureEncoder.from_pretrained`.
+        workers: number of processes and threads here, or of actors on a cluster.
+        limits: limits for sources that run Python.
+        motif_cache: folder for motif vectors.
+        address: address of a Ray cluster.
 
     Raises:
-        NarfastError: no such encoder or folder.
+        NarfastError: there is no such encoder or folder.
         MissingDependencyError: Ray is wanted and not installed.
     """
     if kind == "ray":

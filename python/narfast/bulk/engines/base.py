@@ -1,4 +1,4 @@
-"""What every engine of a bulk run is, and what all of them need."""
+"""The interface of the engines of a bulk run, and what all of them need."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Engine", "ReadingLimits", "load_encoder"]
 
 
 class Engine(Protocol):
-    """Reads and encodes blocks: here (`LocalEngine`), or on a cluster."""
+    """Reads and encodes blocks: on this machine (`LocalEngine`), or on a cluster."""
 
     @property
     def dim(self) -> int:
@@ -26,20 +26,20 @@ class Engine(Protocol):
         """Identifies the encoder."""
 
     def tables(self, blocks: Iterable[Block]) -> Iterator[Any]:
-        """Yield a table of `row_table` for each block, in order.
+        """Yield a `row_table` for each block, in order.
 
-        What a row holds depends on its source alone.
+        A row depends only on its source.
         """
 
 
 @dataclass(frozen=True)
 class ReadingLimits:
-    """What reading one network may take.
+    """Limits for reading one network.
 
     Attributes:
         timeout: seconds.
         memory: bytes.
-        loader: ``module:function`` from a source to its raw graph.
+        loader: ``module:function`` from a source string to its raw graph.
     """
 
     timeout: float = TIMEOUT
@@ -51,8 +51,8 @@ def load_encoder(encoder: str, motif_cache: Path | None) -> ArchitectureEncoder:
     """Open an encoder with its motif cache.
 
     Args:
-        encoder: what `ArchitectureEncoder.from_pretrained` finds it by.
-        motif_cache: folder for vectors of motifs.
+        encoder: name or path, for `ArchitectureEncoder.from_pretrained`.
+        motif_cache: folder for motif vectors.
     """
     model = ArchitectureEncoder.from_pretrained(encoder)
     if motif_cache is not None:

@@ -1,4 +1,4 @@
-"""The engine on this machine: processes read what is bound to Python, threads do the rest."""
+"""The engine on this machine: processes read what needs Python, threads do the rest."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = ["LocalEngine"]
 
 @dataclass
 class _Job:
-    """A block on its way: what has been read of it, then the future of its table."""
+    """A block in progress: the graphs read so far, then the future of its table."""
 
     block: Block
     sources: list[str]
@@ -44,14 +44,14 @@ class LocalEngine:
     """Encodes blocks on this machine.
 
     Sources that run Python (models of libraries, ``hf:``, Python files, ...) are read in
-    ``workers`` processes, which are killed where a network is too slow or too large. ONNX files,
-    NAS cells, and what is stored in a zoo are read, and everything is encoded, in as many threads.
-    Neither order nor bytes depend on how many there are.
+    ``workers`` processes, which are killed if a network is too slow or too large. As many threads
+    read ONNX files, NAS cells and networks of a zoo, and encode everything. Order and bytes do not
+    depend on ``workers``.
 
     Attributes:
-        encoder: makes the vectors.
-        workers: processes, and threads.
-        limits: for sources that run Python.
+        encoder: computes the vectors.
+        workers: number of processes, and of threads.
+        limits: limits for sources that run Python.
     """
 
     encoder: Encoder
@@ -114,7 +114,7 @@ class LocalEngine:
                     yield jobs.popleft().table.result()  # type: ignore[union-attr]
 
     def _read(self, job: _Job) -> list[ArchGraph | Failure]:
-        """Canonical graphs of named sources; what no process has read is read here."""
+        """Return canonical graphs of named sources; read here those that no process has read."""
         found: dict[int, ArchGraph | Failure] = {
             place: read for place, read in enumerate(job.read) if read is not None
         }
@@ -140,18 +140,18 @@ class LocalEngine:
         return [found[place] for place in range(len(job.sources))]
 
     def _in_threads(self, source: str) -> bool:
-        """Whether the core reads a source: Python processes would not make it faster or safer."""
+        """Whether the core reads a source: a Python process would not make it faster or safer."""
         kind = kind_of(source)
         in_core = kind is not None and (kind.group == "search space" or kind is STORED)
         return in_core or self._is_onnx(source)
 
     def _is_onnx(self, source: str) -> bool:
-        """Whether a source is nothing but the path of an ONNX file, which the core reads."""
+        """Whether a source is just the path of an ONNX file, which the core reads."""
         plain = ":" not in source and "\0" not in source and source.lower().endswith(".onnx")
         return plain and self.limits.loader == DEFAULT_LOADER
 
     def _table(self, job: _Job) -> Any:
-        """Read what is left to be read of a block, and encode it."""
+        """Read the rest of a block, and encode it."""
         if job.block.kind == "named":
             found = self._read(job)
             graphs = GraphBatch.from_graphs([g for g in found if isinstance(g, ArchGraph)])
@@ -184,13 +184,13 @@ class LocalEngine:
 
 
 def _utf8(text: str) -> str:
-    """The text as a table can hold it; names of files may be any bytes."""
+    """Replace what is not UTF-8, for tables; file names may be any bytes."""
     return text.encode("utf-8", "replace").decode()
 
 
 @contextmanager
 def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
-    """Threads of which those at work are waited for where the run stops, and no others."""
+    """Yield a thread pool; on exit, running calls are awaited and waiting ones cancelled."""
     threads = ThreadPoolExecutor(count)
     try:
         yield threads
@@ -199,19 +199,19 @@ def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
 
 
 def _read_one(loader: str, zoo: str, source: str) -> ArchGraph | Failure:
-    """The raw graph of a source, or the stored one of a zoo."""
+    """Return the raw graph of a source, or the stored graph of a zoo's network."""
     try:
         if source.startswith("zoo:"):
             return open_zoo(zoo).load(source)
         module, _, name = loader.partition(":")
         raw: ArchGraph = getattr(importlib.import_module(module), name)(source)
         return raw
-    except Exception as error:  # as in a process: one bad source must not end the run
+    except Exception as error:  # as in a worker process: one bad source must not end the run
         return Failure(source, reason_of(error))
 
 
 def _canonical(sources: list[str], raw: list[ArchGraph]) -> list[ArchGraph | Failure]:
-    """Canonical graphs, all in one call unless one of them is refused."""
+    """Canonicalize graphs in one call; if it fails, one by one."""
     try:
         return list(canonicalize(GraphBatch.from_graphs(raw)))
     except Exception as error:
@@ -221,7 +221,7 @@ def _canonical(sources: list[str], raw: list[ArchGraph]) -> list[ArchGraph | Fai
 
 
 def _stored(block: Block) -> GraphBatch:
-    """The canonical graphs of a block of a collection."""
+    """Return the canonical graphs of a block of a collection."""
     if block.kind == "zoo":
         return open_zoo(block.zoo).graph_rows(block.start, block.stop)
     if block.kind == "nasbench101":

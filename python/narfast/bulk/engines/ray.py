@@ -1,9 +1,9 @@
 """The engine on a Ray cluster: the same rows as on one machine, bit for bit.
 
-Blocks of sources go through Ray Data to a pool of actors, each with an encoder and its motif cache,
-and tables come back in order. What an actor makes of a block depends on the block alone, so work
-that Ray does again after the loss of a node gives the same rows. Files named by sources, zoos and
-encoders must be where the actors run too; results go to the machine that started the run.
+Blocks of sources go through Ray Data to a pool of actors, each with an encoder and its motif cache;
+the tables come back in order. A table depends only on its block, so a retry after the loss of a
+node gives the same rows. Files, zoos and encoders must be accessible to the actors; results go to
+the machine that started the run.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ class RayEngine:
         """Connect to a cluster, or start one on this machine.
 
         Args:
-            encoder: what `ArchitectureEncoder.from_pretrained` finds it by, on every node.
-            workers: actors, of one processor each; fewer where the cluster has less room.
-            limits: for sources that run Python.
-            motif_cache: folder for vectors of motifs, best one that all nodes share.
-            address: of the cluster; ``auto`` for one that runs on this machine.
+            encoder: name or path on every node, for `ArchitectureEncoder.from_pretrained`.
+            workers: number of actors, with one processor each; fewer if the cluster is smaller.
+            limits: limits for sources that run Python.
+            motif_cache: folder for motif vectors, preferably shared by all nodes.
+            address: address of the cluster; ``auto`` for one that runs on this machine.
 
         Raises:
             MissingDependencyError: Ray is not installed.
@@ -71,7 +71,7 @@ class RayEngine:
                     ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
             except (ConnectionError, ValueError, RuntimeError) as error:
                 reason = " ".join(str(error).split()) or type(error).__name__
-                if isinstance(error, RuntimeError):  # such as another version of Ray or Python
+                if isinstance(error, RuntimeError):  # for example, another version of Ray or Python
                     problem = f"Ray cannot be used ({reason}); use the cluster's Ray and Python"
                 else:
                     problem = f"no Ray cluster there ({reason}); start one with 'ray start --head'"
@@ -106,7 +106,7 @@ class RayEngine:
         """Yield a table for each block, in order.
 
         Raises:
-            NarfastError: the cluster gave back something else than was asked for.
+            NarfastError: the cluster returned other blocks than requested.
         """
         waiting = iter(blocks)
         while window := list(islice(waiting, _WINDOW)):
@@ -139,14 +139,14 @@ class RayEngine:
             yield pa.ipc.open_stream(row["table"]).read_all()
         if expected != len(blocks):
             raise NarfastError(
-                f"the cluster gave back {expected} of {len(blocks)} blocks in order; run again "
+                f"the cluster returned {expected} of {len(blocks)} blocks in order; run again "
                 "with --resume"
             )
 
 
 @contextlib.contextmanager
 def _own_sigterm() -> Iterator[None]:
-    """Keep the handler of SIGTERM that the program has set: Ray would put its own in its place."""
+    """Keep the program's handler of SIGTERM, which Ray would replace."""
     handler = signal.getsignal(signal.SIGTERM)
     try:
         yield
@@ -156,22 +156,22 @@ def _own_sigterm() -> Iterator[None]:
 
 
 class _BlockEncoder:
-    """What an actor does: one block after the other, on one processor."""
+    """An actor: encodes one block after the other, on one processor."""
 
     def __init__(
         self, encoder: str, limits: dict[str, Any], motif_cache: str | None, folder: str
     ) -> None:
-        # Paths mean here what they mean where the run was started, and are written as there. A node
-        # without that folder finds none of them in any case.
+        # Relative paths are resolved as on the machine that started the run. A node without that
+        # folder cannot resolve them anyway.
         with contextlib.suppress(OSError):
             os.chdir(folder)
         self._encoder = load_encoder(encoder, None if motif_cache is None else Path(motif_cache))
         self._engine = LocalEngine(self._encoder, 1, ReadingLimits(**limits))
 
     def __call__(self, batch: Any) -> Any:
-        """From numbers and blocks to numbers and tables, these as bytes of Arrow's stream format.
+        """Map numbers and blocks to numbers and tables; tables are bytes in Arrow's stream format.
 
-        Tables of their own types would come back as the types that Ray Data prefers.
+        Plain tables would come back with the column types that Ray Data prefers.
         """
         import pyarrow as pa
 
@@ -184,7 +184,7 @@ class _BlockEncoder:
             with pa.ipc.new_stream(sink, table.schema) as stream:
                 stream.write_table(table)
             tables.append(sink.getvalue().to_pybytes())
-        self._encoder.motif_cache.save()  # no one tells an actor that it is the last block
+        self._encoder.motif_cache.save()  # an actor cannot know which block is the last
         return batch.drop_columns(["block"]).append_column(
             "table", pa.array(tables, type=pa.large_binary())
         )

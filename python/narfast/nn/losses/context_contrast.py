@@ -1,4 +1,4 @@
-"""Motif against context: does this motif live in these surroundings? Binary cross-entropy."""
+"""Motif against context: does this motif occur in this context? Binary cross-entropy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ContextScorer(nn.Module):
 
 
 def context_contrast(scorer: nn.Module, motif: Tensor, context: Tensor, negative: Tensor) -> Tensor:
-    """Own contexts should score high, contexts of other motifs low.
+    """The motif's own context should score high, contexts of other motifs low.
 
     Args:
         scorer: Maps float[B, d], float[B, d] to logits float[B].
@@ -34,8 +34,8 @@ def context_contrast(scorer: nn.Module, motif: Tensor, context: Tensor, negative
         negative: int64[B, K], rows of ``context`` that belong to another motif; -1 for none.
 
     Returns:
-        Mean binary cross-entropy over own pairs plus that over negative pairs; a half without
-        pairs counts as zero.
+        Mean binary cross-entropy over own pairs plus that over negative pairs; a term without pairs
+        is zero.
     """
     own = scorer(motif, context)  # [B]
     loss = nn.functional.softplus(-own).mean() if len(own) else own.sum()

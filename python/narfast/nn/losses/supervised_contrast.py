@@ -20,7 +20,7 @@ def supervised_contrast(vectors: Tensor, label: Tensor, *, temperature: float = 
         temperature: Divides the cosine similarity.
 
     Returns:
-        The loss; zero where no anchor has a positive.
+        The loss; zero if no anchor has a positive.
     """
     unit = nn.functional.normalize(vectors, dim=-1)
     similarity = unit @ unit.T / temperature  # [B, B]
@@ -31,6 +31,6 @@ def supervised_contrast(vectors: Tensor, label: Tensor, *, temperature: float = 
     anchors = count > 0
     if not bool(anchors.any()):
         return vectors.sum() * 0
-    # Outside the positives the entries may be -inf, which times zero would be nan.
+    # Other entries may be -inf, and -inf times zero is nan.
     total = torch.where(positive, log_softmax, 0.0).sum(dim=-1)  # [B]
     return -(total[anchors] / count[anchors]).mean()

@@ -1,1 +1,1 @@
-"""Libraries whose models are loaded by name, one file or folder each."""
+"""Model libraries, one file or folder each; models are loaded by name."""

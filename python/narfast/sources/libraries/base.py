@@ -1,7 +1,7 @@
-"""What a library of models must offer to be a source, and how its models are built without weights.
+"""The interface of a model library as a source, and building of models without weights.
 
-One small file per library implements `ModelSource` as module-level functions, and may offer
-`fallbacks(name)` beside it: other ways of building a model, for when no trace of the first worked.
+A file for each library implements `ModelSource` as module-level functions. It may also have
+`fallbacks(name)`: alternative builds of a model, for use if no trace of the first build works.
 """
 
 from __future__ import annotations
@@ -32,39 +32,39 @@ __all__ = [
 
 
 class ModelSource(Protocol):
-    """A library of models by name."""
+    """A library whose models are loaded by name."""
 
     def list_names(self) -> list[str]:
-        """Every name that the library offers, sorted."""
+        """Return every name that the library has, sorted."""
 
     def build(self, name: str) -> tuple[nn.Module, Any]:
-        """The module, on the meta device where possible, and example inputs for `trace`."""
+        """Return the module, on the meta device if possible, and example inputs for `trace`."""
 
     def labels(self, name: str) -> tuple[str, str]:
-        """(group, task): the library's own group of models, such as a module or a model type.
+        """Return (group, task). The group is the library's own, such as a module or a model type.
 
-        Groups are mapped into one vocabulary of families by `narfast.taxonomy.families`.
+        `narfast.taxonomy.families` maps groups to a vocabulary that all libraries share.
         """
 
 
 SOURCE_DATA = DATA / "sources"
-"""Where files lie that say what is known of a library's models."""
+"""Folder of the data files about model libraries."""
 
 Fallback = tuple[str, Callable[[], tuple[nn.Module, Any]]]
-"""(what is different, such as ``eager`` or ``small``; builds module and example inputs)"""
+"""(the difference to the first build, such as ``eager`` or ``small``; a builder)"""
 
 
 def fallbacks_of(source: ModelSource, name: str) -> Iterable[Fallback]:
-    """Other ways of building a model, in the order to try; none for most libraries."""
+    """Return alternative builds of a model, in order; most libraries have none."""
     offered = getattr(source, "fallbacks", None)
     return () if offered is None else offered(name)
 
 
 def import_library(package: str, *, extra: str | None = None) -> ModuleType:
-    """Imports an optional library, or says how to install it.
+    """Import an optional library, or say how to install it.
 
     Args:
-        package: What is imported.
+        package: The package to import.
         extra: Its name in ``pip install narfast[...]``; `package` by default.
     """
     try:
@@ -78,18 +78,18 @@ def import_library(package: str, *, extra: str | None = None) -> ModuleType:
         ) from error
 
 
-_LONGEST = 120  # characters of a name that an error repeats
+_MAX_LENGTH = 120  # characters of a name in an error
 
 
 def check_name(library: str, name: str, names: Iterable[str]) -> None:
-    """Raises UnsupportedSourceError, with close matches, unless the library has the name."""
+    """Raise UnsupportedSourceError, with close matches, unless the library has the name."""
     known = list(names)
     if name in known:
         return
     spelt = {other.lower(): other for other in known}
-    close = difflib.get_close_matches(name[:_LONGEST].lower(), spelt, n=3, cutoff=0.5)
+    close = difflib.get_close_matches(name[:_MAX_LENGTH].lower(), spelt, n=3, cutoff=0.5)
     hint = f"; did you mean {', '.join(spelt[other] for other in close)}?" if close else ""
-    shown = repr(name if len(name) <= _LONGEST else name[:_LONGEST] + "…")
+    shown = repr(name if len(name) <= _MAX_LENGTH else name[:_MAX_LENGTH] + "…")
     raise UnsupportedSourceError(
         f"{library} has no model called {shown}{hint} (it has {len(known)} models)"
     )
@@ -97,7 +97,7 @@ def check_name(library: str, name: str, names: Iterable[str]) -> None:
 
 _INTEGERS = frozenset({torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool})
 _ALLOCATING = frozenset({"empty", "zeros", "ones", "full", "randn", "rand", "normal", "empty_like"})
-# Initial values, which weights without storage cannot have.
+# Functions that set initial values, which weights without storage cannot have.
 _FILLING = frozenset(
     [
         "normal_",
@@ -130,10 +130,10 @@ _FILLING = frozenset(
 
 
 class _WeightsOnMeta(TorchFunctionMode):
-    """Places what constructors allocate for weights on meta; keeps what they compute with real.
+    """Places weights on meta when constructors allocate them; other tensors stay real.
 
-    Many constructors compute small tables (``torch.linspace(...).tolist()``), which needs numbers;
-    weights are always allocated by one of a few functions.
+    Many constructors compute small tables (``torch.linspace(...).tolist()``), which needs numbers.
+    Weights are always allocated by one of a few functions.
     """
 
     def __torch_function__(
@@ -146,31 +146,31 @@ class _WeightsOnMeta(TorchFunctionMode):
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
         if name in _FILLING:
-            filled = args[0] if args else kwargs.get("tensor")  # torch.nn.init passes it by name
+            filled = args[0] if args else kwargs.get("tensor")  # torch.nn.init passes a keyword
             if isinstance(filled, torch.Tensor) and filled.is_meta:
                 return filled
-        integers = kwargs.get("dtype") in _INTEGERS  # tables of positions and the like
+        integers = kwargs.get("dtype") in _INTEGERS  # for example, tables of positions
         if name in _ALLOCATING and kwargs.get("device") is None and not integers:
             kwargs = {**kwargs, "device": "meta"}
         return func(*args, **kwargs)
 
 
 def build_without_weights(build: Callable[[], nn.Module]) -> nn.Module:
-    """Runs a constructor so that its weights take no memory, by the first way that works.
+    """Run a constructor without memory for the weights; return the first success.
 
-    The ways: weights on meta and everything else real; everything on meta; everything real.
+    The attempts are: weights on meta and all else real; everything on meta; everything real.
 
     Args:
-        build: Makes the module; called again when a way fails.
+        build: Makes the module; called again for the next attempt.
 
     Raises:
-        Exception: Whatever `build` raises when everything is real.
+        Exception: Raised by `build` with everything real.
     """
     for context in (_WeightsOnMeta, lambda: torch.device("meta")):
         try:
             with warnings.catch_warnings(), context():
-                warnings.simplefilter("ignore")  # about initial weights, which are never made
+                warnings.simplefilter("ignore")  # about initial weights, which do not exist here
                 return build()
-        except Exception:  # constructors fail on meta in many ways; the next way is tried
+        except Exception:  # constructors fail on meta with many errors; try again
             continue
     return build()

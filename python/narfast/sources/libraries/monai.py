@@ -1,6 +1,6 @@
-"""Networks of MONAI by name, with the arguments that its documentation uses.
+"""Networks of MONAI by name, with the arguments from its documentation.
 
-The names, and what they are built from, are in ``data/sources/monai.toml``.
+Names and arguments are in ``data/sources/monai.toml``.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def _networks() -> Any:
 
 @cache
 def _table() -> dict[str, dict[str, Any]]:
-    """By name: the entry of the table, with the variant's own arguments and inputs merged in."""
+    """Return the table's entries by name, merged with the variant's own arguments and inputs."""
     found = {}
     for entry in tomllib.loads(_TABLE.read_text(encoding="utf-8"))["network"]:
         for name, own in entry["variants"].items():
@@ -46,13 +46,13 @@ def _table() -> dict[str, dict[str, Any]]:
 
 
 def list_names() -> list[str]:
-    """Every network of the table, if MONAI is installed."""
+    """Return every network of the table; MONAI must be installed."""
     _networks()
     return sorted(_table())
 
 
 def _construct(nets: Any, value: Any) -> Any:
-    """A constructor's argument: tables with ``call`` are built."""
+    """Convert an argument of a constructor; tables with ``call`` are built."""
     if isinstance(value, list):
         return [_construct(nets, v) for v in value]
     if not isinstance(value, dict):
@@ -62,7 +62,7 @@ def _construct(nets: Any, value: Any) -> Any:
 
 
 def _example(spec: Any) -> Any:
-    """A tensor, or a list of them, as the table writes it."""
+    """Convert an example of the table to a tensor, or a list of tensors."""
     if isinstance(spec, dict):
         return torch.empty(spec["int64"], dtype=torch.int64, device="meta")
     if all(isinstance(part, int) for part in spec):
@@ -81,10 +81,10 @@ def _example_inputs(entry: dict[str, Any], module: nn.Module) -> dict[str, Any]:
 
 
 def build(name: str) -> tuple[nn.Module, dict[str, Any]]:
-    """One network without weights, and what it reads.
+    """Return a network without weights, and example inputs.
 
     Raises:
-        UnsupportedSourceError: There is no such network in the table.
+        UnsupportedSourceError: The table has no such network.
         MissingDependencyError: MONAI is not installed.
     """
     nets = _networks()
@@ -95,6 +95,6 @@ def build(name: str) -> tuple[nn.Module, dict[str, Any]]:
 
 
 def labels(name: str) -> tuple[str, str]:
-    """(class, task)."""
+    """Return (class, task)."""
     entry = _table()[name]
     return entry["class"], entry["task"]

@@ -1,7 +1,7 @@
 """Models of open_clip by name: an image tower and a text tower, traced in one forward pass.
 
-Groups are words of the configurations' names: the design of the whole where it has a name of its
-own (coca, siglip, clipa, mobileclip2), else of the image tower (vit, eva02, modified_resnet).
+Groups are words from the configurations' names: the name of the whole design if it has one (coca,
+siglip, clipa, mobileclip2), else that of the image tower (vit, eva02, modified_resnet).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from narfast.sources.libraries.base import build_without_weights, check_name, im
 
 __all__ = ["build", "labels", "list_names"]
 
-# Text towers that are Hugging Face models: open_clip downloads their configurations, which are
-# given here instead. Model type, and the fields where it differs from its class in transformers.
+# Hugging Face models that are text towers; open_clip would download their configurations. The table
+# has the model type, and the fields that differ from the defaults in transformers.
 _ROBERTA = {"max_position_embeddings": 514, "type_vocab_size": 1, "layer_norm_eps": 1e-5}
 _NLLB = {"vocab_size": 256206, "d_model": 1024, "scale_embedding": True, "attention_dropout": 0.1}
 _NLLB_HEADS = {"encoder_attention_heads": 16, "decoder_attention_heads": 16}
@@ -65,15 +65,15 @@ def _open_clip() -> Any:
 
 
 def _text_model(config: dict[str, Any]) -> str | None:
-    """The Hugging Face model that is the text tower; None for open_clip's own."""
+    """Return the Hugging Face model of the text tower; None if the tower is open_clip's own."""
     name: str | None = config["text_cfg"].get("hf_model_name")
     return name
 
 
 def list_names() -> list[str]:
-    """Every configuration of the installed open_clip that can be built without a download.
+    """Return every configuration of the installed open_clip that needs no download.
 
-    Left out are configurations whose text tower is a Hugging Face model that is not listed here.
+    Configurations with a Hugging Face text tower are left out if its model is not listed here.
     """
     open_clip = _open_clip()
     configs = {name: open_clip.get_model_config(name) for name in open_clip.list_models()}
@@ -83,7 +83,7 @@ def list_names() -> list[str]:
 
 @contextlib.contextmanager
 def _configurations_at_hand() -> Iterator[None]:
-    """While active, open_clip's text towers take their configurations from here."""
+    """While active, open_clip's text towers take their configurations from this file."""
     from open_clip import hf_model
     from transformers import AutoConfig
 
@@ -99,7 +99,7 @@ def _configurations_at_hand() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _without_warnings() -> Iterator[None]:
-    """While active, nothing logs that no weights were loaded."""
+    """While active, no warnings about missing weights are logged."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -109,7 +109,7 @@ def _without_warnings() -> Iterator[None]:
 
 
 def _without_mask(module: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
-    """The example text is not padded; transformers looks at the numbers of a mask to see that."""
+    """Drop the mask: the example text has no padding, and transformers would read the values."""
     return args, {**kwargs, "attention_mask": None}
 
 
@@ -130,11 +130,11 @@ def _create(name: str) -> nn.Module:
 
 
 def build(name: str) -> tuple[nn.Module, tuple[torch.Tensor, torch.Tensor]]:
-    """Both towers without weights; an image (1, 3, h, w) and token ids (1, context length).
+    """Return both towers without weights; an image (1, 3, h, w) and token ids (1, context length).
 
     Raises:
         UnsupportedSourceError: open_clip has no such configuration.
-        MissingDependencyError: open_clip, or transformers for a text tower of it, is missing.
+        MissingDependencyError: open_clip is missing, or transformers for its text tower.
     """
     check_name("open_clip", name, list_names())
     config = _open_clip().get_model_config(name)
@@ -147,7 +147,7 @@ def build(name: str) -> tuple[nn.Module, tuple[torch.Tensor, torch.Tensor]]:
 
 
 def labels(name: str) -> tuple[str, str]:
-    """(design, task): words of open_clip's own; see the top of this file."""
+    """Return (design, task): words from open_clip's names; see the top of this file."""
     config = _open_clip().get_model_config(name)
     words = re.split(r"[-_]", name.lower())
     if "multimodal_cfg" in config:
@@ -157,7 +157,7 @@ def labels(name: str) -> tuple[str, str]:
     elif isinstance(config["vision_cfg"].get("layers"), list):
         group = "modified_resnet"  # the module that defines it
     elif _text_model(config) is not None:
-        group = "vit"  # such names begin with the text tower's
+        group = "vit"  # such names start with the text tower's name
     else:
         group = words[0]
     return group, "image-text"

@@ -1,7 +1,7 @@
 """Networks of segmentation_models_pytorch: a decoder over an encoder, as ``unet-resnet34``.
 
-Which pairings work is kept in ``data/sources/smp_pairings.toml``, made by
-``benchmarks/studies/smp_pairings.py``; ``data/sources/smp.toml`` decides which are listed.
+``data/sources/smp_pairings.toml``, made by ``benchmarks/studies/smp_pairings.py``, has the pairings
+that work; ``data/sources/smp.toml`` has the decoders that are listed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from narfast.sources.libraries.base import (
 
 __all__ = ["build", "build_pairing", "labels", "list_names", "pairings"]
 
-_TIMM = "tu-"  # how the library marks encoders that it takes from timm
+_TIMM = "tu-"  # the library's prefix of encoders from timm
 _SIZE = 256  # of the image, as in the library's examples; a multiple of every stride
 
 
@@ -43,7 +43,7 @@ def _table(name: str) -> dict[str, Any]:
 
 @cache
 def _probe(name: str) -> Any:
-    """What an encoder looks up in a throw-away model of timm before it builds its own."""
+    """Return a temporary timm model, from which an encoder reads facts before it is built."""
     model = import_library("timm").create_model(name, features_only=True)
     return SimpleNamespace(
         feature_info=model.feature_info, output_fmt=getattr(model, "output_fmt", None)
@@ -52,7 +52,7 @@ def _probe(name: str) -> Any:
 
 @contextmanager
 def _probing_once() -> Iterator[None]:
-    """While active, the throw-away model of each encoder is built once per process."""
+    """While active, the temporary model of each encoder is built once per process."""
     universal: Any = importlib.import_module(f"{_smp().__name__}.encoders.timm_universal")
     timm = universal.timm
 
@@ -69,7 +69,7 @@ def _probing_once() -> Iterator[None]:
 
 @cache
 def pairings() -> tuple[tuple[str, str], ...]:
-    """Every (decoder, encoder) that works and that the installed versions have, sorted.
+    """Return every (decoder, encoder) that works with the installed versions, sorted.
 
     Raises:
         MissingDependencyError: segmentation_models_pytorch or timm is not installed.
@@ -88,7 +88,7 @@ def pairings() -> tuple[tuple[str, str], ...]:
 
 
 def list_names() -> list[str]:
-    """Every pairing that works, of the decoders that ``smp.toml`` names."""
+    """Return every pairing that works, for the decoders in ``smp.toml``."""
     table = _table("smp.toml")
     own, timm = set(table["own_encoders"]), set(table["timm_encoders"])
     return [
@@ -99,7 +99,7 @@ def list_names() -> list[str]:
 
 
 def _image_size(encoder: Any) -> tuple[int, int]:
-    """(height, width): the encoder's own where it takes no other."""
+    """Return (height, width): the encoder's own size if it is fixed."""
     config = getattr(getattr(encoder, "model", None), "pretrained_cfg", None) or {}
     if config.get("fixed_input_size", False):
         _, height, width = config["input_size"]
@@ -108,10 +108,10 @@ def _image_size(encoder: Any) -> tuple[int, int]:
 
 
 def build_pairing(decoder: str, encoder: str) -> tuple[nn.Module, torch.Tensor]:
-    """Any decoder over any encoder, whether or not the two are known to fit.
+    """Build any decoder over any encoder, even if the two do not fit.
 
     Raises:
-        Exception: What the library raises for pairs that do not fit.
+        Exception: Raised by the library for pairs that do not fit.
     """
     smp = _smp()
     with _probing_once():
@@ -122,7 +122,7 @@ def build_pairing(decoder: str, encoder: str) -> tuple[nn.Module, torch.Tensor]:
 
 
 def build(name: str) -> tuple[nn.Module, torch.Tensor]:
-    """One network without weights, and an image.
+    """Return a network without weights, and an image.
 
     Raises:
         UnsupportedSourceError: There is no such pairing, or it does not work.
@@ -134,5 +134,5 @@ def build(name: str) -> tuple[nn.Module, torch.Tensor]:
 
 
 def labels(name: str) -> tuple[str, str]:
-    """(decoder, task)."""
+    """Return (decoder, task)."""
     return name.partition("-")[0], "image-segmentation"

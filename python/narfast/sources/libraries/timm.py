@@ -1,4 +1,4 @@
-"""Models of timm by name. Families are timm's own: the file that defines a model."""
+"""Models of timm by name. The group of a model is the file that defines it."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ def _timm() -> Any:
 
 
 def list_names() -> list[str]:
-    """Every architecture of the installed timm, and every released model as ``name.tag``.
+    """Return every architecture of the installed timm, and every released model as ``name.tag``.
 
-    Released models differ in their heads: pre-trained without one, or for other numbers of classes.
+    Released models differ in their heads: without a head, or with other numbers of classes.
     """
     timm = _timm()
     return sorted([*timm.list_models(), *timm.list_pretrained()])
 
 
 def build(name: str) -> tuple[nn.Module, torch.Tensor]:
-    """One model without weights and an input of its default size.
+    """Return a model without weights, and an input of its default size.
 
     Raises:
         UnsupportedSourceError: timm has no such architecture.
@@ -40,7 +40,7 @@ def build(name: str) -> tuple[nn.Module, torch.Tensor]:
         check_name("timm", name, list_names())
     try:
         timm.models.get_pretrained_cfg(name)
-    except RuntimeError:  # the architecture is there, its tag is not
+    except RuntimeError:  # the architecture exists, its tag does not
         architecture = name.partition(".")[0]
         check_name("timm", name, [architecture, *timm.list_pretrained(f"{architecture}.*")])
     module = build_without_weights(lambda: timm.create_model(name, pretrained=False))
@@ -49,7 +49,7 @@ def build(name: str) -> tuple[nn.Module, torch.Tensor]:
 
 
 def labels(name: str) -> tuple[str, str]:
-    """(family, task): the module that defines the model, without its package."""
+    """Return (family, task); the family is the module that defines the model."""
     timm = _timm()
     entrypoint = timm.models.model_entrypoint(name)
     return sys.modules[entrypoint.__module__].__name__.rpartition(".")[2], "image-classification"

@@ -1,4 +1,4 @@
-"""Models of torchvision by name. Families are torchvision's own: the module of a model."""
+"""Models of torchvision by name. The group of a model is the module that defines it."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _TASKS = {
 
 
 def list_names() -> list[str]:
-    """Every builder of the installed torchvision."""
+    """Return every builder of the installed torchvision."""
     names: list[str] = import_torchvision().models.list_models()
     return names
 
 
 def _package(name: str) -> list[str]:
-    """Parts of the builder's module below torchvision.models."""
+    """Return the parts of the builder's module path below torchvision.models."""
     builder = import_torchvision().models.get_model_builder(name)
     return str(inspect.unwrap(builder).__module__).split(".")[2:]
 
@@ -45,9 +45,9 @@ def _crop_size(name: str) -> int:
 
 
 def _detection_options(name: str) -> dict[str, Any]:
-    """Small images and few detections: neither is part of the design, both cost a real run time.
+    """Return options for small images and few detections, which make a real run fast.
 
-    Every score passes, so that the heads that look at detections have some to look at.
+    Neither is part of the design. All scores pass, so that the second-stage heads have detections.
     """
     if name.startswith("ssd"):
         return {"score_thresh": 0.0, "detections_per_img": 2, "topk_candidates": 2}
@@ -67,13 +67,13 @@ def _example_inputs(name: str, module: nn.Module) -> Any:
     if kind == "video":
         size = _crop_size(name)
         return torch.empty(1, 3, 16, size, size, device="meta")
-    fixed = getattr(module, "image_size", None)  # transformers accept one size only
+    fixed = getattr(module, "image_size", None)  # transformers accept only one size
     size = 224 if kind == "segmentation" else int(fixed or _crop_size(name))
     return torch.empty(1, 3, size, size, device="meta")
 
 
 def build(name: str) -> tuple[nn.Module, Any]:
-    """One model without weights and example inputs of its task.
+    """Return a model without weights, and example inputs of its task.
 
     Raises:
         UnsupportedSourceError: torchvision has no such model.
@@ -85,7 +85,7 @@ def build(name: str) -> tuple[nn.Module, Any]:
     if _package(name)[0] in ("detection", "segmentation"):
         options["weights_backbone"] = None
     if "googlenet" in name or "inception" in name:
-        options["aux_logits"] = False  # heads that only training uses
+        options["aux_logits"] = False  # only training uses these heads
     if _package(name)[0] == "detection":
         options.update(_detection_options(name))
     module = build_without_weights(lambda: models.get_model(name, **options))
@@ -93,6 +93,6 @@ def build(name: str) -> tuple[nn.Module, Any]:
 
 
 def labels(name: str) -> tuple[str, str]:
-    """(family, task): the module that defines the model, and the package it is in."""
+    """Return (family, task): the module that defines the model, and its package."""
     parts = _package(name)
     return parts[-1], _TASKS.get(parts[0], "image-classification")

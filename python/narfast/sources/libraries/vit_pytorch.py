@@ -2,15 +2,15 @@
 
 `data/sources/vit_pytorch.json` has, by name: class (module and class below ``vit_pytorch``), task,
 source of the example, arguments, and shapes of the inputs. Names are ``module.Class``, with
-``-variant`` where the examples differ in more than size. A nested ``{"class", "arguments"}`` is a
-network that another one wraps.
+``-variant`` if the examples differ in more than size. A nested ``{"class", "arguments"}`` is an
+inner network.
 
-Left out: what augments its input at random (`Dino`, `EsViTTrainer`, `LeJEPA`, `LeVJEPA`); what
-only looks at another network (`Recorder`, `Extractor`) or compares two (`DistillWrapper`); examples
-that this version of the library no longer runs (`MAE`, `SimMIM`, `MPP`, `DistillableT2TViT`,
-`levjepa.VideoTransformer`); nested tensors (the two `na_vit_nested_tensor` modules); and what needs
-further packages (`efficient.ViT`, `vaat`). `layer_dropout` is 0 in `CaiT` and `XCiT`, which drop
-layers at random even in evaluation.
+These are left out: networks that augment their input at random (`Dino`, `EsViTTrainer`, `LeJEPA`,
+`LeVJEPA`); wrappers that observe another network (`Recorder`, `Extractor`) or compare two
+(`DistillWrapper`); examples that this version of the library no longer runs (`MAE`, `SimMIM`,
+`MPP`, `DistillableT2TViT`, `levjepa.VideoTransformer`); nested tensors (the two
+`na_vit_nested_tensor` modules); and networks that need further packages (`efficient.ViT`, `vaat`).
+`layer_dropout` is 0 in `CaiT` and `XCiT`, which drop layers at random even in evaluation.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _table() -> dict[str, dict[str, Any]]:
 
 
 def list_names() -> list[str]:
-    """Every documented network, as ``module.Class`` or ``module.Class-variant``."""
+    """Return every documented network, as ``module.Class`` or ``module.Class-variant``."""
     import_torchvision()  # vit-pytorch imports it
     import_library("vit_pytorch")
     return sorted(_table())
@@ -55,7 +55,7 @@ def _make(path: str, arguments: dict[str, Any]) -> Any:
 
 
 def _argument(value: Any) -> Any:
-    """One argument: lists stand for tuples, a nested class for the network that it builds."""
+    """Convert an argument: lists become tuples, and nested classes are built."""
     if isinstance(value, list):
         return tuple(_argument(item) for item in value)
     if isinstance(value, dict) and "class" in value:
@@ -64,9 +64,9 @@ def _argument(value: Any) -> Any:
 
 
 def _input(value: Any) -> Any:
-    """A shape as a tensor, a list of shapes as a list; ``below`` tells numbers from measurements.
+    """Convert a shape to a tensor, or a list of shapes to a list; ``below`` means integers.
 
-    Numbers are real, for networks that look at them.
+    Integers have values, for networks that read them.
     """
     if isinstance(value, dict):
         return torch.zeros(value["shape"], dtype=torch.int64)
@@ -76,7 +76,7 @@ def _input(value: Any) -> Any:
 
 
 def build(name: str) -> tuple[nn.Module, Any]:
-    """One network without weights, and inputs of its example.
+    """Return a network without weights, and the inputs of its example.
 
     Raises:
         UnsupportedSourceError: There is no such network.
@@ -92,6 +92,6 @@ def build(name: str) -> tuple[nn.Module, Any]:
 
 
 def labels(name: str) -> tuple[str, str]:
-    """(group, task): the module that defines the network, and its task."""
+    """Return (group, task): the module that defines the network, and its task."""
     entry = _table()[name]
     return str(entry["class"]).partition(".")[0], str(entry["task"])

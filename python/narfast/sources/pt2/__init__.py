@@ -1,8 +1,8 @@
-"""Files of `torch.export.save` as raw graphs: the program is read, weights are not touched.
+"""Files of `torch.export.save` as raw graphs: the program is read, the weights are skipped.
 
-An archive is a zip file with the program as JSON beside its weights. Only that JSON is read;
-nothing is unpickled and nothing is extracted. Both the layout that PyTorch writes today
-(`models/*.json`) and the one before it (`serialized_exported_program.json`) are read.
+An archive is a zip file with weights and, as JSON, the program. Only the JSON is read; nothing is
+unpickled and nothing is extracted. Both the current layout of PyTorch (`models/*.json`) and the
+previous one (`serialized_exported_program.json`) are read.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from narfast.sources.pt2.graph import read_program
 __all__ = ["load_pt2"]
 
 _OLD_PROGRAM = "serialized_exported_program.json"
-_LARGEST_PROGRAM = 256 << 20  # bytes of JSON; an operator has about 2,000, and 100 values
-_LARGEST_RATIO = 100  # PyTorch stores its programs as they are; text compresses 10 to 40 times
+_MAX_PROGRAM = 256 << 20  # bytes of JSON; an operator has about 2,000, and 100 values
+_MAX_RATIO = 100  # PyTorch does not compress programs; compressed text shrinks 10 to 40 times
 _UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -36,7 +36,7 @@ _UNREADABLE = (
 
 
 def _member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
-    """The entry that holds the program; the first one by name where an archive has several."""
+    """Return the entry with the program; the first one by name if there are several."""
     programs, others = [], set()
     for entry in archive.infolist():
         parts = entry.filename.split("/")
@@ -60,12 +60,12 @@ def _member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
 
 
 def _text(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
-    """One entry, unless its header promises what no program is."""
+    """Return the bytes of an entry, unless its header has impossible sizes."""
     claimed, stored = entry.file_size, entry.compress_size
-    if claimed > _LARGEST_PROGRAM or claimed > _LARGEST_RATIO * max(stored, 1024):
+    if claimed > _MAX_PROGRAM or claimed > _MAX_RATIO * max(stored, 1024):
         raise CorruptFileError(
             f"{path}: {entry.filename[:80]} claims {claimed:,} bytes in {stored:,}: "
-            "this is no network"
+            "this is not a network"
         )
     with archive.open(entry) as stream:
         text = stream.read(claimed + 1)
@@ -77,7 +77,7 @@ def _text(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes
 
 
 def _shared_weights(weights: Any) -> dict[str, str]:
-    """By parameter: what tells parameters apart that are stored once under several names."""
+    """Return, by parameter, a name that all parameters with the same stored weight share."""
     config = weights.get("config") if isinstance(weights, dict) else None
     if not isinstance(config, dict):
         return {}
@@ -86,10 +86,10 @@ def _shared_weights(weights: Any) -> dict[str, str]:
 
 
 def _read(path: Path, file: BinaryIO) -> tuple[Any, dict[str, str]]:
-    """The program, and which of its parameters are one."""
+    """Return the program, and the shared names of its parameters."""
     with zipfile.ZipFile(file) as archive:
         if min((e.header_offset for e in archive.infolist()), default=0) > 0:
-            # The end of the file is cut off, and what looks like one belongs to an entry inside.
+            # The end of the file is cut off; the end record found belongs to an inner entry.
             raise zipfile.BadZipFile("its end is missing")
         entry = _member(path, archive)
         program = parse_limited(_text(path, archive, entry))
@@ -103,15 +103,15 @@ def _read(path: Path, file: BinaryIO) -> tuple[Any, dict[str, str]]:
 
 
 def load_pt2(path: str | os.PathLike[str]) -> ArchGraph:
-    """Reads the raw graph of a torch.export file.
+    """Read the raw graph of a torch.export file.
 
     Args:
-        path: What `torch.export.save` wrote; weights in it are skipped, whatever their size.
+        path: A file of `torch.export.save`; weights of any size are skipped.
 
     Returns:
         The graph before canonicalization. `meta` has the file's stem as name, the number of trained
-        parameters, the shape of the first input (-1 where symbolic), and the operators that the
-        table lacks.
+        parameters, the shape of the first input (-1 where symbolic), and the operators outside the
+        table.
 
     Raises:
         UnsupportedSourceError: There is no such file, or it is another format.

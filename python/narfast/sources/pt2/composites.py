@@ -1,4 +1,4 @@
-"""Operators that torch.export keeps whole and autograd shows in parts: einsum."""
+"""Operators that torch.export keeps whole and autograd decomposes: einsum."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["einsum"]
 
 
 class _Arguments:
-    """Named arguments of a part: axes as numbers, shapes as tuples."""
+    """Named arguments of a decomposed part: axes as numbers, shapes as tuples."""
 
     def __init__(self, rank: int, dims: Shape = ()) -> None:
         self._dims = dims
@@ -29,7 +29,7 @@ class _Arguments:
 def einsum(
     nodes: NodeList, equation: str, operands: Sequence[tuple[int | None, Operand, Shape]]
 ) -> int:
-    """Adds the parts of an einsum and returns the number of the last.
+    """Add the parts of an einsum; return the number of the last node.
 
     Raises:
         InvalidGraphError: The equation does not fit its operands.
@@ -44,7 +44,7 @@ def einsum(
     for op, left, right, axes in steps:
         used = [values[place] for place in (left, right) if place >= 0]
         if all(node is None for node, _ in used):
-            values.append((None, Operand.PARAM))  # what is made of constants is one
+            values.append((None, Operand.PARAM))  # a result of constants is a constant
             continue
         arguments = _Arguments(3 if op == "matmul" else max(axes, default=-1) + 1, tuple(axes))
         spelling = "bmm" if op == "matmul" else op

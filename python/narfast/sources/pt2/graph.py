@@ -1,8 +1,8 @@
-"""The graph of a serialized exported program, as the tracer would have written it.
+"""The graph of a serialized exported program, equal to the tracer's graph of the same network.
 
-Parameters, buffers and constants are no nodes, integers neither: they show in the attributes of
-what uses them. Subgraphs of higher-order operators are put in place of the call. Sizes that are
-symbolic count as unknown, unless the file has an example of them.
+Parameters, buffers, constants and integers are not nodes: they determine attributes of the
+operators that use them. A subgraph of a higher-order operator replaces its call. Symbolic sizes are
+unknown, unless the file has an example of them.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from narfast.sources.torch_trace.flops import attention_flops, flops
 
 __all__ = ["read_program"]
 
-_LARGEST = 2**31 - 1  # of a size that is a design; larger ones and unknown ones read as this
-_LARGEST_COUNT = 2**62  # of parameters or operations
-_DEEPEST = 50  # subgraphs inside each other
-_MOST_SIDES = 64  # of a tensor
-# Of torch.export's numbers for types: floating point and complex.
+_MAX_SIZE = 2**31 - 1  # for sizes; larger and unknown sizes are read as this
+_MAX_COUNT = 2**62  # for parameters or operations
+_MAX_DEPTH = 50  # nesting of subgraphs
+_MAX_SIDES = 64  # for tensors
+# torch.export's numbers for floating-point and complex types.
 _FLOATING = frozenset({6, 7, 8, 9, 10, 11, 13, 29, 30, 31, 32, 33})
 _SHAPE_ONLY = frozenset(
     [
@@ -45,24 +45,24 @@ _VIEWS = frozenset(
 _RECURRENT = {"lstm": "lstm", "gru": "gru", "rnn_tanh": "rnn", "rnn_relu": "rnn"}
 _INDEXING = frozenset({"index", "index_select", "gather", "take_along_dim"})
 _CONV_DEFAULTS = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
-# Names that the rules for attributes know an argument by, where ATen's composites differ.
+# Argument names in the rules for attributes, if ATen's composites use other names.
 _ALIASES = {"mat2": "other", "mat1": "self", "batch2": "mat2"}
 
 
 @dataclass
 class _Value:
-    """What a name of the program stands for."""
+    """A value of the program."""
 
     kind: Operand
-    node: int | None = None  # none for integers and constants
+    node: int | None = None  # None for integers and constants
     shape: Shape = ()
-    parameters: frozenset[str] = frozenset()  # that it is computed from, while it is a constant
-    base: str | None = None  # what it is a view of
+    parameters: frozenset[str] = frozenset()  # of a constant: parameters that it depends on
+    base: str | None = None  # name of the value that it is a view of
 
 
 @dataclass
 class _Scope:
-    """The values of one graph by name, and its facts about tensors and symbolic sizes."""
+    """The values of a graph by name, and its facts about tensors and symbolic sizes."""
 
     tensors: dict[str, Any]
     sizes: dict[str, Any]
@@ -70,24 +70,24 @@ class _Scope:
 
 
 def _size(size: Any) -> int:
-    """One size of a shape; what is symbolic without example, absurd or missing reads as huge."""
+    """Return a size; symbolic ones without example, impossible and missing ones are `_MAX_SIZE`."""
     number = size.get("as_int")
     if number is None:
         hint = (size.get("as_expr") or {}).get("hint") or {}
         number = hint.get("as_int")
-    if not isinstance(number, int) or not 0 <= number <= _LARGEST:
-        return _LARGEST
+    if not isinstance(number, int) or not 0 <= number <= _MAX_SIZE:
+        return _MAX_SIZE
     return number
 
 
 def _only(union: dict[str, Any]) -> tuple[str, Any]:
-    """Name and value of a tagged union."""
+    """Return name and value of a tagged union."""
     ((tag, value),) = union.items()
     return tag, value
 
 
 def _tensor_names(argument: dict[str, Any]) -> Iterator[str]:
-    """Names of the tensors in one argument, in order."""
+    """Yield the names of the tensors in an argument, in order."""
     tag, value = _only(argument)
     if tag == "as_tensor":
         yield value["name"]
@@ -103,7 +103,7 @@ def _tensor_names(argument: dict[str, Any]) -> Iterator[str]:
 
 
 class _CallFields:
-    """The arguments of one serialized call, by the names of its schema."""
+    """The arguments of a serialized call, by the names of its schema."""
 
     def __init__(self, scope: _Scope, arguments: dict[str, dict[str, Any]]) -> None:
         self._scope = scope
@@ -143,7 +143,7 @@ class _CallFields:
 
 
 def _spelling(target: Sequence[str]) -> tuple[str, bool]:
-    """ATen's name of an operator, as the table has it, and whether it writes into an operand."""
+    """Return ATen's name of an operator, and whether it writes into an operand."""
     name = target[-2] if len(target) >= 5 else target[-1]  # torch.ops.aten.add.Tensor
     in_place = name.endswith("_") and not name.endswith("__")
     if in_place and operators.lookup("aten", name) is None:
@@ -152,17 +152,17 @@ def _spelling(target: Sequence[str]) -> tuple[str, bool]:
 
 
 def _depends_on_data(spelling: str, operands: Sequence[_Value]) -> bool:
-    """Whether an operator computes from the network's input."""
+    """Whether an operator depends on the network's input."""
     if spelling in _SHAPE_ONLY:
         return False
     return any(operand.kind is Operand.DATA for operand in operands)
 
 
 def _computed_constant(operands: Sequence[_Value], shape: Shape) -> _Value:
-    """What an operator on constants gives."""
+    """Return the result of an operator on constants."""
     trained = frozenset[str]().union(*(operand.parameters for operand in operands))
     scalar = math.prod(shape) <= 1
-    if trained:  # as autograd's graph tells: by what it is computed from
+    if trained:  # as in autograd's graph, its parameters identify it
         scalar = all(operand.kind is Operand.SCALAR for operand in operands)
     return _Value(Operand.SCALAR if scalar else Operand.PARAM, None, shape, trained)
 
@@ -172,26 +172,26 @@ class _Reader:
 
     def __init__(self) -> None:
         self.nodes = NodeList()
-        self.used: set[str] = set()  # parameters that an operator on data uses
-        self._clips: dict[int, tuple[int, Any, Any]] = {}  # node: what it clips, least, most
+        self.used: set[str] = set()  # parameters used by operators on data
+        self._clips: dict[int, tuple[int, Any, Any]] = {}  # node: (clipped node, minimum, maximum)
 
-    # What names stand for.
+    # Values.
 
     def _shape(self, scope: _Scope, name: str) -> Shape:
         sizes = scope.tensors[name]["sizes"]
-        if len(sizes) > _MOST_SIDES:
+        if len(sizes) > _MAX_SIDES:
             raise InvalidGraphError(f"a tensor of {len(sizes):,} dimensions")
         return tuple(_size(size) for size in sizes)
 
     def constant(self, scope: _Scope, name: str, parameter: str | None) -> None:
-        """Declares a parameter, a buffer or a constant."""
+        """Declare a parameter, a buffer or a constant."""
         shape = self._shape(scope, name)
         kind = Operand.SCALAR if math.prod(shape) <= 1 else Operand.PARAM
         own = frozenset() if parameter is None else frozenset([parameter])
         scope.values[name] = _Value(kind, None, shape, own)
 
     def input(self, scope: _Scope, name: str) -> None:
-        """Declares an input of the network."""
+        """Declare an input of the network."""
         node = None
         if scope.tensors[name]["dtype"] in _FLOATING:
             node = self.nodes.append(operators.by_name("input").id, 0, [])
@@ -200,14 +200,14 @@ class _Reader:
     # Graphs.
 
     def graph(self, graph: dict[str, Any], scope: _Scope, depth: int = 0) -> None:
-        """Adds the nodes of a graph whose inputs are in `scope`."""
-        if depth > _DEEPEST:
-            raise InvalidGraphError(f"subgraphs are nested more than {_DEEPEST} deep")
+        """Add the nodes of a graph whose inputs are in `scope`."""
+        if depth > _MAX_DEPTH:
+            raise InvalidGraphError(f"subgraphs are nested more than {_MAX_DEPTH} deep")
         for node in graph["nodes"]:
             self._call(node, scope, depth)
 
     def outputs(self, graph: dict[str, Any], scope: _Scope) -> list[str]:
-        """Names of the tensors that a graph returns."""
+        """Return the names of the tensors that a graph returns."""
         names = [name for output in graph["outputs"] for name in _tensor_names(output)]
         for name in names:
             self._known(scope, name)
@@ -217,7 +217,7 @@ class _Reader:
         value = scope.values.get(name)
         if value is None:
             where = "cyclic" if name in scope.tensors else "dangling"
-            raise InvalidGraphError(f"{where}: {name[:80]!r} is used before anything computes it")
+            raise InvalidGraphError(f"{where}: {name[:80]!r} is used before it is computed")
         return value
 
     def _call(self, node: dict[str, Any], scope: _Scope, depth: int) -> None:
@@ -231,7 +231,7 @@ class _Reader:
             self._subgraph(target[-1][:80], graphs, names, results, scope, depth)
             return
         if not results:
-            return  # arithmetic on sizes, and assertions
+            return  # arithmetic on sizes, or assertions
         spelling, in_place = _spelling(target)
         shapes = [self._shape(scope, name) for name in results]
         floating = [scope.tensors[name]["dtype"] in _FLOATING for name in results]
@@ -255,7 +255,7 @@ class _Reader:
     def _written(
         self, scope: _Scope, target: str, result: str, operands: Sequence[_Value], number: int
     ) -> None:
-        """An operator wrote into its first operand: what that is a view of has changed too."""
+        """Record a write into the first operand: the value that it is a view of changes too."""
         changed = scope.values[target]
         base = changed.base
         after = scope.values[result]
@@ -264,7 +264,7 @@ class _Reader:
             return
         before = scope.values[base]
         if math.prod(before.shape) == math.prod(changed.shape):
-            written = number  # all of it, in another shape
+            written = number  # the whole value, in another shape
         else:
             edges = [v.node for v in (before, *operands[1:]) if v.node is not None]
             written = self.nodes.append(operators.by_name("scatter").id, 0, edges)
@@ -313,7 +313,7 @@ class _Reader:
         return self.nodes.append(operators.by_name(described.op).id, described.attr, edges)
 
     def _clip(self, spelling: str, fields: _CallFields, node: int) -> int:
-        """A clip; decomposed programs clip in two steps, from below and from above."""
+        """Add a clip; decomposed programs clip in two steps, from below and from above."""
         bounds = [
             fields.value(name) if fields.value(name) is not None else fields.value(f"{name}_val")
             for name in ("min", "max")
@@ -328,7 +328,7 @@ class _Reader:
         return number
 
     def _recurrent(self, spelling: str, fields: _CallFields, operands: Sequence[_Value]) -> int:
-        """One node per layer, as the tracer writes it."""
+        """Add one node per layer, as the tracer does."""
         layers = fields.value("num_layers")
         if not isinstance(layers, int) or not 1 <= layers <= 10_000:
             raise InvalidGraphError(f"a recurrent operator of {str(layers)[:40]} layers")
@@ -348,7 +348,7 @@ class _Reader:
         scope: _Scope,
         depth: int,
     ) -> None:
-        """Puts a subgraph in place of its call: one branch, one round of a loop."""
+        """Replace a call by its subgraph: one branch, or one iteration of a loop."""
         chosen = graphs[-1] if operator == "while_loop" else graphs[0]
         graph = chosen["graph"]
         inner = _Scope(graph["tensor_values"], graph.get("sym_int_values") or {})
@@ -373,7 +373,7 @@ class _Reader:
 def _declare_inputs(
     reader: _Reader, scope: _Scope, specs: list[dict[str, Any]], shared: Mapping[str, str]
 ) -> tuple[dict[str, int], tuple[Shape, ...]]:
-    """Declares what the program is called with; gives parameters' sizes and inputs' shapes."""
+    """Declare the inputs of the program; return sizes of parameters and shapes of inputs."""
     parameters: dict[str, int] = {}
     shapes: list[Shape] = []
     for spec in specs:
@@ -393,15 +393,15 @@ def _declare_inputs(
 
 
 def read_program(program: Any, path: Path, shared: Mapping[str, str]) -> ArchGraph:
-    """The raw graph of a serialized exported program.
+    """Return the raw graph of a serialized exported program.
 
     Args:
         program: The program, as parsed from JSON.
-        path: Where it came from, for messages and for the name.
-        shared: By parameter: a name that all names of the same weight have in common.
+        path: The file, for messages and for the name.
+        shared: By parameter: a name that all parameters with the same weight share.
 
     Raises:
-        CorruptFileError: It is not what torch.export writes.
+        CorruptFileError: It is not a program of torch.export.
         InvalidGraphError: The graph is cyclic, dangling, too large, or reaches no output.
     """
     reader = _Reader()
@@ -430,18 +430,18 @@ def read_program(program: Any, path: Path, shared: Mapping[str, str]) -> ArchGra
     except (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError) as error:
         reason = f"{type(error).__name__}: {error}".partition("\n")[0][:120]
         raise CorruptFileError(
-            f"{path}: not a program as torch.export writes it ({reason}); export it again"
+            f"{path}: not a program of torch.export ({reason}); export it again"
         ) from None
     if not nodes.outputs:
         raise InvalidGraphError(f"{path}: no output depends on an input")
-    if params > _LARGEST_COUNT:
+    if params > _MAX_COUNT:
         raise CorruptFileError(f"{path}: claims {params:,} parameters")
     meta = GraphMeta(
         name=path.stem,
         source="pt2",
         trace_kind="pt2",
         params=params,
-        flops=nodes.flops if 0 < nodes.flops < _LARGEST_COUNT else None,
+        flops=nodes.flops if 0 < nodes.flops < _MAX_COUNT else None,
         input_shape=shapes[0] if shapes else None,
         input_shapes=shapes,
         unknown_ops=dict(sorted(nodes.unknown.items())),

@@ -1,7 +1,7 @@
-"""What the design of one PyTorch operator is: its canonical operator and packed attributes.
+"""The design of one PyTorch operator: its canonical operator and packed attributes.
 
-Both ways of tracing share these rules. PyTorch names the saved fields of an autograd node after the
-arguments of its ATen operator, so one reader of named arguments (`Fields`) serves both.
+All tracing strategies share these rules. PyTorch names the saved fields of an autograd node after
+the arguments of its ATen operator, so one reader of named arguments (`Fields`) is enough.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ Shape = tuple[int, ...]
 
 
 class Operand(Enum):
-    """Where an argument comes from."""
+    """The origin of an argument."""
 
     DATA = "data"  # computed from the network's input
-    PARAM = "param"  # weights, or computed from weights and constants only; more than one element
+    PARAM = "param"  # weights, or computed only from weights and constants; several elements
     SCALAR = "scalar"  # a constant of one element
-    NONE = "none"  # an argument that is not there or carries no design
+    NONE = "none"  # missing, or not part of the design
 
 
 class Fields(Protocol):
-    """The arguments of one operator call, by the names of the ATen schema."""
+    """The arguments of an operator call, by the names of the ATen schema."""
 
     def value(self, name: str) -> Any:
-        """A number, tuple or string; None when it is not known."""
+        """Return a number, tuple or string; None if it is unknown."""
 
     def shape(self, name: str) -> Shape | None:
-        """The shape of a tensor argument, or of the result ("output"); None when not known."""
+        """Return the shape of a tensor argument or of the result ("output"); None if unknown."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Described:
 
 
 BINARY = frozenset({"add", "sub", "mul", "div", "pow", "maximum", "minimum", "remainder"})
-"""Operators of two operands, of which one may be a constant."""
+"""Operators of two operands, one of which may be a constant."""
 
 _ORDERED = frozenset({"sub", "div", "pow"})
 # Channels first or last, and (rank 3) batch or sequence first.
@@ -55,7 +55,7 @@ _LAYOUT_PERMUTES = frozenset(
     {(0, 2, 3, 1), (0, 3, 1, 2), (0, 2, 3, 4, 1), (0, 4, 1, 2, 3), (1, 0, 2)}
 )
 _POOLS = frozenset({"max_pool", "avg_pool", "lp_pool"})
-_GLOBAL = {"max_pool": "global_max_pool", "avg_pool": "global_avg_pool"}  # one window on all
+_GLOBAL = {"max_pool": "global_max_pool", "avg_pool": "global_avg_pool"}  # with one window
 
 
 def _sides(value: Any) -> Shape:
@@ -110,7 +110,7 @@ def _matmul(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) ->
     order = tuple(data + added)
     if len(pair) == 2 and kinds[pair[0]] is Operand.DATA and kinds[pair[1]] is Operand.PARAM:
         shape = _matrix_shape(fields)
-        if shape is None or len(shape) == 2:  # a stack of matrices is no dense layer
+        if shape is None or len(shape) == 2:  # a stack of matrices is not a dense layer
             inside, outside = shape or (0, 0)
             attr = operators.pack_attributes(in_channels=inside, out_channels=outside)
             return Described("linear", attr, order)
@@ -137,7 +137,7 @@ def _elementwise(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand
         order = order[::-1]
     if len(order) != 1:
         return Described(op, 0, order)
-    # One data operand: the other is a constant, and one that is not listed is a Python number.
+    # One data operand: the other operand is a constant; if it is not listed, a Python number.
     if len(kinds) == 1:
         other, first = Operand.SCALAR, reverse or (op == "pow" and _scalar_base(fields))
     else:
@@ -167,7 +167,7 @@ def _pool(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> D
         covered = all(side >= size for side, size in zip(kernel, sizes, strict=True))
         if covered and not any(_sides(fields.value("padding"))):
             return Described(_GLOBAL[op])
-    stride = _sides(fields.value("stride")) or kernel  # an empty stride means the window's size
+    stride = _sides(fields.value("stride")) or kernel  # an empty stride means the window size
     attr = operators.pack_attributes(
         kernel=max(kernel, default=0),
         stride=max(stride, default=0),
@@ -179,7 +179,7 @@ def _pool(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> D
 
 
 def _pad(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
-    # Code that fits any size pads by nothing where the size fits.
+    # Code for any input size pads by nothing if the size fits.
     sides = _sides(fields.value("pad")) or _sides(fields.value("padding"))
     return Described("identity" if sides and not any(sides) else op)
 
@@ -200,7 +200,7 @@ def _adaptive_pool(op: str, fields: Fields, spelling: str, kinds: Sequence[Opera
         if space == size:
             return Described("identity")
         if all(a % b == 0 for a, b in zip(space, size, strict=True)):
-            # What exporters write: a plain pool whose window and stride are the quotient.
+            # As exporters write it: a plain pool; window and stride are the quotient.
             kernel = tuple(a // b for a, b in zip(space, size, strict=True))
             attr = operators.pack_attributes(
                 kernel=max(kernel),
@@ -213,7 +213,7 @@ def _adaptive_pool(op: str, fields: Fields, spelling: str, kinds: Sequence[Opera
 
 
 def _axes(fields: Fields) -> tuple[tuple[int, ...], int]:
-    """Reduced axes (from the front where the rank is known) and the rank, 0 if unknown."""
+    """Return the reduced axes (from the front if the rank is known) and the rank, 0 if unknown."""
     shape = fields.shape("self") or fields.shape("result")
     rank = len(shape) if shape is not None else 0
     axes = _sides(fields.value("dim"))
@@ -274,7 +274,7 @@ def _slice(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> 
 
 
 def _gather(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
-    # Picking one fixed place is what a slice of length one does.
+    # Indexing one fixed position is a slice of length one.
     return Described("slice" if fields.value("picked") == 1 else op)
 
 
@@ -297,7 +297,7 @@ def _deform_conv(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand
 
 
 def _concat(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
-    # A learnt token among the pieces: the other operands alone do not show it.
+    # A learned token among the pieces does not show in the other operands.
     constant = any(kind in (Operand.PARAM, Operand.SCALAR) for kind in kinds)
     order = tuple(i for i, kind in enumerate(kinds) if kind is Operand.DATA)
     return Described(op, operators.pack_attributes(param_operand=constant), order)
@@ -329,17 +329,17 @@ _AXIS_REDUCTIONS = frozenset(
 
 
 def describe(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
-    """Reads the attributes of one operator call.
+    """Describe one operator call.
 
     Args:
-        op: Canonical operator that the table gives for `spelling`.
+        op: Canonical operator of `spelling` in the table.
         fields: The call's arguments.
         spelling: The operator's name in autograd or ATen.
-        kinds: Where each tensor argument comes from, in argument order.
+        kinds: Origin of each tensor argument, in argument order.
 
     Returns:
         The operator (attributes may refine it: a product with a weight is ``linear``), its packed
-        attributes, and the data operands in argument order (None: all of them as they stand).
+        attributes, and the data operands in argument order (None: all of them, unchanged).
     """
     rule = _RULES.get(op) or (_reduction if op in _AXIS_REDUCTIONS else None)
     return Described(op) if rule is None else rule(op, fields, spelling, kinds)

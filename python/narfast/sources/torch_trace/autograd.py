@@ -1,6 +1,6 @@
-"""Reads a network's graph off PyTorch's autograd graph: every grad_fn is one operator.
+"""Reads a network's graph from PyTorch's autograd graph: every grad_fn is one operator.
 
-The walk is iterative, so the depth of a network is no limit.
+The traversal is iterative, so networks may be arbitrarily deep.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["walk"]
 _WITH_PRODUCT = {"Addcmul": "mul", "Addcdiv": "div"}
 _SUFFIX = re.compile(r"Backward\d*$")
 _GENERATED = re.compile(r"^GeneratedBackwardFor_[A-Za-z0-9]+_(?P<op>\w+?)_default$")
-# Argument order of the stand-ins in _torchvision_compat, whose nodes keep their arguments.
+# Argument order of the operators that _torchvision_compat declares; their nodes keep arguments.
 _DEFORM_CONV = [
     "input",
     "weight",
@@ -40,14 +40,14 @@ _DEFORM_CONV = [
 
 
 def _signed(value: Any) -> Any:
-    """Autograd saves negative axes as unsigned 64-bit numbers."""
+    """Decode a negative axis, which autograd saves as an unsigned 64-bit number."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 1 << 63:
         return value - (1 << 64)
     return value
 
 
 class _SavedFields:
-    """The saved fields of an autograd node, and what was noted about it."""
+    """The saved fields of an autograd node, and the notes about it."""
 
     def __init__(self, node: Any, note: dict[str, Any]) -> None:
         self._node = node
@@ -58,7 +58,7 @@ class _SavedFields:
             return self._note[name]
         try:
             value = getattr(self._node, f"_saved_{name}", None)
-        except RuntimeError:  # a saved tensor that an in-place operator has changed since
+        except RuntimeError:  # a saved tensor that an in-place operator has changed
             return None
         if isinstance(value, (tuple, list)):
             return tuple(_signed(v) for v in value)
@@ -79,7 +79,7 @@ class _SavedFields:
 
 
 class _KeptArguments:
-    """The arguments that a stand-in operator of ours keeps on its node; shapes are tuples."""
+    """The arguments that an operator of `_torchvision_compat` keeps; shapes are tuples."""
 
     def __init__(self, arguments: dict[str, Any]) -> None:
         self._arguments = arguments
@@ -94,7 +94,7 @@ class _KeptArguments:
 
 
 def _post_order(roots: Iterable[Any]) -> list[Any]:
-    """Autograd nodes behind `roots`, each after everything that it uses."""
+    """Return the autograd nodes behind `roots`; each follows the nodes that it uses."""
     order: list[Any] = []
     state: dict[Any, bool] = {}
     for root in roots:
@@ -126,7 +126,7 @@ def _constant_kind(elements: int) -> Operand:
 def _operand_kinds(
     op: str, kinds: list[Operand], fields: _SavedFields, note: dict[str, Any]
 ) -> list[Operand]:
-    """Fills in what arguments without gradient are, for operators where it matters."""
+    """Determine the kinds of arguments without gradient, for operators where they matter."""
     if op not in BINARY or len(kinds) != 2:
         return kinds
     noted = note.get("operands", ())
@@ -137,25 +137,25 @@ def _operand_kinds(
         if len(noted) == 2 and noted[i] != 0:
             filled[i] = _constant_kind(noted[i])
         else:
-            # The derivative of a product saves the other factor: its shape tells what it is.
+            # The derivative of a product saves the other factor: its shape tells the kind.
             shape = fields.shape("other" if i == 1 else "self")
             filled[i] = _constant_kind(math.prod(shape or ()))
     return filled
 
 
 def walk(outputs: Sequence[torch.Tensor], notes: dict[Any, dict[str, Any]]) -> NodeList:
-    """Turns the autograd graph behind `outputs` into nodes.
+    """Convert the autograd graph behind `outputs` to nodes.
 
     Args:
-        outputs: What the network returned; tensors without gradient are skipped.
-        notes: What `CaptureMode` noted, by autograd node.
+        outputs: The network's outputs; tensors without gradient are skipped.
+        notes: The notes of `CaptureMode`, by autograd node.
 
     Returns:
-        The nodes; `outputs` is empty when no output depends on the network's input.
+        The nodes; `outputs` is empty if no output depends on the network's input.
     """
     result = NodeList()
     roots = [t.grad_fn for t in outputs if t.grad_fn is not None]
-    number: dict[Any, int] = {}  # nodes that carry data
+    number: dict[Any, int] = {}  # of nodes that depend on data
     kind: dict[Any, Operand] = {}
     source = operators.by_name("input").id
     for node in _post_order(roots):
@@ -181,7 +181,7 @@ def walk(outputs: Sequence[torch.Tensor], notes: dict[Any, dict[str, Any]]) -> N
             shape = _SavedFields(node, {}).shape("output")
             given = [k for k in kinds if k is not Operand.NONE]
             scalar = bool(given) and all(k is Operand.SCALAR for k in given)
-            picked = shape is not None and math.prod(shape) == 1  # such as one of several weights
+            picked = shape is not None and math.prod(shape) == 1  # for example, one of many weights
             kind[node] = Operand.SCALAR if scalar or picked else Operand.PARAM
             continue
         kind[node] = Operand.DATA
@@ -197,7 +197,7 @@ def _add_product(
     kinds: list[Operand],
     number: dict[Any, int],
 ) -> int:
-    """Self + first * second, as the two nodes that other spellings of it have."""
+    """Add self + first * second as two nodes, as other spellings have it."""
 
     def node(op: str, edges: list[int], kinds: list[Operand]) -> int:
         described = describe(op, _KeptArguments({}), op, kinds)

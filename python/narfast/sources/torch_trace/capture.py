@@ -1,8 +1,8 @@
-"""What PyTorch's own graph does not say, caught at the level of Python calls of a running network.
+"""Captures facts that PyTorch's autograd graph lacks, at the level of Python calls.
 
-Attention and recurrent layers become one node whatever kernel PyTorch would pick (on the meta
-device it picks decompositions), constants and integer data are told apart, and parts that a network
-runs without gradients stay visible.
+Attention and recurrent layers become one node for every kernel that PyTorch may choose (on the meta
+device it chooses decompositions). Constants and integer data are distinguished, and parts that a
+network runs without gradients stay visible.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _BINARY = frozenset(
     ]
 )
 _OVERWRITING = frozenset({"copy_", "fill_", "zero_", "index_put_", "scatter_", "set_"})
-# Made from a tensor's shape alone: a constant, however the tensor came about.
+# These depend only on a tensor's shape: the result is a constant.
 _SHAPE_ONLY = frozenset(
     [
         "zeros_like",
@@ -83,7 +83,7 @@ _INSTANCE_NORM = {
     True: ("input", "weight", "bias", "running_mean", "running_var", "use_input_stats"),
     False: ("input", "running_mean", "running_var", "weight", "bias", "use_input_stats"),
 }
-# Argument names by operator: the functions of torch and torch.nn.functional differ.
+# Argument names by operator: torch and torch.nn.functional differ.
 _SHORTCUTS: dict[str, Callable[[Any], tuple[str, ...]]] = {
     "batch_norm": lambda func: _NORM[isinstance(func, BuiltinFunctionType)],
     "layer_norm": lambda func: _LAYER_NORM,
@@ -96,43 +96,43 @@ _SHORTCUTS: dict[str, Callable[[Any], tuple[str, ...]]] = {
     ),
 }
 
-# Interpolations that PyTorch works out on meta by doing them, in Python: (input, output_size,
-# align_corners, scale_factors).
+# Interpolations that PyTorch computes in Python on meta: (input, output_size, align_corners,
+# scale_factors).
 _INTERPOLATIONS = frozenset(
     {"upsample_linear1d", "upsample_bilinear2d", "upsample_bicubic2d", "upsample_trilinear3d"}
 )
 
 
 def mark_data(tensor: torch.Tensor) -> torch.Tensor:
-    """Marks a tensor without gradient as computed from the network's input; returns it."""
+    """Mark a tensor without gradient as computed from the network's input; return it."""
     setattr(tensor, _DATA, True)
     return tensor
 
 
 def is_data(tensor: torch.Tensor) -> bool:
-    """Whether a tensor is computed from the network's input, as far as is known."""
+    """Whether a tensor is known to be computed from the network's input."""
     return tensor.requires_grad or getattr(tensor, _DATA, False)
 
 
 class InputMarker(torch.autograd.Function):
-    """Identity whose autograd node stands for one input of the network."""
+    """Identity whose autograd node represents an input of the network."""
 
     @staticmethod
     def forward(ctx: Any, tensor: torch.Tensor) -> torch.Tensor:
-        """Returns a new tensor, so that in-place operators may follow."""
+        """Return a new tensor, so that in-place operators may follow."""
         ctx.narfast_op = "input"
         return tensor.clone()
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        """Traced networks are never trained."""
+        """Raise RuntimeError: traced networks are never trained."""
         raise RuntimeError("a traced network has no backward pass")
 
 
 class Opaque(torch.autograd.Function):
     """One node with outputs of given shapes: `apply(op, fields, shapes, *operands)`.
 
-    The node keeps `fields`, the arguments that its attributes are read from, by name.
+    The node keeps `fields`, the named arguments that determine its attributes.
     """
 
     @staticmethod
@@ -143,7 +143,7 @@ class Opaque(torch.autograd.Function):
         shapes: list[tuple[int, ...]],
         *operands: torch.Tensor | None,
     ) -> tuple[torch.Tensor, ...]:
-        """Outputs of the shapes; the values do not matter."""
+        """Return outputs of the shapes; their values do not matter."""
         ctx.narfast_op = op
         ctx.narfast_fields = fields
         first = operands[0]
@@ -152,7 +152,7 @@ class Opaque(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        """Raises RuntimeError: no gradient is ever asked for."""
+        """Raise RuntimeError: traced networks are never trained."""
         raise RuntimeError("a traced network has no backward pass")
 
 
@@ -175,7 +175,7 @@ def _apply(*arguments: Any) -> tuple[torch.Tensor, ...]:
 
 @cache
 def _without_override(function: FunctionType) -> FunctionType:
-    """A Python function of PyTorch that does not ask modes first, so its body is observed."""
+    """Return a PyTorch function without its override hook, so that its body is captured."""
     plain = dict.fromkeys(
         ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic"),
         lambda *_: False,
@@ -192,14 +192,14 @@ def _without_override(function: FunctionType) -> FunctionType:
 
 
 class CaptureMode(TorchFunctionMode):
-    """Runs a network under observation.
+    """Runs a network and captures its calls.
 
     Attributes:
-        notes: By autograd node: facts that the node itself does not save. ``operands``: number of
-            elements of each argument without gradient, or -1 for data; ``picked``: number of fixed
-            places that an indexing reads; ``constant``: an embedding of fixed indices;
-            ``output_size`` of an adaptive pool; ``in_place``: what a CopySlices node computes.
-        record: Called instead for opaque operators where there is no autograd graph:
+        notes: By autograd node: facts that the node does not save. ``operands``: number of elements
+            of each argument without gradient, or -1 for data; ``picked``: number of fixed
+            positions that an indexing reads; ``constant``: an embedding of fixed indices;
+            ``output_size`` of an adaptive pool; ``in_place``: the operator of a CopySlices node.
+        record: Called for opaque operators if there is no autograd graph:
             ``record(op, outputs, operands, flops)``.
     """
 
@@ -218,7 +218,7 @@ class CaptureMode(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """Handles one call of PyTorch's Python interface."""
+        """Handle one call of PyTorch's Python interface."""
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
         if name == "scaled_dot_product_attention":
@@ -234,7 +234,7 @@ class CaptureMode(TorchFunctionMode):
             return self._recurrent(_RECURRENT[name], func, args, kwargs)
         if self.record is None:
             if name == "_set_grad_enabled":
-                return None  # parts run without gradients are part of the design too
+                return None  # parts that run without gradients are part of the design
             if name == "detach" and args[0].requires_grad:
                 return args[0]
             if name == "embedding":
@@ -247,7 +247,7 @@ class CaptureMode(TorchFunctionMode):
         return out
 
     def _spread(self, out: Any, args: Any, kwargs: Any) -> None:
-        """What is computed from data is data: for results that carry no gradient."""
+        """Mark results without gradient as data if an argument is data."""
         results = [t for t in _tensors(out) if not t.requires_grad]
         if results and any(is_data(t) for t in _tensors((args, kwargs))):
             for tensor in results:
@@ -273,7 +273,7 @@ class CaptureMode(TorchFunctionMode):
             note["output_size"] = args[1]
         base = out._base
         if base is not None and base.numel() == out.numel() and _computes_in_place(name):
-            # In place on a reshaped view: PyTorch hides the operator behind a copy into the base.
+            # In place on a reshaped view: PyTorch shows a copy into the base, not the operator.
             self.notes.setdefault(base.grad_fn, {}).update(note, in_place=name.rstrip("_"))
             return
         if note:
@@ -293,7 +293,7 @@ class CaptureMode(TorchFunctionMode):
         return _apply(op, {"flops": flops}, shapes, *operands)
 
     def _shortcut(self, name: str, func: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
-        """One node for an operator whose shapes PyTorch would work out slowly, in Python."""
+        """Add one node for an operator whose shapes PyTorch computes slowly in Python."""
         named = {**dict(zip(_SHORTCUTS[name](func), args, strict=False)), **kwargs}
         data, weight, bias = named["input"], named.get("weight"), named.get("bias")
         plain = named.get("inplace") is not True and named.get("use_input_stats", True)
@@ -305,7 +305,7 @@ class CaptureMode(TorchFunctionMode):
             fields["weight"] = tuple(weight.shape)
         if name == "linear":
             if weight is None or weight.dim() != 2 or shape[-1] != weight.shape[1]:
-                return func(*args, **kwargs)  # raises the error that its user knows
+                return func(*args, **kwargs)  # raises PyTorch's own error
             shape = (*shape[:-1], weight.shape[0])
         return _apply(name, fields, [shape], data, weight, bias)[0]
 
@@ -341,7 +341,7 @@ class CaptureMode(TorchFunctionMode):
         return self._opaque("attention", [shape], operands, flops)[0]
 
     def _recurrent(self, op: str, func: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
-        """One node per layer, as other formats write it."""
+        """Add one node per layer, as other formats do."""
         if isinstance(args[3], bool):
             data, state, weights = args[:3]
             layers, bidirectional = args[4], args[7]
@@ -363,7 +363,7 @@ class CaptureMode(TorchFunctionMode):
 
 
 def _learnt(args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A table without gradient, such as a codebook that is a buffer, as one with gradient."""
+    """Give a table without gradient, such as a codebook in a buffer, a gradient."""
     if len(args) < 2 or not all(isinstance(a, torch.Tensor) for a in args[:2]):
         return args
     indices, table = args[:2]
@@ -377,7 +377,7 @@ def _computes_in_place(name: str) -> bool:
 
 
 def _elements(value: Any) -> int:
-    """Elements of a constant argument; 0 for one on the graph, -1 for other data."""
+    """Return the elements of a constant argument; 0 for one on the graph, -1 for other data."""
     if not isinstance(value, torch.Tensor):
         return 1
     if value.requires_grad:

@@ -1,7 +1,7 @@
-"""Records the ATen operators that a network calls, for networks that autograd cannot follow.
+"""Records ATen operator calls, for networks that autograd cannot follow.
 
-Operators are linked by the identity of the tensors they pass on. Only floating-point results become
-nodes, as in the autograd graph.
+The identity of tensors links the operators. As in the autograd graph, only operators with
+floating-point results become nodes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _flat(values: Any) -> Iterator[Any]:
 
 
 class _CallFields:
-    """The arguments of one ATen call, by the names of its schema."""
+    """The arguments of an ATen call, by the names of its schema."""
 
     def __init__(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         names = [argument.name for argument in func._schema.arguments]
@@ -59,10 +59,10 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._parameters = parameters
         self._node_of: dict[int, int] = {}
         self._kind: dict[int, Operand] = {}
-        self._alive: list[torch.Tensor] = []  # an id is only unique while its tensor lives
+        self._alive: list[torch.Tensor] = []  # an id is unique only while its tensor exists
 
     def input(self, tensor: torch.Tensor) -> None:
-        """Declares an input of the network."""
+        """Declare an input of the network."""
         if tensor.is_floating_point():
             self._set(tensor, self.nodes.append(operators.by_name("input").id, 0, []))
         else:
@@ -70,14 +70,14 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._alive.append(tensor)
 
     def output(self, tensor: torch.Tensor) -> None:
-        """Declares an output of the network."""
+        """Declare an output of the network."""
         if id(tensor) in self._node_of:
             self.nodes.outputs.append(self._node_of[id(tensor)])
 
     def record(
         self, op: str, outputs: list[torch.Tensor], operands: list[torch.Tensor], count: int
     ) -> None:
-        """Adds an operator of `count` operations that did not come through ATen."""
+        """Add an operator of `count` operations that did not go through ATen."""
         self.nodes.reached.update(id(t) for t in operands if id(t) in self._parameters)
         edges = [self._node_of[id(t)] for t in operands if id(t) in self._node_of]
         number = self.nodes.append(operators.by_name(op).id, 0, edges)
@@ -103,14 +103,14 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """Runs and records one ATen call."""
+        """Run and record one ATen call."""
         kwargs = kwargs or {}
         tensors = [a for a in _flat((*args, *kwargs.values())) if isinstance(a, torch.Tensor)]
         kinds = [self._kind_of(t) for t in tensors]
         numbers = [self._node_of.get(id(t)) for t in tensors]
         floats = [t.is_floating_point() for t in tensors]
         if any(f and n is not None for f, n in zip(floats, numbers, strict=True)):
-            # Integers beside data only say where to look.
+            # Integer operands beside data are only positions.
             numbers = [n if f else None for f, n in zip(floats, numbers, strict=True)]
         out = func(*args, **kwargs)
         results = [t for t in _flat((out,)) if isinstance(t, torch.Tensor)]
@@ -127,7 +127,7 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             for tensor in results:
                 self._kind[id(tensor)] = Operand.DATA
                 if spelling == "_to_copy" and numbers[0] is not None:
-                    self._node_of[id(tensor)] = numbers[0]  # rounded; it may come back as floats
+                    self._node_of[id(tensor)] = numbers[0]  # rounded; may become float again
         else:
             number = self._append(func, spelling, args, kwargs, kinds, numbers)
             for tensor in floating:

@@ -1,6 +1,6 @@
-"""Floating-point operations of one operator call.
+"""Floating-point operations of an operator call.
 
-Products only, as is usual; an addition and a multiplication count as two.
+As usual, only products count; a multiply-add counts as two operations.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ def _product(fields: Fields) -> int:
 
 
 def attention_flops(query: Shape, key: Shape, value: Shape) -> int:
-    """Both products of one attention: query with key, and the scores with value."""
+    """Count both products of an attention: query with key, and the scores with value."""
     return 2 * math.prod(query) * key[-2] + 2 * math.prod(query[:-1]) * key[-2] * value[-1]
 
 
 def flops(op: str, fields: Fields) -> int:
-    """Operations of one call, 0 for operators without products or with unknown shapes."""
+    """Count the operations of a call; 0 for operators without products or with unknown shapes."""
     if op in ("conv", "conv_transpose"):
         return _convolution(fields, transposed=op == "conv_transpose")
     if op in ("linear", "matmul"):

@@ -1,7 +1,7 @@
-"""Custom functions of a network, such as reversible blocks, run as the plain code they hold.
+"""Runs custom functions of a network, such as reversible blocks, as plain code.
 
-What a `torch.autograd.Function` computes in its forward pass is not in PyTorch's graph: the whole
-is one node there, and the parameters inside it are reached by nothing.
+PyTorch's graph does not show the operators inside the forward pass of a `torch.autograd.Function`:
+the whole function is one node, and no node reaches the parameters inside.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SingleLevelFunction: Any = function._SingleLevelFunction
 
 
 class _Context:
-    """Takes what a forward pass leaves for a backward pass that never comes."""
+    """Accepts the values that a forward pass stores for a backward pass; there is none here."""
 
     def __init__(self, arguments: int) -> None:
         self.needs_input_grad = (True,) * arguments
@@ -52,11 +52,11 @@ class _Opened(threading.local):
 
 _opened = _Opened()
 _lock = threading.Lock()
-_threads = 0  # that have opened them
+_threads = 0  # number of threads in `functions_opened`
 
 
 def _apply(cls: Any, *args: Any, **kwargs: Any) -> Any:
-    """In place of what ``torch.autograd.Function.apply`` ends in."""
+    """Replaces the internal function behind ``torch.autograd.Function.apply``."""
     if not _opened.here or cls in _OWN:
         return super(_SingleLevelFunction, cls).apply(*args, **kwargs)
     if cls.setup_context is not torch.autograd.Function.setup_context:
@@ -66,7 +66,7 @@ def _apply(cls: Any, *args: Any, **kwargs: Any) -> Any:
 
 @contextlib.contextmanager
 def functions_opened() -> Iterator[None]:
-    """While active, ``apply`` of custom functions is their forward pass, in this thread alone."""
+    """While active, ``apply`` of custom functions runs their forward pass, in this thread alone."""
     global _threads
     with _lock:
         _threads += 1

@@ -1,8 +1,8 @@
-"""Integers and masks that keep their values while everything else has only a shape.
+"""Integers and masks that keep their values while all other tensors have only a shape.
 
 Token ids, grids and masks steer a network: how many images there are, which tokens stand for them,
-what is padding. On the meta device such questions have no answer, so they stay on the CPU, and are
-sent to meta only where they meet weights or activations.
+which are padding. On the meta device these values are unknown. So such tensors stay on the CPU, and
+go to meta only when they meet weights or activations.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _UNSET = frozenset({"empty", "new_empty"})
 _MOVES = frozenset({"to", "type_as", "cpu"})
 _INDEXING = frozenset({"__getitem__", "__setitem__"})
 _INTEGERS = frozenset({torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool})
-_LARGEST = 1 << 22  # elements; integers of more are not what steers a network
+_MAX_ELEMENTS = 1 << 22  # elements; larger integer tensors do not steer a network
 
 
 def value_or_meta(tensor: torch.Tensor) -> torch.Tensor:
-    """A copy of what steers a network; of anything else the shape."""
+    """Copy a tensor that steers a network; of any other tensor, return only the shape."""
     return tensor.detach().clone() if keeps_value(tensor) else on_meta(tensor)
 
 
@@ -39,7 +39,7 @@ def keeps_value(tensor: torch.Tensor) -> bool:
         tensor.dtype in _INTEGERS
         and tensor.device.type == "cpu"
         and type(tensor) is torch.Tensor
-        and tensor.numel() <= _LARGEST
+        and tensor.numel() <= _MAX_ELEMENTS
     )
 
 
@@ -48,7 +48,7 @@ def _is_meta(device: Any) -> bool:
 
 
 class KnownValues(TorchFunctionMode):
-    """Lets known values on the CPU and everything else on meta meet in one network."""
+    """Lets known values on the CPU and other tensors on meta meet in one network."""
 
     def __torch_function__(
         self,
@@ -57,7 +57,7 @@ class KnownValues(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """Runs one call of PyTorch's Python interface, its operands on one device."""
+        """Run one call of PyTorch's Python interface with its operands on one device."""
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
         if name == "__get__":
@@ -72,8 +72,10 @@ class KnownValues(TorchFunctionMode):
             if name == "cpu":
                 device = "cpu"
             moved = args[0]
-            # What is known stays where it is known; of what is not there is nothing to fetch.
-            stays = moved.device.type == "cpu" and device == "meta" and moved.numel() <= _LARGEST
+            # Known values stay on the CPU; unknown values cannot leave meta.
+            stays = (
+                moved.device.type == "cpu" and device == "meta" and moved.numel() <= _MAX_ELEMENTS
+            )
             if stays or (moved.is_meta and device == "cpu"):
                 return moved if dtype is moved.dtype else moved.to(dtype)
         elif name == "nonzero" and args[0].is_meta:
@@ -90,14 +92,14 @@ class KnownValues(TorchFunctionMode):
             kwargs = {k: _to_meta(v, index) for k, v in kwargs.items()}
         out = func(*args, **kwargs)
         if name in _UNSET and keeps_value(out):
-            out.zero_()  # what happens to lie in memory must not steer a network
+            out.zero_()  # uninitialized memory must not steer a network
         return out
 
 
 def _makes_values(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     dtype = kwargs.get("dtype")
-    if name == "ones" and math.prod(_shape(args, kwargs)) <= _LARGEST:
-        return True  # where nothing is padding, whatever its type
+    if name == "ones" and math.prod(_shape(args, kwargs)) <= _MAX_ELEMENTS:
+        return True  # masks without padding, of any type
     if dtype is not None:
         return dtype in _INTEGERS
     if name == "randint":
@@ -121,7 +123,7 @@ def _shape(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[int, ...]:
 
 
 def _move(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[torch.dtype, str | None]:
-    """(type, kind of device) that a call of ``to``, ``cpu`` or ``type_as`` asks for."""
+    """Return (type, kind of device) that a call of ``to``, ``cpu`` or ``type_as`` asks for."""
     given = (*args[1:], kwargs.get("device"), kwargs.get("dtype"), kwargs.get("other"))
     dtype, device = args[0].dtype, None
     for value in given:
@@ -135,7 +137,7 @@ def _move(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[torch.dtype, s
 
 
 def _all_true(index: Any) -> Any:
-    """An index whose masks of unknown values pick every place: nothing is padding."""
+    """Replace masks of unknown values in an index by all-true ones: nothing is padding."""
     if isinstance(index, torch.Tensor) and index.is_meta and index.dtype is torch.bool:
         return torch.ones(index.shape, dtype=torch.bool)
     if isinstance(index, tuple):
@@ -159,7 +161,7 @@ def _to_meta(value: Any, index: bool) -> Any:
         if value.is_meta or value.dim() == 0:
             return value
         if index and value.dtype in (torch.bool, torch.uint8):
-            # How many places a mask picks is known; on meta it would not be.
+            # The mask is known, so the number of its positions is; on meta it would not be.
             places = tuple(i.to("meta") for i in torch.nonzero(value, as_tuple=True))
             return places if len(places) != 1 else places[0]
         return value.to("meta")

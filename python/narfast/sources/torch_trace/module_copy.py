@@ -1,7 +1,7 @@
-"""Copies of modules and inputs for tracing, on another device and without their weights.
+"""Copies modules and inputs for tracing, to another device and without their weights.
 
-The caller's module is never changed: traces run on a copy whose parameters were replaced while it
-was copied, so that no weight is ever duplicated.
+The caller's module is never changed: traces run on a copy. Its parameters are replaced during the
+copying, so no weight is ever duplicated.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ Place = Callable[[torch.Tensor], torch.Tensor]
 
 
 def on_meta(tensor: torch.Tensor) -> torch.Tensor:
-    """A tensor of the same shape, strides and type without storage."""
+    """Return a tensor of the same shape, strides and type without storage."""
     if tensor.device.type == "meta" and not tensor.requires_grad and tensor.is_leaf:
         return tensor
     return torch.empty_like(tensor, device="meta", requires_grad=False)
 
 
 class _DeepcopyPlaced(TorchFunctionMode):
-    """While active, deep copies of tensors that are not registered on a module are placed too."""
+    """While active, deep copies also place tensors that are not registered on a module."""
 
     def __init__(self, place: Place) -> None:
         super().__init__()
@@ -59,22 +59,22 @@ class _DeepcopyPlaced(TorchFunctionMode):
 
 def _parameter(parameter: nn.Parameter, place: Place) -> nn.Parameter:
     floating = parameter.is_floating_point() or parameter.is_complex()
-    # Frozen weights are part of the design like all others: every one gets a gradient.
+    # Frozen weights are part of the design too: every weight gets a gradient.
     return nn.Parameter(place(parameter.detach()), requires_grad=floating)
 
 
 def copy_module(
     module: nn.Module, place: Place, *, copy_it: bool = True
 ) -> tuple[nn.Module, dict[int, int]]:
-    """Copies a module with `place` applied to each of its tensors, in eval mode.
+    """Copy a module in eval mode; apply `place` to each of its tensors.
 
     Args:
-        module: Left as it is, unless `copy_it` is false.
-        place: Gives the tensor to use instead of each parameter, buffer and plain tensor attribute.
-        copy_it: False gives the module up: its tensors and mode are changed in place.
+        module: Not changed, unless `copy_it` is false.
+        place: Returns the replacement of each parameter, buffer and plain tensor attribute.
+        copy_it: False changes tensors and mode of the module in place.
 
     Returns:
-        The copy and, by ``id`` of its parameters, their numbers of elements.
+        The copy, and the number of elements of each parameter by its ``id``.
     """
     if copy_it:
         memo: dict[int, Any] = {id(p): _parameter(p, place) for p in module.parameters()}
@@ -94,16 +94,16 @@ def copy_module(
                     part._buffers[name] = place(buffer)
     module.eval()
     for part in module.modules():
-        # Memory is no concern here, and written into a view an activation is hard to recognise.
+        # Memory does not matter here, and an in-place activation on a view is hard to recognise.
         if getattr(part, "inplace", False) is True:
             part.inplace = False  # type: ignore[assignment]
     return module, {id(p): p.numel() for p in module.parameters()}
 
 
 def real_module(module: nn.Module) -> tuple[nn.Module, dict[int, int]]:
-    """A copy on the CPU that can run: with the module's own weights, or with made-up ones.
+    """Return a copy on the CPU that can run, with the module's own weights or artificial ones.
 
-    Made-up weights give activations of ordinary size, and detectors boxes near their anchors.
+    Artificial weights give activations of ordinary size, and detectors boxes near their anchors.
     """
     missing = {
         name
@@ -119,9 +119,9 @@ def real_module(module: nn.Module) -> tuple[nn.Module, dict[int, int]]:
 
 
 def real_weights(tensor: torch.Tensor) -> torch.Tensor:
-    """A tensor with storage on the CPU: a copy, or made-up numbers where there were none.
+    """Return a tensor with storage on the CPU: a copy, or artificial numbers if it has none.
 
-    Matrices are random, scaled so that activations do not explode; vectors are ones, which suits
+    Matrices are random, scaled so that activations do not explode. Vectors are ones, which suits
     variances and scales.
     """
     if tensor.device.type != "meta":
@@ -137,7 +137,7 @@ def real_weights(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def map_tensors(value: Any, place: Place) -> Any:
-    """The same nest of tuples, lists and dicts with every tensor replaced."""
+    """Return the same nest of tuples, lists and dicts with every tensor replaced."""
     if isinstance(value, torch.Tensor):
         return place(value)
     if isinstance(value, tuple) and hasattr(value, "_fields"):
@@ -150,7 +150,7 @@ def map_tensors(value: Any, place: Place) -> Any:
 
 
 def as_call(example_inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Arguments of the call: a tensor is one argument, a tuple or list several, a dict keywords."""
+    """Return the arguments of a call: one tensor, several in a tuple or list, or keywords."""
     if isinstance(example_inputs, dict):
         return (), dict(example_inputs)
     if isinstance(example_inputs, (tuple, list)) and not hasattr(example_inputs, "_fields"):
@@ -159,7 +159,7 @@ def as_call(example_inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
 
 
 def output_tensors(value: Any) -> list[torch.Tensor]:
-    """Every tensor in what a network returned: nested containers, dataclasses, output objects."""
+    """Return every tensor in a network's output: in containers, dataclasses or output objects."""
     found: list[torch.Tensor] = []
     seen: set[int] = set()
     stack = [value]

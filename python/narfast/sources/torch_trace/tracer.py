@@ -1,7 +1,7 @@
-"""`trace`: the graph of any `torch.nn.Module`, read without allocating its weights.
+"""`trace`: reads the graph of any `torch.nn.Module` without allocating its weights.
 
-The module is copied onto the meta device and run once on shapes alone; the graph is read off what
-PyTorch recorded for differentiation. Other ways are tried in turn where that fails.
+The module is copied to the meta device and run once on shapes alone; PyTorch's autograd graph gives
+the network's graph. If that fails, other strategies are tried in turn.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from narfast.sources.torch_trace.module_copy import (
 
 __all__ = ["trace"]
 
-_REAL_LIMIT = 2_000_000_000  # parameters; above it a real run would need too much memory
+_REAL_LIMIT = 2_000_000_000  # parameters; above this, a real run would need too much memory
 
 
 class _NoGraphError(Exception):
-    """A run whose outputs do not depend on its inputs, as far as this way can see."""
+    """The outputs of a run do not depend on its inputs, as far as a strategy can see."""
 
 
 def _marked(tensor: torch.Tensor) -> torch.Tensor:
@@ -51,7 +51,7 @@ def _marked(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _run_autograd(module: nn.Module, call: tuple[Any, Any]) -> NodeList:
-    """Runs the module with gradients and walks back from its outputs."""
+    """Run the module with gradients and traverse the graph from its outputs."""
     args, kwargs = map_tensors(call, _marked)
     mode = CaptureMode()
     with mode:
@@ -71,7 +71,7 @@ def _autograd(
 
 
 def _bf16(module: nn.Module, call: tuple[Any, Any], copy: bool) -> tuple[NodeList, dict[int, int]]:
-    """For networks that cast to half precision somewhere and expect it everywhere."""
+    """Trace in half precision: some networks cast to it in one part and expect it everywhere."""
 
     def place(tensor: torch.Tensor) -> torch.Tensor:
         moved = on_meta(tensor)
@@ -134,7 +134,7 @@ _STRATEGIES: dict[str, _Strategy] = {
 
 
 def _reason(error: BaseException) -> str:
-    """The first line of an error, short."""
+    """Return the first line of an error, shortened."""
     text = str(error).strip().splitlines()
     line = text[0] if text else ""
     line = line if len(line) <= 120 else line[:117] + "..."
@@ -155,42 +155,41 @@ def trace(
     task: str | None = None,
     copy: bool = True,
 ) -> ArchGraph:
-    """Reads the raw graph of a module.
+    """Read the raw graph of a module.
 
     Args:
         module: Any module, on any device; it is not changed (mode, device, gradients, hooks).
         example_inputs: A tensor; a tuple or list of arguments; or a dict of keyword arguments.
             Only shapes and types matter, unless the module must be run for real.
         name: Name to record; the class name by default.
-        source: What to record as the network's origin.
+        source: Library or kind of source to record.
         family: Family label to record.
         task: Task label to record.
-        copy: False gives the module up to be changed, which saves the copy.
+        copy: False permits changes to the module, which saves the copy.
 
     Returns:
-        The graph before canonicalization. ``meta.trace_kind`` is the way that worked: ``autograd``
-        (shapes only), ``bf16`` (the same in half precision), ``fake`` (PyTorch's fake tensors),
-        ``dispatch`` (recorded operator calls, without gradients) or ``real`` (a run on the CPU).
-        ``meta.untraced`` counts parameter
-        tensors that no recorded operator uses.
+        The graph before canonicalization. ``meta.trace_kind`` is the strategy that worked:
+        ``autograd`` (shapes only), ``bf16`` (the same in half precision), ``fake`` (PyTorch's fake
+        tensors), ``dispatch`` (recorded operator calls, without gradients) or ``real`` (a run on
+        the CPU). ``meta.untraced`` counts parameter tensors that no recorded operator uses.
 
     Raises:
         UnsupportedSourceError: `module` is not a `torch.nn.Module`.
-        TraceError: No way worked; the message gives the reason of each.
+        TraceError: No strategy worked; the message has the reason of each.
     """
     if not isinstance(module, nn.Module):
         raise UnsupportedSourceError(
             f"trace needs a torch.nn.Module, got {type(module).__name__}: "
             "use narfast.load for names and files"
         )
-    module = getattr(module, "_orig_mod", module)  # torch.compile wraps the network itself
+    module = getattr(module, "_orig_mod", module)  # torch.compile wraps the network
     call = as_call(example_inputs)
     name = name or type(module).__name__
     parameters = list(module.parameters())
     reasons: list[str] = []
     with (
         warnings.catch_warnings(),
-        # Failures of fake tensors are told at length, and another way is tried.
+        # Fake tensors log their failures at length, although another strategy is tried.
         quiet("torch._subclasses.fake_tensor"),
         torch.inference_mode(False),
         torch.enable_grad(),

@@ -1,8 +1,8 @@
-"""Models of diffusers by class, with its default configuration, or by released checkpoint.
+"""Models of diffusers: a class with its default configuration, or a released checkpoint.
 
-``UNet2DConditionModel`` is a class; ``stable-diffusion-v1-5/unet`` is a checkpoint whose
-configuration is written down in ``data/sources/diffusers_configs.toml``. Groups are diffusers' own:
-the module that defines a class.
+``UNet2DConditionModel`` is a class. ``stable-diffusion-v1-5/unet`` is a checkpoint; its
+configuration is in ``data/sources/diffusers_configs.toml``. The group of a model is the diffusers
+module that defines its class.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = ["build", "fallbacks", "labels", "list_names"]
 
 _RECIPES = {**inputs.RECIPES, **transformers.RECIPES}
 
-# Classes whose default configuration leaves out what a model needs.
+# Classes whose default configuration lacks required values.
 _WITHOUT_DEFAULTS = frozenset(
     {
         "AutoencoderKLHunyuanImage",
@@ -45,7 +45,7 @@ _WITHOUT_DEFAULTS = frozenset(
     }
 )
 
-# About an eighth of the width, with all layers: see `fallbacks`.
+# About an eighth of the width, with all layers; see `fallbacks`.
 _NARROW: dict[str, dict[str, Any]] = {
     "GlmImageTransformer2DModel": {
         "num_attention_heads": 8,
@@ -92,14 +92,14 @@ def _models() -> Any:
 
 @cache
 def _released() -> dict[str, dict[str, Any]]:
-    """Released configurations by name."""
+    """Return released configurations by name."""
     text = (SOURCE_DATA / "diffusers_configs.toml").read_text("utf-8")
     entries: dict[str, dict[str, Any]] = tomllib.loads(text)
     return entries
 
 
 def _configuration(name: str) -> tuple[str, dict[str, Any]]:
-    """Class and fields of a name; an entry may take over another's fields and change some."""
+    """Return class and fields of a name; an entry may inherit and change another's fields."""
     entry = _released().get(name)
     if entry is None:
         return name, {}
@@ -112,13 +112,13 @@ def _configuration(name: str) -> tuple[str, dict[str, Any]]:
 
 
 def _module_of(class_name: str) -> str | None:
-    """The module that defines a class, below diffusers.models; None if there is no such class."""
+    """Return the module of a class, below diffusers.models; None if there is no such class."""
     structure: dict[str, list[str]] = _models()._import_structure
     return next((module for module, names in structure.items() if class_name in names), None)
 
 
 def list_names() -> list[str]:
-    """Every class that the installed diffusers can build by default, and released checkpoints."""
+    """Return the classes with a usable default configuration, and released checkpoints."""
     offered = {name for names in _models()._import_structure.values() for name in names}
     known = offered & _RECIPES.keys()
     released = {name for name in _released() if _configuration(name)[0] in known}
@@ -137,7 +137,7 @@ def _no_table_3d(embed_dim: int, space: tuple[int, int], time: int, *_: Any, **_
 def _build(class_name: str, fields: dict[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
     model_class = getattr(_models(), class_name)
     embeddings = importlib.import_module("diffusers.models.embeddings")
-    with (  # tables of positions: seconds and gigabytes, for numbers that nobody looks at
+    with (  # position tables take seconds and gigabytes, and tracing does not use their values
         mock.patch.object(embeddings, "get_2d_sincos_pos_embed", _no_table_2d),
         mock.patch.object(embeddings, "get_3d_sincos_pos_embed", _no_table_3d),
     ):
@@ -146,7 +146,7 @@ def _build(class_name: str, fields: dict[str, Any]) -> tuple[nn.Module, dict[str
 
 
 def build(name: str) -> tuple[nn.Module, dict[str, Any]]:
-    """One model without weights and keyword arguments of its forward pass.
+    """Return a model without weights, and keyword arguments of its forward pass.
 
     Raises:
         UnsupportedSourceError: There is no such class or released checkpoint.
@@ -157,7 +157,7 @@ def build(name: str) -> tuple[nn.Module, dict[str, Any]]:
 
 
 def fallbacks(name: str) -> Iterator[Fallback]:
-    """For networks that look at the numbers of their inputs: one narrow enough to be run."""
+    """Return a narrow build, for networks that use the values of their inputs and must be run."""
     class_name, fields = _configuration(name)
     if class_name in _NARROW:
         narrow = {**fields, **_NARROW[class_name]}
@@ -165,7 +165,7 @@ def fallbacks(name: str) -> Iterator[Fallback]:
 
 
 def labels(name: str) -> tuple[str, str]:
-    """(module that defines the class, task)."""
+    """Return (module that defines the class, task)."""
     module = _module_of(_configuration(name)[0]) or ""
     package, _, file = module.rpartition(".")
     task = "autoencoder" if package == "autoencoders" else "diffusion"

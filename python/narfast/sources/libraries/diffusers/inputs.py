@@ -1,6 +1,6 @@
-"""Example inputs of diffusers' U-Nets and autoencoders, by class: shapes from their configurations.
+"""Example inputs of diffusers' U-Nets and autoencoders by class; configurations give the shapes.
 
-Timesteps are floating-point numbers here, so that what is computed from them is seen.
+Timesteps are floating-point numbers, so that the trace has the operators that read them.
 """
 
 from __future__ import annotations
@@ -13,43 +13,43 @@ import torch
 __all__ = ["RECIPES", "SIDE", "TEXT", "Recipe", "integers", "mask", "real", "side_of"]
 
 Recipe = Callable[[Any], dict[str, Any]]
-"""Makes keyword arguments of ``forward`` from ``module.config``."""
+"""Returns keyword arguments of ``forward`` for ``module.config``."""
 
 
 TEXT = 32  # tokens of a prompt
-SIDE = 32  # of latents whose size is free
+SIDE = 32  # height and width of latents if the size is free
 
 
 def real(*shape: int) -> torch.Tensor:
-    """Floating-point numbers that are not there."""
+    """Return floating-point numbers on the meta device."""
     return torch.empty(*shape, device="meta")
 
 
 def integers(*shape: int) -> torch.Tensor:
-    """Labels or token ids."""
+    """Return labels or token ids."""
     return torch.zeros(*shape, dtype=torch.int64, device="meta")
 
 
 def mask(*shape: int) -> torch.Tensor:
-    """Real numbers: where a network is run for real, nothing of the prompt is padding."""
+    """Return ones as real numbers: if a network is run for real, no token is padding."""
     return torch.ones(*shape, dtype=torch.bool)
 
 
 def side_of(config: Any) -> tuple[int, int]:
-    """Height and width that a configuration fixes."""
+    """Return height and width that a configuration fixes."""
     size = config.get("sample_size") or SIDE
     height, width = size if isinstance(size, (tuple, list)) else (size, size)
     return int(height), int(width)
 
 
 def _last(value: Any) -> int:
-    """A width that may be given per block."""
+    """Return the last width of a field that may have one width per block."""
     while isinstance(value, (tuple, list)):
         value = value[-1]
     return int(value)
 
 
-# ---- U-Nets and what steers them
+# ---- U-Nets and their control networks
 
 
 def _unet_2d(config: Any) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def _unet_2d(config: Any) -> dict[str, Any]:
 
 
 def _conditions(config: Any) -> dict[str, Any]:
-    """Prompt, class and size of a conditional U-Net or its control network."""
+    """Return prompt, class and size for a conditional U-Net or its control network."""
     width = _last(config.get("encoder_hid_dim") or config.cross_attention_dim)
     inputs: dict[str, Any] = {"timestep": real(1), "encoder_hidden_states": real(1, TEXT, width)}
     if config.get("num_class_embeds"):
@@ -78,7 +78,7 @@ def _conditions(config: Any) -> dict[str, Any]:
     addition = config.get("addition_embed_type")
     if addition == "text_time":
         pooled = config.projection_class_embeddings_input_dim - 6 * config.addition_time_embed_dim
-        if pooled <= 0 or pooled % 256:  # five numbers say where and how good, instead of six
+        if pooled <= 0 or pooled % 256:  # five numbers describe place and quality, instead of six
             pooled += config.addition_time_embed_dim
         numbers = (
             config.projection_class_embeddings_input_dim - pooled
@@ -145,7 +145,7 @@ def _unet_3d(config: Any) -> dict[str, Any]:
 
 
 def _unet_motion(config: Any) -> dict[str, Any]:
-    prompt = real(8, TEXT, config.cross_attention_dim)  # for each frame
+    prompt = real(8, TEXT, config.cross_attention_dim)  # one for each frame
     return {**_unet_3d(config), "encoder_hidden_states": prompt}
 
 
@@ -229,11 +229,11 @@ def _video(config: Any) -> dict[str, Any]:
 
 
 def _mochi_video(config: Any) -> dict[str, Any]:
-    return {"sample": real(1, 3, 6, 256, 256)}  # its channels count Fourier features too
+    return {"sample": real(1, 3, 6, 256, 256)}  # its channels include Fourier features
 
 
 def _chunked_video(config: Any) -> dict[str, Any]:
-    # One frame, then four at a time: each chunk is another pass through all layers.
+    # One frame, then four at a time: each chunk passes through all layers again.
     return {"sample": real(1, config.get("in_channels") or 3, 5, 256, 256)}
 
 
@@ -299,4 +299,4 @@ RECIPES: dict[str, Recipe] = {
     "UVit2DModel": _uvit,
     "VQModel": _image,
 }
-"""By class name; a class without a recipe is not offered."""
+"""By class name; classes without a recipe are not listed."""

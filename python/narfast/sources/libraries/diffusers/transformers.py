@@ -70,7 +70,7 @@ def _flux(config: Any) -> dict[str, Any]:
 
 
 def _with(base: Recipe, **more: Callable[[Any], Any]) -> Recipe:
-    """A recipe that adds inputs to another's; what is None is left out."""
+    """Return a recipe that adds inputs to another's; None values are left out."""
 
     def extended(config: Any) -> dict[str, Any]:
         added = {name: make(config) for name, make in more.items()}
@@ -523,4 +523,4 @@ RECIPES: dict[str, Recipe] = {
     "WanVACETransformer3DModel": _wan_vace,
     "ZImageTransformer2DModel": _z_image,
 }
-"""By class name; a class without a recipe is not offered."""
+"""By class name; classes without a recipe are not listed."""

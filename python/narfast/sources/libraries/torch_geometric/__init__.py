@@ -1,11 +1,11 @@
 """Networks of PyTorch Geometric's model package, with the sizes of its documentation and examples.
 
-Names are ``Class`` or ``Class-variant``. Inputs are small made-up graphs.
+Names are ``Class`` or ``Class-variant``. Inputs are small artificial graphs.
 
-Left out: what is a table of embeddings or of memories alone (`Node2Vec`, `MetaPath2Vec`, `RENet`,
-`TGNMemory`), what has no weights (`LabelPropagation`, `CorrectAndSmooth`, `InnerProductDecoder`),
-`LPFormer`, which computes on sparse tensors, and containers of other networks (`MetaLayer`,
-`HeteroJumpingKnowledge`).
+These are left out: tables of embeddings or memories (`Node2Vec`, `MetaPath2Vec`, `RENet`,
+`TGNMemory`), methods without weights (`LabelPropagation`, `CorrectAndSmooth`,
+`InnerProductDecoder`), `LPFormer` with its sparse tensors, and containers of other networks
+(`MetaLayer`, `HeteroJumpingKnowledge`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from narfast.sources.libraries.torch_geometric import parts
 
 __all__ = ["build", "labels", "list_names"]
 
-# ogbn-products, with which the library's ogbn_train.py runs: 100 features, 47 classes.
+# ogbn-products, used in the library's ogbn_train.py: 100 features, 47 classes.
 _PRODUCTS = {"in_channels": 100, "hidden_channels": 256, "out_channels": 47}
 _CORA = {"in_channels": 1433, "out_channels": 7}  # the graph of most other examples
 _JUMPS = (None, "last", "cat", "max", "lstm")  # modes of jumping knowledge
@@ -39,7 +39,7 @@ _DEPTHS = {
     "PNA": (2, 3, 4),
     "EdgeCNN": (2, 3),
 }
-_PNA = {  # of pna.py
+_PNA = {  # from pna.py
     "aggregators": ["mean", "min", "max", "std"],
     "scalers": ["identity", "amplification", "attenuation"],
 }
@@ -111,7 +111,7 @@ def _infomax() -> nn.Module:
 
 def _polynormer(stage: str, attention: bool) -> nn.Module:
     module: Any = _model("Polynormer", **_PRODUCTS, local_attn=attention)
-    module._global = stage == "global"  # the second stage of its training, and its use
+    module._global = stage == "global"  # the second stage of training, also used for inference
     return module  # type: ignore[no-any-return]
 
 
@@ -125,7 +125,7 @@ def _node_inputs(width: int, *more: Callable[[], torch.Tensor]) -> tuple[torch.T
 
 @cache
 def _entries() -> dict[str, _Entry]:
-    """Every network by name."""
+    """Return every network by name."""
     table: dict[str, _Entry] = {}
 
     def add(
@@ -252,19 +252,19 @@ def _fingerprint_inputs() -> tuple[torch.Tensor, ...]:
 
 def _import() -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about what it compiles with torch.jit when imported
+        warnings.simplefilter("ignore")  # about torch.jit, which the import uses
         import_library("torch_geometric")
         importlib.import_module("torch_geometric.nn")
 
 
 def list_names() -> list[str]:
-    """Every model class with its documented variants."""
+    """Return every model class with its documented variants."""
     _import()
     return sorted(_entries())
 
 
 def build(name: str) -> tuple[nn.Module, Any]:
-    """One network without weights, and a small graph.
+    """Return a network without weights, and a small graph.
 
     Raises:
         UnsupportedSourceError: There is no such network.
@@ -276,6 +276,6 @@ def build(name: str) -> tuple[nn.Module, Any]:
 
 
 def labels(name: str) -> tuple[str, str]:
-    """(group, task): the model class, and what its example does."""
+    """Return (group, task): the model class, and the task of its example."""
     entry = _entries()[name]
     return entry.group, entry.task

@@ -1,7 +1,7 @@
-"""Networks around classes of PyTorch Geometric, as its documentation and examples build them.
+"""Networks around classes of PyTorch Geometric, built as in its documentation and examples.
 
-The classes here hold no weights of their own that the examples do not have. Made-up graphs that
-serve as inputs are here too: their shape is no part of a design.
+These classes have no weights that the examples do not have. The artificial graphs for inputs are
+here too: their shape is not part of a design.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ import torch
 from torch import nn
 
 NODES = 24
-_STEPS = (1, 2, 5)  # every node has an edge to the nodes so many places on
+_STEPS = (1, 2, 5)  # every node has an edge to the nodes at these distances
 
 
 def edges() -> torch.Tensor:
-    """A graph: int64[2, edges]."""
+    """Return a graph: int64[2, edges]."""
     pairs = [(i, (i + step) % NODES) for step in _STEPS for i in range(NODES)]
     return torch.tensor(pairs).t().contiguous()
 
 
 def features(width: int, rows: int = NODES) -> torch.Tensor:
-    """Features of nodes, without numbers."""
+    """Return node features on the meta device."""
     return torch.empty(rows, width, device="meta")
 
 
 def edge_features(width: int) -> torch.Tensor:
-    """Features of edges, without numbers."""
+    """Return edge features on the meta device."""
     return features(width, NODES * len(_STEPS))
 
 
 def one_graph() -> torch.Tensor:
-    """Which graph each node belongs to: all to the first."""
+    """Return the graph of each node: all belong to the first."""
     return torch.zeros(NODES, dtype=torch.int64)
 
 
@@ -44,20 +44,20 @@ ATOMS = 5
 
 
 def molecule() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Atomic numbers, places and molecule of a few atoms."""
+    """Return atomic numbers, positions and molecule of a few atoms."""
     places = torch.arange(3.0 * ATOMS).view(ATOMS, 3).sin()
     numbers = torch.tensor([6, 1, 1, 1, 8])
     return numbers, places, torch.zeros(ATOMS, dtype=torch.int64)
 
 
 def atom_pairs() -> torch.Tensor:
-    """All pairs of different atoms: int64[2, pairs]."""
+    """Return all pairs of different atoms: int64[2, pairs]."""
     pairs = [(j, i) for i in range(ATOMS) for j in range(ATOMS) if i != j]
     return torch.tensor(pairs).t().contiguous()
 
 
 def _atom_triplets() -> tuple[torch.Tensor, ...]:
-    """(i, j, idx_i, idx_j, idx_k, idx_kj, idx_ji) of the pairs: all paths k -> j -> i."""
+    """Return (i, j, idx_i, idx_j, idx_k, idx_kj, idx_ji) of all paths k -> j -> i."""
     source, target = atom_pairs().tolist()
     found = [
         (target[ji], source[ji], source[kj], kj, ji)
@@ -70,18 +70,18 @@ def _atom_triplets() -> tuple[torch.Tensor, ...]:
 
 
 class AllPairs(nn.Module):
-    """Pairs of atoms and their distances: the graph that `SchNet` is given."""
+    """Pairs of atoms and their distances: the input graph of `SchNet`."""
 
     def forward(self, pos: torch.Tensor, batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Edges and their lengths."""
+        """Return edges and their lengths."""
         row, column = atom_pairs().to(pos.device)
         return torch.stack([row, column]), (pos[row] - pos[column]).norm(dim=-1)
 
 
 class WithNeighbours(nn.Module):
-    """A network of molecules that searches neighbours itself, with the search replaced.
+    """A network of molecules whose neighbour search is replaced.
 
-    The library's own search needs compiled extensions; which atoms are near is no part of a design.
+    The library's own search needs compiled extensions; its result is not part of a design.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -101,7 +101,7 @@ class WithNeighbours(nn.Module):
             yield
 
     def forward(self, *molecule: torch.Tensor) -> Any:
-        """What the network gives for atomic numbers, places and molecules."""
+        """Return the network's output for atomic numbers, positions and molecules."""
         with self._search(molecule[1]):
             return self.network(*molecule)
 
@@ -128,7 +128,7 @@ class DeeperGCN(nn.Module):
         self.lin = nn.Linear(width, 112)
 
     def forward(self, x: torch.Tensor, edge_index: torch.Tensor, edge_attr: torch.Tensor) -> Any:
-        """Scores of every node."""
+        """Return scores of every node."""
         first: Any = self.layers[0]
         edge_attr = self.edge_encoder(edge_attr)
         x = first.conv(self.node_encoder(x), edge_index, edge_attr)
@@ -150,7 +150,7 @@ class _ReversibleBlock(nn.Module):
 
 
 class ReversibleGNN(nn.Module):
-    """`GroupAddRev` layers as in the library's rev_gnn.py, run without its saving of memory."""
+    """`GroupAddRev` layers as in the library's rev_gnn.py, but without recomputation."""
 
     def __init__(self, layers: int, width: int = 160, groups: int = 2) -> None:
         super().__init__()
@@ -165,7 +165,7 @@ class ReversibleGNN(nn.Module):
         )
 
     def forward(self, x: torch.Tensor, edge_index: torch.Tensor) -> Any:
-        """Scores of every node."""
+        """Return scores of every node."""
         x = self.lin1(x)
         for conv in self.convs:
             x = conv(x, edge_index)
@@ -185,7 +185,7 @@ class GraphEncoder(nn.Module):
         )
 
     def forward(self, x: torch.Tensor, edge_index: torch.Tensor) -> Any:
-        """Embeddings of nodes; mean and log deviation where variational."""
+        """Return embeddings of nodes; mean and log deviation if variational."""
         if self.first is not None:
             x = self.first(x, edge_index).relu()
         results = [head(x, edge_index) for head in self.heads]
@@ -200,10 +200,10 @@ class Autoencoder(nn.Module):
         self.model: Any = model
 
     def forward(self, x: torch.Tensor, edge_index: torch.Tensor) -> Any:
-        """Probabilities of edges; deviations where variational; what the discriminator says."""
+        """Return probabilities of edges, deviations if variational, discriminator outputs."""
         latent = self.model.encode(x, edge_index)
         results = [self.model.decode(latent, edge_index)]
-        if hasattr(self.model, "__logstd__"):  # which only training draws from
+        if hasattr(self.model, "__logstd__"):  # only training samples from it
             results.append(self.model.__logstd__)
         if hasattr(self.model, "discriminator"):
             results.append(self.model.discriminator(latent))
@@ -211,27 +211,27 @@ class Autoencoder(nn.Module):
 
 
 class FromEmbeddings(nn.Module):
-    """`LightGCN`, whose only input besides the graph is its own table of embeddings."""
+    """`LightGCN`, whose own embedding table is its only input besides the graph."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, table: torch.Tensor, edge_index: torch.Tensor) -> Any:
-        """Scores of the edges for embeddings that are given."""
+        """Return scores of the edges for given embeddings."""
         values = {"embedding.weight": table}
         return torch.func.functional_call(self.model, values, (edge_index,))
 
 
 class OnData(nn.Module):
-    """A network that takes one `Data` object, called with its tensors."""
+    """Calls a network that takes one `Data` object with the object's tensors."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, **tensors: torch.Tensor) -> Any:
-        """What the network gives."""
+        """Return the network's output."""
         from torch_geometric.data import Data
 
         return self.model(Data(**tensors))
@@ -248,7 +248,7 @@ class PReluGCN(nn.Module):
         self.prelu = nn.PReLU(width)
 
     def forward(self, x: torch.Tensor, edge_index: torch.Tensor) -> Any:
-        """Embeddings of nodes."""
+        """Return embeddings of nodes."""
         return self.prelu(self.conv(x, edge_index))
 
 
@@ -266,5 +266,5 @@ class Discriminator(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> Any:
-        """One score per number."""
+        """Return one score per number."""
         return self.layers(x)

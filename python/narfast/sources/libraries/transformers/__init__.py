@@ -3,7 +3,7 @@
 ``bert`` is the base model of a model type, ``BertForMaskedLM`` a class with its default
 configuration, ``bert-large-uncased`` the base model of a released size, and
 ``bert-large-uncased/BertForMaskedLM`` a class in that size. Every class can be loaded in every
-size; listed are those that checkpoints are released for, not those that users train heads of.
+size. The list has the classes with released checkpoints, not those whose heads users train.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from narfast.sources.libraries.transformers.catalog import Entry, classes_of, en
 
 __all__ = ["build", "fallbacks", "labels", "list_names"]
 
-_NARROWER = 8  # what widths are divided by where a network must be run
+_NARROWER = 8  # divisor of widths if a network must be run
 
 _TRAINED_BY_USERS = frozenset(
     [
@@ -40,11 +40,11 @@ _TRAINED_BY_USERS = frozenset(
         "masked-image-modeling",
     ]
 )
-"""Tasks of classes that are not listed in released sizes."""
+"""Tasks whose classes are not listed in released sizes."""
 
 
 def list_names() -> list[str]:
-    """Every model type, every class, every released size, and its classes as released."""
+    """Return every model type, every class, every released size, and its released classes."""
     return sorted(
         name
         for name, entry in entries().items()
@@ -55,7 +55,7 @@ def list_names() -> list[str]:
 def _entry(name: str) -> Entry:
     entry = entries().get(name)
     if entry is None:
-        for model_type in model_types():  # a base model's class is not listed beside its type
+        for model_type in model_types():  # a base model's class is listed as its type only
             classes = classes_of(model_type)
             if name in classes:
                 return Entry(model_type, name, classes[name])
@@ -65,7 +65,7 @@ def _entry(name: str) -> Entry:
 
 
 def build(name: str) -> tuple[nn.Module, dict[str, Any]]:
-    """One model without weights, and the keyword arguments that its forward needs.
+    """Return a model without weights, and keyword arguments for its forward pass.
 
     Raises:
         UnsupportedSourceError: transformers has no such model.
@@ -76,16 +76,16 @@ def build(name: str) -> tuple[nn.Module, dict[str, Any]]:
 
 
 def labels(name: str) -> tuple[str, str]:
-    """(model type, task)."""
+    """Return (model type, task)."""
     entry = _entry(name)
     return entry.model_type, entry.task
 
 
 def fallbacks(name: str) -> Iterable[Fallback]:
-    """Other ways to build a model.
+    """Return alternative builds of a model.
 
-    With attention and experts written out; a narrow copy of the network, which is small enough to
-    be run where data decide what is computed; and the network called with its text alone.
+    They are: attention and experts without fused kernels; a narrow copy, small enough to be run if
+    data determine the computation; and the network with text as its only input.
     """
     entry = _entry(name)
     yield "eager", partial(_eager, entry)

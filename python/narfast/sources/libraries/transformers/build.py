@@ -29,16 +29,16 @@ from narfast.sources.libraries.transformers.special_cases import SPECIAL
 __all__ = ["LOGGER", "Network", "default_config", "model_class", "narrow_config", "network"]
 
 LOGGER = "transformers"
-"""What gives advice on weights and speed, which no one here has or needs."""
+"""Logger of advice on weights and speed, which do not matter here."""
 
 _NO_CHECKS = "TRANSFORMERS_DISABLE_TORCH_CHECK"
 
 
 class Network(nn.Module):
-    """A model called without transformers' checks of values, which need numbers to look at.
+    """Calls a model without transformers' checks of values, which need real numbers.
 
-    What the encoder of an audio codec gives is returned too: the codes made of it are integers, at
-    which the graph behind the decoded sound ends.
+    The encoder output of an audio codec is returned too. Its codes are integers, so the graph of
+    the decoded sound ends there.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -46,7 +46,7 @@ class Network(nn.Module):
         self.model = model
 
     def forward(self, **inputs: Any) -> Any:
-        """Calls the model by keywords."""
+        """Call the model with keywords."""
         encoded: list[Any] = []
         encoder = getattr(self.model, "encoder", None)
         hook = None
@@ -75,10 +75,10 @@ def _environment(name: str, value: str) -> Iterator[None]:
 
 
 def model_class(entry: Entry) -> Any:
-    """The class of a network.
+    """Return the class of a network.
 
     Raises:
-        UnsupportedSourceError: This transformers lacks it.
+        UnsupportedSourceError: The installed transformers does not have it.
     """
     import_torchvision_if_there()
     transformers = import_library("transformers")
@@ -97,13 +97,13 @@ def model_class(entry: Entry) -> Any:
 
 
 def import_torchvision_if_there() -> None:
-    """Some models import torchvision, which may need help to be imported."""
+    """Import torchvision if it is installed: some models import it without our helper."""
     with contextlib.suppress(ImportError):
         import_torchvision()
 
 
 def default_config(entry: Entry) -> Any:
-    """The configuration of a network: the default of its model type, with its changes."""
+    """Return the default configuration of the model type, with the network's changes."""
     import_torchvision_if_there()
     import_library("transformers")
     from transformers import CONFIG_MAPPING
@@ -113,7 +113,7 @@ def default_config(entry: Entry) -> Any:
         return CONFIG_MAPPING[entry.model_type](**{**missing, **entry.changes})
 
 
-# Fields that are widths of a network: dividing them all keeps its depth and its ratios.
+# Fields that are widths of a network: dividing all of them keeps its depth and its ratios.
 _WIDTHS = re.compile(
     r"(.*_)?(hidden_sizes?|intermediate_size|d_model|d_ff|d_kv|ffn_dim|head_dim|inner_dim"
     r"|embed_dim|hidden_dim|intermediate_dim|lora_rank|projection_dim|output_dim|n_embd|n_inner)"
@@ -121,7 +121,7 @@ _WIDTHS = re.compile(
 
 
 def narrow_config(config: Any, factor: int) -> Any:
-    """A configuration whose widths are divided where they can be; changed in place."""
+    """Divide the widths of a configuration if possible; it is changed in place."""
 
     def divided(value: Any) -> Any:
         if isinstance(value, (list, tuple)):
@@ -140,7 +140,7 @@ def narrow_config(config: Any, factor: int) -> Any:
 
 
 def suitable_config(model: Any, config: Any) -> Any:
-    """The configuration for a class: the text part of a larger one for a language model alone."""
+    """Return the configuration for a class; a pure language model uses only the text part."""
     wanted = model.config_class
     if wanted is None or isinstance(config, wanted):
         return config
@@ -158,14 +158,14 @@ def network(
     experts: str = "batched_mm",
     text_only: bool = False,
 ) -> tuple[nn.Module, dict[str, Any]]:
-    """Builds a model without weights, with example inputs.
+    """Build a model without weights, with example inputs.
 
     Args:
         model: Its class.
-        config: Its configuration; changed.
-        attention: Implementation of attention; by default what transformers picks.
-        experts: Implementation of mixtures of experts. ``batched_mm`` is one path through one
-            expert, whichever the router picks.
+        config: Its configuration; changed in place.
+        attention: Implementation of attention; transformers' choice by default.
+        experts: Implementation of mixtures of experts. ``batched_mm`` traces one path through one
+            expert, for any choice of the router.
         text_only: Leave images and sounds out of the inputs.
     """
     for part in config_parts(config):
@@ -180,13 +180,13 @@ def network(
         with no_init_weights():
             module: nn.Module = model._from_config(config, dtype=torch.float32)
         tie: Any = module.tie_weights
-        tie()  # part of the design, though done where weights are initialized
+        tie()  # part of the design, although transformers does it at initialization
         return module
 
     config = suitable_config(model, config)
     with quiet(LOGGER):
         module = build_without_weights(build)
-        for part in module.modules():  # some copy their configuration, or a default is put back
+        for part in module.modules():  # some parts copy their configuration or restore a default
             own: Any = getattr(part, "config", None)
             if hasattr(own, "_experts_implementation"):
                 own._experts_implementation = experts
@@ -194,23 +194,23 @@ def network(
 
 
 def example_inputs(module: nn.Module, *, text_only: bool = False) -> dict[str, Any]:
-    """Keyword arguments with which the model can be called.
+    """Return keyword arguments for a call of the model.
 
-    Integers have values, everything else is on the meta device.
+    Integers have values; everything else is on the meta device.
 
     Args:
         module: The model.
-        text_only: Leave images and sounds out, which a model of text and more may do without.
+        text_only: Leave images and sounds out, for a multimodal model that also accepts only text.
 
     Raises:
-        ValueError: `text_only`, and the model takes no text, or nothing else.
+        ValueError: `text_only`, and the model takes no text, or nothing but text.
     """
     config: Any = module.config
     names = signature(module)
     if text_only:
         kept = {name: required for name, required in names.items() if name not in TEXT_ONLY}
         if "input_ids" not in names or len(kept) == len(names):
-            raise ValueError("there is nothing but text, or no text")
+            raise ValueError("the model takes no text, or nothing but text")
         names = kept
     builder = Builder(module, config, names)
     inputs = builder.make()

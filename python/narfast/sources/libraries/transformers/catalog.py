@@ -1,7 +1,7 @@
-"""Which models transformers has: model types, their classes, and released sizes.
+"""The models of transformers: model types, their classes, and released sizes.
 
-The tables come from transformers' own auto classes, and no modelling code is imported for them.
-Classes that the auto classes leave out, and released sizes, are data files of this package.
+The tables come from transformers' own auto classes, without importing modelling code. Data files of
+this package have the released sizes, and the classes that the auto classes leave out.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from narfast.sources.libraries.base import SOURCE_DATA, import_library
 
 __all__ = ["Entry", "classes_of", "entries", "missing_defaults", "model_types", "task_of"]
 
-# Auto mappings by the task of the models in them, the more telling before the others: many classes
+# Auto mappings with the task of their models; more specific mappings come first, since many classes
 # are in several.
 _TASKS = {
     "CAUSAL_LM": "text-generation",
@@ -77,8 +77,8 @@ _TASKS = {
     "": "feature-extraction",
     "PRETRAINING": "pretraining",
 }
-# No networks of their own: without forward, where only generate() calls the networks inside, or
-# called with a session of frames and prompts. The networks in them have names.
+# Classes that are not networks: without forward, or with only generate() calling the networks
+# inside, or called with a session of frames and prompts. Their inner networks have names.
 _DRIVERS = frozenset(
     [
         "BarkModel",
@@ -89,10 +89,10 @@ _DRIVERS = frozenset(
         "Sam3VideoModel",
     ]
 )
-# Built from a configuration of their own model type, whatever types the auto classes list them for.
+# Built from their own model type's configuration, not from the types that the auto classes list.
 _WRAPPERS = {"JevForDecision": "jev"}
-# Built with packages that the extra does not install: natten, torchaudio, detectron2. timm_backbone
-# has no network until a model of timm is named, and those are names of the source timm.
+# These need packages that the extra does not install: natten, torchaudio, detectron2. timm_backbone
+# needs the name of a timm model, and the library timm lists those.
 _NEEDING_MORE = frozenset({"dinat", "higgs_audio_v2_tokenizer", "layoutlmv2", "timm_backbone"})
 
 
@@ -103,9 +103,9 @@ class Entry:
     Attributes:
         model_type: The model type of its configuration.
         class_name: Its class in transformers.
-        task: What it is for, in the words of the Hugging Face hub.
+        task: Its purpose, in the vocabulary of the Hugging Face hub.
         changes: Fields of the configuration that differ from the default.
-        source: Where the changes are documented.
+        source: Document that the changes come from.
     """
 
     model_type: str
@@ -116,7 +116,7 @@ class Entry:
 
 
 def auto() -> Any:
-    """The module with transformers' auto mappings."""
+    """Return the module with transformers' auto mappings."""
     import_library("transformers")
     try:
         return import_library("transformers.models.auto.modeling_auto")
@@ -128,7 +128,7 @@ def auto() -> Any:
 
 @cache
 def model_types() -> frozenset[str]:
-    """Every model type that has a configuration."""
+    """Return every model type that has a configuration."""
     import_library("transformers")
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
@@ -137,7 +137,7 @@ def model_types() -> frozenset[str]:
 
 @cache
 def _tables() -> dict[str, dict[str, tuple[str, ...]]]:
-    """Classes by model type, by mapping."""
+    """Return classes by mapping and model type."""
     module = auto()
     tables: dict[str, dict[str, tuple[str, ...]]] = {}
     for kind in ("", *(k for k in _TASKS if k not in ("", "PRETRAINING")), "PRETRAINING"):
@@ -155,7 +155,7 @@ def _tables() -> dict[str, dict[str, tuple[str, ...]]]:
 
 @cache
 def _unmapped() -> dict[str, dict[str, str]]:
-    """Tasks of classes that no auto mapping has, by model type and class."""
+    """Return tasks of classes without an auto mapping, by model type and class."""
     import_library("transformers")
     import transformers
 
@@ -170,7 +170,7 @@ def _unmapped() -> dict[str, dict[str, str]]:
 
 @cache
 def classes_of(model_type: str) -> dict[str, str]:
-    """Tasks of a model type's classes, the base model first where there is one."""
+    """Return the tasks of a model type's classes; the base model comes first, if there is one."""
     found: dict[str, str] = {}
     if model_type in _NEEDING_MORE:
         return found
@@ -191,7 +191,7 @@ def classes_of(model_type: str) -> dict[str, str]:
 
 
 def _own_class(model_type: str, name: str) -> bool:
-    """Whether a class is written for this model type rather than borrowed from another."""
+    """Whether a class was written for this model type, not taken from another."""
     import transformers
     from transformers.models.auto.configuration_auto import model_type_to_module_name
 
@@ -201,7 +201,7 @@ def _own_class(model_type: str, name: str) -> bool:
 
 
 def _sizes() -> Iterable[tuple[str, str, dict[str, Any], str]]:
-    """(name, model type, changes, source) of the released sizes."""
+    """Yield (name, model type, changes, source) of the released sizes."""
     table = tomllib.loads((SOURCE_DATA / "transformers_sizes.toml").read_text(encoding="utf-8"))
     for group in table["group"]:
         shared = group.get("shared", {})
@@ -213,16 +213,16 @@ def _sizes() -> Iterable[tuple[str, str, dict[str, Any], str]]:
 
 @cache
 def missing_defaults() -> dict[str, dict[str, Any]]:
-    """Fields by model type for which a usable default is missing."""
+    """Return fields, by model type, that have no usable default."""
     return tomllib.loads((SOURCE_DATA / "transformers_defaults.toml").read_text(encoding="utf-8"))
 
 
 @cache
 def entries() -> dict[str, Entry]:
-    """Every network by name.
+    """Return every network by name.
 
     Names are a model type (its base model), a class with its default configuration, a released
-    size (its base model), ``size/Class``, and ``type/Class`` where a type borrows a class.
+    size (its base model), ``size/Class``, and ``type/Class`` if a type uses another type's class.
     """
     found: dict[str, Entry] = {}
     borrowed: dict[str, Entry] = {}
@@ -246,5 +246,5 @@ def entries() -> dict[str, Entry]:
 
 
 def task_of(model_type: str, class_name: str) -> str:
-    """What a class is for; ``feature-extraction`` where nothing is known."""
+    """Return the task of a class; ``feature-extraction`` if it is unknown."""
     return classes_of(model_type).get(class_name) or "feature-extraction"

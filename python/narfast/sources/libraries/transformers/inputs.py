@@ -1,7 +1,6 @@
 """Example inputs for models of transformers, from a model's configuration and forward signature.
 
-Nothing here knows single models, but for a few whose inputs follow from no general rule; those are
-in `special_cases`.
+The rules here are general; `special_cases` has the few models whose inputs follow no general rule.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ __all__ = ["Builder", "Sizes", "config_parts", "entry_point", "signature"]
 
 TEXT = 16  # tokens of a text
 TARGET = 8  # tokens of a decoder's text
-# What configurations call the number of features of one frame of sound.
+# Configuration fields for the number of features of one frame of sound.
 _BINS = (
     "feature_projection_input_dim",
     "input_dim",
@@ -30,7 +29,7 @@ _BINS = (
     "mel_bins",
 )
 
-# Sides of images where the configuration does not say, or says what the model cannot take.
+# Sides of images if the configuration has none, or has a side that the model cannot take.
 IMAGE_SIDES = {
     "depth_pro": 1536,
     "janus_vqgan": 512,
@@ -43,9 +42,9 @@ IMAGE_SIDES = {
 }
 _IMAGES = ("pixel_values", "image_position_ids", "image_sizes", "pixel_values_videos")
 _SOUNDS = ("input_features", "input_features_mask", "input_values", "feature_attention_mask")
-# Inputs that are left out. Images become integers, the codes of an image tokenizer, before the
-# network sees them; sounds of a text-to-speech model are a reference voice; and some models take
-# one of two inputs.
+# Inputs that are left out. An image tokenizer turns images into integers before the network reads
+# them; sounds of a text-to-speech model are a reference voice; and some models take one of two
+# inputs.
 _HIDDEN: dict[str, tuple[str, ...]] = {
     "apertus1p5": (*_IMAGES, *_SOUNDS),
     "chameleon": _IMAGES,
@@ -58,7 +57,7 @@ _HIDDEN: dict[str, tuple[str, ...]] = {
 }
 
 
-# Images end each row of their grid with a token of its own, and may be between two more.
+# Models whose images end each grid row with a special token, and their number of delimiter tokens.
 ROWS_END: dict[str, int] = {"hunyuan_vl": 2, "hy_v4_vl": 0}
 TEXT_ONLY = frozenset(
     [
@@ -74,16 +73,16 @@ TEXT_ONLY = frozenset(
 
 
 def hidden_names(config: Any) -> frozenset[str]:
-    """Parameters of forward that are not given, though it takes them."""
+    """Return optional parameters of forward that get no value."""
     names = set(_HIDDEN.get(config.model_type, ()))
     for part, inputs in (("vision_config", _IMAGES), ("audio_config", _SOUNDS)):
-        if getattr(config, part, config) is None:  # a model that may do without this part
+        if getattr(config, part, config) is None:  # the model does not have this optional part
             names.update(inputs)
     return frozenset(names)
 
 
 class Sizes:
-    """Looks numbers up in a configuration and in the configurations inside it."""
+    """Looks up numbers in a configuration and in its inner configurations."""
 
     def __init__(self, config: Any) -> None:
         self.config = config
@@ -93,7 +92,7 @@ class Sizes:
                 self.parts[name] = value
 
     def part(self, *words: str) -> Sizes:
-        """The first inner configuration whose name has one of the words; itself if none has."""
+        """Return the first inner configuration with one of the words in its name; else itself."""
         for word in words:
             for name, value in self.parts.items():
                 if word in name:
@@ -101,7 +100,7 @@ class Sizes:
         return self
 
     def get(self, *names: str, default: Any = None) -> Any:
-        """The first of `names` that the configuration, or one inside it, has and that is set."""
+        """Return the first of `names` that the configuration or an inner one has set."""
         for part in self.parts.values():
             for name in names:
                 value = getattr(part, name, None)
@@ -110,7 +109,7 @@ class Sizes:
         return default
 
     def integer(self, *names: str, default: int) -> int:
-        """As `get`, where lists stand for their first number."""
+        """As `get`, but a list is replaced by its first number."""
         value = self.get(*names, default=default)
         while isinstance(value, (list, tuple)) and value:
             value = value[0]
@@ -131,7 +130,7 @@ def _pair(value: Any, default: int) -> tuple[int, int]:
 
 
 def config_parts(config: Any) -> Iterator[Any]:
-    """A configuration and every configuration inside it."""
+    """Yield a configuration and all its inner configurations."""
     yield config
     for value in list(vars(config).values()):
         if hasattr(value, "model_type") and value is not config:
@@ -139,7 +138,7 @@ def config_parts(config: Any) -> Iterator[Any]:
 
 
 def special_ids(config: Any) -> set[int]:
-    """Token ids with a meaning of their own."""
+    """Return the ids of special tokens."""
     found: set[int] = set()
     for part in config_parts(config):
         for name, value in vars(part).items():
@@ -155,7 +154,7 @@ class Builder:
     Args:
         module: The model.
         config: Its configuration.
-        names: Parameters of its forward method, with whether they must be given.
+        names: Parameters of its forward method, with whether they are required.
     """
 
     def __init__(self, module: nn.Module, config: Any, names: dict[str, bool]) -> None:
@@ -174,11 +173,11 @@ class Builder:
 
     @property
     def batch(self) -> tuple[int, ...]:
-        """Leading sizes of everything made of tokens."""
+        """Return the leading sizes of all token inputs."""
         return (1, 2) if self.kind.endswith("ForMultipleChoice") else (1,)
 
     def ids(self, length: int = TEXT, vocabulary: int | None = None) -> torch.Tensor:
-        """Ordinary tokens, none twice where the vocabulary is large enough."""
+        """Return ordinary tokens; all different if the vocabulary is large enough."""
         vocabulary = vocabulary or self.vocabulary()
         special = special_ids(self.config)
         ordinary = [i for i in range(3, min(vocabulary, 4096)) if i not in special] or [0]
@@ -186,13 +185,13 @@ class Builder:
         return torch.tensor(row).expand(*self.batch, length).clone()
 
     def vocabulary(self) -> int:
-        """How many tokens there are."""
+        """Return the size of the vocabulary."""
         return self.text.integer("vocab_size", "n_vocab", default=0) or self.sizes.integer(
             "vocab_size", default=100
         )
 
     def input_ids(self) -> torch.Tensor:
-        """A text, with places for the images and sounds that belong into it."""
+        """Return a text with placeholders for its images and sounds."""
         tokens = self.ids(self.length())
         for kind, count in self.placeholders().items():
             token = self.token(kind)
@@ -205,17 +204,17 @@ class Builder:
         return tokens
 
     def length(self) -> int:
-        """Tokens of a text."""
+        """Return the number of tokens of a text."""
         return TEXT
 
     def token(self, kind: str) -> int | None:
-        """The token that stands for an image, a video or a sound in the text."""
+        """Return the token that stands for an image, a video or a sound in the text."""
         names = (f"{kind}_token_id", f"{kind}_token_index", f"{kind}_patch_id")
         value = self.sizes.get(*names)
         return value if isinstance(value, int) else None
 
     def placeholders(self) -> dict[str, int]:
-        """How many tokens of the text stand for each kind of other data."""
+        """Return the number of placeholder tokens for each kind of other data."""
         counts: dict[str, int] = {}
         if "image_grid_thw" in self.names:
             counts["image"] = self.grid_places() // self.merge() ** 2
@@ -231,30 +230,30 @@ class Builder:
     # Images
 
     def channels(self) -> int:
-        """Channels of an image."""
+        """Return the channels of an image."""
         return self.vision.integer("num_channels", "in_channels", "in_chans", default=3)
 
     def image_size(self) -> tuple[int, int]:
-        """Height and width of an image."""
+        """Return height and width of an image."""
         side = IMAGE_SIDES.get(self.model_type)
         if side is not None:
             return side, side
         height, width = _pair(self.vision.get("image_size", "img_size", "input_size"), 224)
         shuffled = self.sizes.integer("scale_factor", "pixel_shuffle_factor", default=1)
-        if self.model_type in _SEVERAL_IMAGES and shuffled > 1:  # squares of patches become one
+        if self.model_type in _SEVERAL_IMAGES and shuffled > 1:  # squares of patches are merged
             unit = shuffled * self.vision.integer("patch_size", default=16)
             height, width = height // unit * unit, width // unit * unit
         return height, width
 
     def pixel_values(self) -> torch.Tensor:
-        """One image, in the layout that the model takes."""
+        """Return one image in the model's layout."""
         if "image_grid_thw" in self.names or "grid_thw" in self.names:
             return self.patches()
         if "spatial_shapes" in self.names:
             side = self.vision.integer("patch_size", default=16)
             return self.floats(1, 16, self.channels() * side * side)
         size = self.image_size()
-        if self.model_type == "seggpt":  # prompt and image above one another
+        if self.model_type == "seggpt":  # prompt above image
             size = (size[0] // 2, size[1])
         if self.model_type == "mllama":  # tiles of an image
             return self.floats(1, 1, 4, self.channels(), *size)
@@ -264,32 +263,32 @@ class Builder:
         return self.floats(1, self.channels(), *size)
 
     def merge(self) -> int:
-        """Patches to a side that become one token."""
+        """Return the number of patches per side that become one token."""
         return self.vision.integer("spatial_merge_size", "merge_size", default=1)
 
     def grid(self) -> list[int]:
-        """Frames, rows and columns of patches."""
+        """Return frames, rows and columns of patches."""
         return [1, 4 * self.merge(), 4 * self.merge()]
 
     def grid_places(self) -> int:
-        """Patches of an image."""
+        """Return the number of patches of an image."""
         return math.prod(self.grid())
 
     def patches(self) -> torch.Tensor:
-        """An image as a list of flat patches."""
+        """Return an image as a list of flat patches."""
         patch = self.vision.integer("patch_size", default=14)
         frames = self.vision.integer("temporal_patch_size", "patch_temporal", default=1)
         return self.floats(self.grid_places(), self.channels() * frames * patch * patch)
 
     def pixel_values_videos(self) -> torch.Tensor:
-        """A video."""
+        """Return a video."""
         frames = self.vision.integer("num_frames", "frames_per_clip", default=8)
         return self.floats(1, frames, self.channels(), *self.image_size())
 
     # Sound
 
     def input_values(self) -> torch.Tensor:
-        """A sound as a wave, or as a list of frames."""
+        """Return a sound as a waveform, or as a list of frames."""
         bins = self.audio.integer("num_mel_bins", default=0)
         length = self.audio.integer("max_length", default=0)
         if bins and length and not self.sizes.get("conv_dim"):
@@ -301,7 +300,7 @@ class Builder:
         return self.floats(1, channels, 24000) if codec else self.floats(1, 16000)
 
     def input_features(self) -> torch.Tensor:
-        """A sound as a spectrogram."""
+        """Return a sound as a spectrogram."""
         bins = self.audio.integer(*_BINS, default=80)
         positions = self.audio.integer("max_source_positions", default=0)
         if positions and self.audio.get("num_mel_bins"):
@@ -313,16 +312,16 @@ class Builder:
     # Any
 
     def values(self, name: str) -> torch.Tensor:
-        """Another of the inputs."""
+        """Return the value of another input."""
         value: torch.Tensor = _MAKERS[name](self)
         return value
 
     def floats(self, *shape: int) -> torch.Tensor:
-        """A tensor on the meta device."""
+        """Return a tensor on the meta device."""
         return torch.empty(shape, device="meta")
 
     def make(self) -> dict[str, Any]:
-        """The arguments of forward."""
+        """Return the arguments of forward."""
         inputs: dict[str, Any] = {}
         for name, required in self.names.items():
             maker = _MAKERS.get(name)
@@ -337,7 +336,7 @@ class Builder:
         return inputs
 
 
-# Images of one text are an axis of their own.
+# Models with a separate axis for the images of one text.
 _SEVERAL_IMAGES = frozenset(
     [
         "colmodernvbert",
@@ -349,12 +348,12 @@ _SEVERAL_IMAGES = frozenset(
         "ultravbert",
     ]
 )
-_VIDEOS = frozenset({"timesformer", "videomae", "vivit"})  # under the name pixel_values
+_VIDEOS = frozenset({"timesformer", "videomae", "vivit"})  # videos are named pixel_values
 _PAIRS = frozenset({"efficientloftr", "lightglue", "superglue"})
 
 
 def _views(b: Builder, size: tuple[int, int]) -> int | None:
-    """How many images the second axis of pixel_values holds, None where it holds the colours."""
+    """Return the number of images on the second axis of pixel_values; None for a colour axis."""
     if b.model_type in _SEVERAL_IMAGES:
         return 1
     if b.model_type in _PAIRS:
@@ -370,14 +369,14 @@ def _views(b: Builder, size: tuple[int, int]) -> int | None:
 
 
 def _target(b: Builder) -> torch.Tensor:
-    if b.model_type == "dia":  # a token of each channel
+    if b.model_type == "dia":  # one token per channel
         channels = b.sizes.integer("num_channels", default=9)
         return b.ids(TARGET).unsqueeze(-1).repeat(1, 1, channels)
     return b.ids(TARGET)
 
 
 def _token_kinds(b: Builder) -> torch.Tensor | None:
-    """1 where a token stands for a piece of an image, 2 for one of a video, 3 of a sound."""
+    """Return 1 for tokens that stand for a piece of an image, 2 for video, 3 for sound."""
     if "input_ids" not in b.names:
         return None
     tokens = b.input_ids()
@@ -390,7 +389,7 @@ def _token_kinds(b: Builder) -> torch.Tensor | None:
 
 
 def _boxes(b: Builder) -> torch.Tensor:
-    """Boxes of words on a page."""
+    """Return boxes of words on a page."""
     sides = b.sizes.integer("dim_bbox", default=4)
     if sides == 8:
         return b.floats(1, TEXT, 8)
@@ -402,7 +401,7 @@ _CROSS = ("encoder_attn", "crossattention", "cross_attn", "EncDecAttention", "cr
 
 
 def _encoder_states(b: Builder) -> torch.Tensor | None:
-    """What a decoder alone would be given by its encoder."""
+    """Return encoder states for a decoder without its encoder."""
     if "decoder_input_ids" in b.names or not any(
         name.rpartition(".")[2] in _CROSS for name, _ in b.module.named_modules()
     ):
@@ -437,7 +436,7 @@ def _series(b: Builder, length: int) -> torch.Tensor:
 
 
 def _lagged(b: Builder) -> int:
-    """Steps of the past that a series with lags needs."""
+    """Return the number of past steps that a series with lags needs."""
     lags: list[int] = b.sizes.get("lags_sequence", default=[0]) or [0]
     horizon = b.sizes.integer("prediction_length", default=24)
     return b.sizes.integer("context_length", default=horizon) + max(lags)
@@ -457,7 +456,7 @@ def _horizon(b: Builder) -> int:
 
 
 _Maker = Callable[[Builder], Any]
-# Given whenever forward takes them.
+# Inputs that are given if forward takes them.
 _MAKERS: dict[str, _Maker] = {
     "input_ids": Builder.input_ids,
     "decoder_input_ids": _target,
@@ -496,7 +495,7 @@ _MAKERS: dict[str, _Maker] = {
     "grid_thw": lambda b: torch.tensor([b.grid()]),
     "use_cache": lambda b: False,
 }
-# Given only where forward must have them.
+# Inputs that are given only if forward requires them.
 _REQUIRED: dict[str, _Maker] = {
     "attention_mask": lambda b: torch.ones(1, TEXT, dtype=torch.int64),
     "pixel_values_videos": Builder.pixel_values_videos,
@@ -521,14 +520,14 @@ _REQUIRED: dict[str, _Maker] = {
 
 
 def entry_point(module: nn.Module) -> Any:
-    """What is called: ``encode`` where a model, such as an image tokenizer, has no forward."""
+    """Return the method to call: forward, or ``encode`` of a model such as an image tokenizer."""
     if type(module).forward is nn.Module.forward and hasattr(module, "encode"):
         return module.encode
     return module
 
 
 def signature(module: nn.Module) -> dict[str, bool]:
-    """Parameters of forward, and whether each must be given."""
+    """Return the parameters of forward, and whether each is required."""
     called = entry_point(module)
     return {
         p.name: p.default is p.empty

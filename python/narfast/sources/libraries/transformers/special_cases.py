@@ -1,4 +1,4 @@
-"""Inputs of models of transformers that follow from no general rule, by model type."""
+"""Inputs of models of transformers that follow no general rule, by model type."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _high_resolution(b: Builder, inputs: dict[str, Any]) -> None:
 
 
 def _frames(count: int | None = None) -> _Adjust:
-    """Frames of a video in a row, as so many images, or as an axis of their own."""
+    """Frames of a video: as a row, as several images, or as a separate axis."""
 
     def adjust(b: Builder, inputs: dict[str, Any]) -> None:
         frames = b.vision.integer("num_frames", default=8)
@@ -130,7 +130,7 @@ def _image_places(b: Builder, inputs: dict[str, Any]) -> None:
 
 
 def _features(*names: str, times: str = "", width: int = 0, frames: int = 128) -> _Adjust:
-    """Frames of sound, as wide as fields of the configuration say."""
+    """Frames of sound whose width comes from fields of the configuration."""
 
     def adjust(b: Builder, inputs: dict[str, Any]) -> None:
         size = width or b.audio.integer(*names, default=80)
@@ -183,7 +183,7 @@ def _waveform(*shape: int) -> _Adjust:
 
 
 def _codebooks(*names: str, extra: int = 0, last: bool = False) -> _Adjust:
-    """A token of each codebook at each place of the text."""
+    """One token per codebook at each position of the text."""
 
     def adjust(b: Builder, inputs: dict[str, Any]) -> None:
         count = b.sizes.integer(*names, default=4) + extra
