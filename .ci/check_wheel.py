@@ -71,7 +71,7 @@ def check_use(wheel: Path, folder: Path) -> None:
     shutil.copy(FILE, folder)
     for query in (FILE.name, ZOO_ID):
         hits = json.loads(run("narfast", "search", query, "-k", "3", "--json"))
-        print(query, json.dumps(hits)[:300])
+        print(f"{query}:", *(f"{hit['id']} ({hit['relation']})" for hit in hits))
 
 
 def main() -> None:
