@@ -14,6 +14,7 @@ from narfast.graph import (
     build_graph,
     canonicalization_passes,
     canonicalize,
+    canonicalize_each,
     structural_hash,
 )
 from narfast.sources.loader import load_raw
@@ -264,3 +265,14 @@ def test_a_batch_is_canonicalized_graph_by_graph_on_any_number_of_threads() -> N
 def test_traced_networks_are_fixed_points(name: str) -> None:
     once = canonicalize(load_raw(f"torchvision:{name}"))
     assert canonicalize(once).same_structure(once)
+
+
+def test_a_network_that_is_refused_does_not_stop_the_others() -> None:
+    good = chain(("relu", 0))
+    bad = ArchGraph(good.op, good.attr, good.in_ptr, good.in_src + 7, good.meta)
+    first, second, third = canonicalize_each([good, bad, good])
+    assert isinstance(second, InvalidGraphError)
+    for graph in (first, third):
+        assert isinstance(graph, ArchGraph)
+        assert graph.same_structure(canonicalize(good))
+    assert canonicalize_each([]) == []

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narfast import _core, operators
-from narfast.errors import InvalidGraphError
+from narfast.errors import InvalidGraphError, NarfastError
 
 __all__ = [
     "ArchGraph",
@@ -24,6 +24,7 @@ __all__ = [
     "build_graph",
     "canonicalization_passes",
     "canonicalize",
+    "canonicalize_each",
     "hash_texts",
     "structural_hash",
     "structural_order",
@@ -293,6 +294,28 @@ def canonicalize(
     names = list(canonicalization_passes()) if passes is None else list(passes)
     arrays = _core.canonicalize(*graphs.arrays, passes=names, num_threads=num_threads)
     return GraphBatch(*arrays, graphs.metas)
+
+
+def canonicalize_each(
+    graphs: Sequence[ArchGraph], *, num_threads: int = 1
+) -> list[ArchGraph | NarfastError]:
+    """Canonicalizes networks, of which some may be refused.
+
+    Args:
+        graphs: Raw graphs.
+        num_threads: See `canonicalize`.
+
+    Returns:
+        One graph or one error for each, in order.
+    """
+    if not graphs:
+        return []
+    try:
+        return list(canonicalize(GraphBatch.from_graphs(graphs), num_threads=num_threads))
+    except NarfastError as error:
+        if len(graphs) == 1:
+            return [error]
+        return [result for graph in graphs for result in canonicalize_each([graph])]
 
 
 def structural_hash(batch: GraphBatch, *, num_threads: int = 1) -> NDArray[np.uint64]:

@@ -14,7 +14,8 @@ from random import Random
 import numpy as np
 import pytest
 
-from narfast.errors import Failure, NarfastError, UnsupportedSourceError
+from narfast.errors import Failure, InvalidGraphError, NarfastError, UnsupportedSourceError
+from narfast.graph import canonicalize_each
 from narfast.reading.graph_codec import pack_graph, unpack_graph
 from narfast.reading.worker_pool import read_networks
 from narfast.sources import registry
@@ -200,6 +201,27 @@ def test_a_zoo_of_older_tracing_code_is_read_anew(tmp_path, monkeypatch):
     assert built.resumed == 0
     assert built.zoo.manifest.versions["tracing"] == str(registry.TRACING_VERSION)
     assert build_zoo(tmp_path / "zoo", NAMES[:3], **options).resumed == 3
+
+
+def test_a_network_that_canonicalization_refuses_is_listed(tmp_path, monkeypatch):
+    refused = load(NAMES[1]).structural_hash
+
+    def refuse(graphs, **options):
+        return [
+            InvalidGraphError("not settled") if g.structural_hash == refused else g
+            for g in canonicalize_each(graphs, **options)
+        ]
+
+    monkeypatch.setattr(builder, "canonicalize_each", refuse)
+    options = {"encoder": None, "loader": "zoo_fakes:load_raw", "workers": 1}
+    built = build_zoo(tmp_path / "zoo", NAMES[:3], **options)
+    assert [(failure.id, failure.reason) for failure in built.failures] == [
+        (NAMES[1], "not settled")
+    ]
+    assert built.zoo.errors == built.failures
+    assert NAMES[0] in built.zoo
+    with pytest.raises(NarfastError, match="none of 1 networks could be read; the first error"):
+        build_zoo(tmp_path / "other", NAMES[1:2], **options)
 
 
 def test_a_damaged_zoo_is_read_anew(tmp_path):

@@ -162,7 +162,7 @@ def heldout_family(
     Args:
         zoo: the networks.
         split: the held-out families; `standard_split` when None.
-        validation: use the validation families, for choosing settings, instead of the test families.
+        validation: use the validation families, for choosing settings, not the test families.
     """
     split = split or standard_split()
     families = split.validation_families if validation else split.test_families

@@ -8,20 +8,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from narfast import operators
 from narfast._optional import require
 from narfast.errors import Failure, NarfastError
-from narfast.graph import ArchGraph, GraphBatch, canonicalize, hash_texts, structural_hash
+from narfast.graph import (
+    ArchGraph,
+    canonicalize,
+    canonicalize_each,
+    hash_texts,
+    structural_hash,
+)
 from narfast.reading.worker_pool import (
     DEFAULT_LOADER,
     MEMORY,
     TIMEOUT,
     memory_in_use,
     read_networks,
+    reason_of,
 )
 from narfast.search_spaces import darts
 from narfast.sources.loader import library
@@ -159,22 +166,23 @@ def build_zoo(
                     on_network(done, len(wanted), identifier)
             failed.update(journal.failed)
             read = [key for key in wanted if key in journal.done or key not in failed]
-            failures = tuple(Failure(key, failed[key]) for key in sorted(set(wanted) - set(read)))
-            if not read:
+            failures = [Failure(key, failed[key]) for key in set(wanted) - set(read)]
+            networks = _networks(read, journal, finished, failures, num_threads=workers)
+            contents = ZooContents.from_networks(networks)
+            failures.sort(key=lambda failure: failure.id)
+            if not contents.groups:
                 raise NarfastError(
                     f"none of {len(wanted)} networks could be read; the first error is: "
                     f"{failures[0].id}: {failures[0].reason}"
                 )
-            contents = ZooContents.from_networks(
-                _networks(read, journal, finished, num_threads=workers), errors=failures
-            )
+            contents = replace(contents, errors=tuple(failures))
             if encoder is not None:
                 contents = contents.embedded(encoder, source=encoder_source, progress=on_embedded)
             write_zoo(directory, contents, index_threads=index_threads)
             if not keep_journal:
                 journal.remove()
             peak = _larger(peak, memory_in_use())
-        return BuildReport(Zoo(directory, encoder=encoder), failures, resumed, peak)
+        return BuildReport(Zoo(directory, encoder=encoder), tuple(failures), resumed, peak)
 
 
 def _larger(first: tuple[int, int], second: tuple[int, int]) -> tuple[int, int]:
@@ -204,19 +212,30 @@ def _is_complete(zoo: Zoo, wanted: Sequence[str], encoder: Encoder | None) -> bo
 
 
 def _networks(
-    identifiers: Sequence[str], journal: Journal, finished: Zoo | None, *, num_threads: int
+    identifiers: Sequence[str],
+    journal: Journal,
+    finished: Zoo | None,
+    failures: list[Failure],
+    *,
+    num_threads: int,
 ) -> Iterator[tuple[NetworkRecord, ArchGraph]]:
-    """Yield records with canonical graphs, in chunks: raw graphs need much memory."""
+    """Yield records with canonical graphs, in chunks: raw graphs need much memory.
+
+    Networks that canonicalization refuses go to ``failures``.
+    """
     for start in range(0, len(identifiers), _CHUNK):
         chunk = identifiers[start : start + _CHUNK]
         raw = list(journal.graphs(key for key in chunk if key in journal.done))
-        canonical = iter(canonicalize(GraphBatch.from_graphs(raw), num_threads=num_threads))
+        canonical = iter(canonicalize_each(raw, num_threads=num_threads))
         for key in chunk:
             if key in journal.done or finished is None:
                 graph = next(canonical)
             else:
                 graph = finished.graph_of(key)
-            yield NetworkRecord.of(key, graph), graph
+            if isinstance(graph, NarfastError):
+                failures.append(Failure(key, reason_of(graph)))
+            else:
+                yield NetworkRecord.of(key, graph), graph
 
 
 def _header(loader: str) -> dict[str, Any]:

@@ -17,7 +17,14 @@ from narfast.bulk.engines.base import ReadingLimits
 from narfast.bulk.sources import Block, open_zoo
 from narfast.bulk.tables import Row, row_table
 from narfast.errors import Failure, NarfastError
-from narfast.graph import ArchGraph, GraphBatch, canonicalize, hash_texts, structural_hash
+from narfast.graph import (
+    ArchGraph,
+    GraphBatch,
+    canonicalize,
+    canonicalize_each,
+    hash_texts,
+    structural_hash,
+)
 from narfast.reading.graph_codec import unpack_graph
 from narfast.reading.worker_pool import DEFAULT_LOADER, ReadingPool, reason_of
 from narfast.search_spaces import nasbench101, nasbench201
@@ -135,8 +142,11 @@ class LocalEngine:
             for place, graph in found.items()
             if isinstance(graph, ArchGraph) and not job.sources[place].startswith("zoo:")
         }
-        canonical = _canonical([job.sources[place] for place in raw], list(raw.values()))
-        found.update(zip(raw, canonical, strict=True))
+        for place, graph in zip(raw, canonicalize_each(list(raw.values())), strict=True):
+            if isinstance(graph, NarfastError):
+                found[place] = Failure(job.sources[place], reason_of(graph))
+            else:
+                found[place] = graph
         return [found[place] for place in range(len(job.sources))]
 
     def _in_threads(self, source: str) -> bool:
@@ -208,16 +218,6 @@ def _read_one(loader: str, zoo: str, source: str) -> ArchGraph | Failure:
         return raw
     except Exception as error:  # as in a worker process: one bad source must not end the run
         return Failure(source, reason_of(error))
-
-
-def _canonical(sources: list[str], raw: list[ArchGraph]) -> list[ArchGraph | Failure]:
-    """Canonicalize graphs in one call; if it fails, one by one."""
-    try:
-        return list(canonicalize(GraphBatch.from_graphs(raw)))
-    except Exception as error:
-        if len(raw) == 1:
-            return [Failure(sources[0], reason_of(error))]
-        return [_canonical([s], [g])[0] for s, g in zip(sources, raw, strict=True)]
 
 
 def _stored(block: Block) -> GraphBatch:
