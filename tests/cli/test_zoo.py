@@ -11,6 +11,7 @@ from narfast.training.config import DataConfig
 from zoo_fakes import NAMES
 
 
+@pytest.mark.slow
 def test_zoo_build_and_info(run, tmp_path, monkeypatch):
     from narfast.zoo import builder
 
