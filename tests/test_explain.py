@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from narfast.explain import shared_motifs
 from narfast.graph import ArchGraph

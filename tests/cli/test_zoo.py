@@ -6,6 +6,8 @@ import json
 import sys
 from pathlib import Path
 
+import pytest
+
 import zoo_fakes
 from narfast.training.config import DataConfig
 from zoo_fakes import NAMES
