@@ -242,6 +242,7 @@ def test_canonical_graphs_are_fixed_points(graph: ArchGraph) -> None:
     assert canonicalize(once).same_structure(once)
 
 
+@pytest.mark.slow
 @given(rich_graphs(), st.integers(0, 2**32 - 1))
 @settings(max_examples=200, deadline=None)
 def test_the_result_does_not_depend_on_node_order(graph: ArchGraph, seed: int) -> None:
@@ -261,6 +262,7 @@ def test_a_batch_is_canonicalized_graph_by_graph_on_any_number_of_threads() -> N
         assert a.meta == graph.meta
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet18", "convnext_tiny", "swin_t", "vit_b_16", "googlenet"])
 def test_traced_networks_are_fixed_points(name: str) -> None:
     once = canonicalize(load_raw(f"torchvision:{name}"))

@@ -16,6 +16,7 @@ from paths import ROOT
 EXAMPLES = ROOT / "examples"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["narfast.index", "narfast.zoo.zoo"])
 def test_examples(name: str) -> None:
     failed, tried = doctest.testmod(importlib.import_module(name))
@@ -36,6 +37,7 @@ def test_the_demo_with_torch_finds_what_it_says(tmp_path) -> None:
     assert "vit_base" in transformer
 
 
+@pytest.mark.slow
 def test_the_example_file_is_what_its_script_writes(tmp_path) -> None:
     shipped = EXAMPLES / "gated_resnet.onnx"
     assert shipped.stat().st_size < 100_000
@@ -49,6 +51,7 @@ def test_the_example_file_is_what_its_script_writes(tmp_path) -> None:
     assert ours.meta.params == again.meta.params == 19_428_874
 
 
+@pytest.mark.slow
 def test_the_example_file_and_the_module_are_one_network(monkeypatch) -> None:
     monkeypatch.syspath_prepend(str(EXAMPLES))
     module = importlib.import_module("demo_torch").gated_resnet()

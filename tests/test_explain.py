@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from narfast.explain import shared_motifs
 from narfast.graph import ArchGraph
@@ -32,6 +33,7 @@ def test_shared_motifs_equal_the_slow_oracle() -> None:
     assert shared_motifs(graphs[0], []) == []
 
 
+@pytest.mark.slow
 def test_shared_motifs_of_many_hits_take_a_moment() -> None:
     """A graph and a motif at a time it was four milliseconds for each hit."""
     query, hits = load("fake:plain_4"), [load(f"fake:mixer_{2 + i % 5}") for i in range(2000)]

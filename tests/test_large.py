@@ -142,6 +142,7 @@ def _attended(nodes: int) -> ArchGraph:
     return ArchGraph(op, np.zeros(len(op), np.uint32), in_ptr, in_src)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
     [

@@ -33,6 +33,7 @@ def test_the_hash_does_not_depend_on_node_order(graph: ArchGraph, seed: int) -> 
     assert hash_of(other) == hash_of(graph)
 
 
+@pytest.mark.slow
 @given(graphs(), st.data())
 @settings(max_examples=200, deadline=None)
 def test_every_attribute_bit_and_operator_counts(graph: ArchGraph, data: st.DataObject) -> None:

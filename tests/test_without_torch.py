@@ -150,6 +150,7 @@ def test_what_needs_torch_says_how_to_install_it(bare, tmp_path):
         assert "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_functions_that_need_torch_say_how_to_install_it(bare):
     said = bare(
         "-c",

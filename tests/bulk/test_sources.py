@@ -25,6 +25,7 @@ from narfast.zoo.store import write_zoo
 from zoo_fakes import NAMES, FakeEncoder, contents, load
 
 
+@pytest.mark.slow
 def test_rows_are_what_loading_gives(tmp_path):
     output = tmp_path / "out.parquet"
     cell = CELLS[17]
@@ -40,6 +41,7 @@ def test_rows_are_what_loading_gives(tmp_path):
         np.testing.assert_array_equal(row["embedding"], FakeEncoder().encode([graph])[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("space", [nasbench101, nasbench201])
 def test_whole_spaces(space):
     name = space.__name__.rpartition(".")[2]

@@ -54,6 +54,7 @@ def test_encode_never_replaces_a_folder_or_a_device(run, tmp_path, monkeypatch, 
     assert (tmp_path / "pipe").is_fifo()
 
 
+@pytest.mark.slow
 def test_encode_of_nothing_but_errors(run, tmp_path):
     result = run("encode", "fake:bad_1", "-o", tmp_path / "out.parquet")
     assert result.exit_code == 2

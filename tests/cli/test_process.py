@@ -151,6 +151,7 @@ def test_an_unwritable_zoo(zoo_path):
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_ctrl_c_and_sigterm_of_a_process(tmp_path, signum, code):
     script = tmp_path / "wait.py"

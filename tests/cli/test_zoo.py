@@ -6,11 +6,14 @@ import json
 import sys
 from pathlib import Path
 
+import pytest
+
 import zoo_fakes
 from narfast.training.config import DataConfig
 from zoo_fakes import NAMES
 
 
+@pytest.mark.slow
 def test_zoo_build_and_info(run, tmp_path, monkeypatch):
     from narfast.zoo import builder
 

@@ -340,6 +340,7 @@ def test_variants_of_one_genotype_belong_together(zoo):
     np.testing.assert_array_equal(again.extra.op, task.extra.op)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["paper-nas", "heldout-family", "cross-library"])
 def test_a_perfect_method_scores_one_and_a_constant_one_does_not(zoo, protocol, monkeypatch):
     split = Split(
@@ -428,6 +429,7 @@ def test_vectors_of_an_encoder_are_checked(zoo, change):
         evaluate("paper-real", zoo, methods={"odd": by_encoder(Odd())})
 
 
+@pytest.mark.slow
 def test_report_has_what_programs_read(zoo):
     report = evaluate("paper-real", zoo).to_json()
     assert report["protocol"] == "paper-real"

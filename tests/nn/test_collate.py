@@ -68,6 +68,7 @@ def as_lists(result: Any) -> list[list[Any]]:
     return [np.asarray(p).tolist() for p in parts]
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 5), max_size=8), st.integers(0, 2**32))
 def test_ragged_gather(lengths: list[int], seed: int) -> None:
     ptr = np.cumsum([0, *lengths], dtype=np.int64)
@@ -84,6 +85,7 @@ def test_transpose(graphs: GraphBatch) -> None:
         assert as_lists(fast) == list(slow)
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(st.integers(0, 3), st.sampled_from([0, 1, 2**63, 2**64 - 1])), max_size=40)
 )
@@ -125,6 +127,7 @@ def test_collate_contexts(mined: tuple[GraphBatch, Any], seed: int, radius: int)
     assert as_lists(fast) == list(slow)
 
 
+@pytest.mark.slow
 @given(mined_batches(), st.integers(0, 2**32))
 def test_collate_macros(mined: tuple[GraphBatch, Any], seed: int) -> None:
     _, macros = mined

@@ -28,6 +28,7 @@ def gradients_agree(fast: Tensor, slow: Tensor, *inputs: Tensor) -> None:
         torch.testing.assert_close(a, b)
 
 
+@pytest.mark.slow
 def test_supervised_contrast() -> None:
     vectors = torch.randn(7, 4, dtype=torch.float64, requires_grad=True)
     label = [0, 1, 0, 2, 1, 0, 3]

@@ -62,6 +62,7 @@ def test_genotypes_for_imagenet_are_as_traced(name: str) -> None:
     assert_as_traced(graph, traced(lambda: nas_modules.DartsNetwork(genotype, True), 224))
 
 
+@pytest.mark.slow
 def test_random_genotypes_are_as_traced() -> None:
     drawn = list(darts.random_genotypes(2, seed=3))
     for graph, genotype in zip(darts.networks(drawn), drawn, strict=True):
@@ -78,6 +79,7 @@ def test_edits_change_as_many_edges_as_asked() -> None:
         assert changed == darts.mutated(genotype, edits, seed=seed)
 
 
+@pytest.mark.slow
 def test_every_operator_of_darts_is_as_traced_at_both_strides() -> None:
     edges = tuple((name, state) for name in darts.OPERATORS[1:] for state in (0, 2))
     edges = (("skip_connect", 1), ("max_pool_3x3", 0), *edges)
@@ -141,6 +143,7 @@ def test_networks_of_nasbench101_differ() -> None:
     assert len(np.unique(hashes, axis=0)) == len(cells)
 
 
+@pytest.mark.slow
 def test_all_of_nasbench201_is_streamed_in_batches() -> None:
     names: list[str] = []
     hashes = []

@@ -81,6 +81,7 @@ def test_the_table_is_long_enough() -> None:
     assert names == {*EQUAL, *CLOSE}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", EQUAL)
 def test_exports_have_the_structure_of_the_trace(source: str, tmp_path: Path) -> None:
     expected = traced(source)
@@ -136,6 +137,7 @@ class Products(nn.Module):
         return torch.cat([part.flatten() for part in parts])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["script", "dynamo_folded"])
 def test_einsum_has_the_structure_of_the_trace(variant: str, tmp_path: Path) -> None:
     module, inputs = Products().eval(), (torch.rand(2, 6, 5, 16),)

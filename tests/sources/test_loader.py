@@ -68,6 +68,7 @@ def test_library_models(source: str, family: str, params: int, blocks: dict[str,
     assert graph.meta.untraced == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("one", "other"),
     [
@@ -83,6 +84,7 @@ def test_two_code_bases_write_one_network_alike(one: str, other: str) -> None:
     assert load(one).structural_hash == load(other).structural_hash
 
 
+@pytest.mark.slow
 def test_different_networks_differ() -> None:
     assert load("timm:resnet50").structural_hash != load("timm:resnet101").structural_hash
 
@@ -320,6 +322,7 @@ def test_constructor_errors_are_the_librarys_own() -> None:
         base.build_without_weights(build)
 
 
+@pytest.mark.slow
 def test_importing_the_frontends_imports_no_library_and_warns_of_nothing() -> None:
     program = (
         "import sys, narfast.sources.loader\n"
@@ -431,6 +434,7 @@ def test_files_do_not_share_neighbours_of_one_name(tmp_path):
     assert not any(name.startswith("parts") for name in sys.modules)
 
 
+@pytest.mark.slow
 def test_user_code_can_import_torchvision_and_only_then_is_it_imported(tmp_path):
     path = tmp_path / "vision.py"
     path.write_text(

@@ -105,6 +105,7 @@ class Net(nn.Module):
         return self.head(x.mean(1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_exports_agree_with_onnx_package(tmp_path: Path, variant: str) -> None:
     torch.manual_seed(0)
@@ -309,6 +310,7 @@ print(*sorted(kinds))
 """
 
 
+@pytest.mark.slow
 def test_a_file_that_shrinks_while_it_is_read_is_damaged(tmp_path: Path) -> None:
     """Under a memory map this was a bus error, the end of the process."""
     whole = tmp_path / "whole.onnx"
@@ -324,6 +326,7 @@ def test_a_file_that_shrinks_while_it_is_read_is_damaged(tmp_path: Path) -> None
     assert "CorruptFileError" in child.stdout.split()
 
 
+@pytest.mark.slow
 def test_long_texts_and_names_are_not_read(tmp_path: Path) -> None:
     """An attribute may hold a compiled engine: it says nothing of the structure."""
     graph = helper.make_graph(
@@ -385,6 +388,7 @@ def _chain(length: int) -> bytes:
     return _model(nodes + field(11, value[0]) + field(12, value[1]))
 
 
+@pytest.mark.slow
 def test_the_gil_is_released(tmp_path: Path) -> None:
     path = tmp_path / "chain.onnx"
     path.write_bytes(_chain(200_000))

@@ -108,6 +108,7 @@ NETWORKS: dict[str, tuple[type[nn.Module], tuple[torch.Tensor, ...]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_file_and_trace_have_one_structure(name: str, tmp_path: Path) -> None:
     kind, inputs = NETWORKS[name]
@@ -133,6 +134,7 @@ def test_operations_are_counted_as_by_the_tracer(name: str, tmp_path: Path) -> N
     assert name == "einsum" or graph.meta.flops == expected
 
 
+@pytest.mark.slow
 def test_decomposed_programs_are_the_same_network(tmp_path: Path) -> None:
     module = ConvNet().eval()
     path = export(module, (torch.rand(2, 3, 16, 16),), tmp_path / "net.pt2", decomposed=True)
@@ -142,6 +144,7 @@ def test_decomposed_programs_are_the_same_network(tmp_path: Path) -> None:
     assert narfast.load(path).structural_hash == expected.structural_hash
 
 
+@pytest.mark.slow
 def test_symbolic_sizes(tmp_path: Path) -> None:
     module, inputs = ConvNet().eval(), (torch.rand(2, 3, 16, 16),)
     free = ({0: torch.export.Dim("batch", min=1, max=64)},)
@@ -169,6 +172,7 @@ def test_the_older_layout(tmp_path: Path) -> None:
     assert load_pt2(old).same_structure(load_pt2(path))
 
 
+@pytest.mark.slow
 def test_branches_and_custom_operators(tmp_path: Path) -> None:
     class Branch(nn.Module):
         def __init__(self) -> None:

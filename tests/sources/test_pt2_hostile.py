@@ -298,6 +298,7 @@ def places_of(program: Any) -> list[tuple[Any, ...]]:
     return places(program["graph_module"])
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_programs_with_other_values(

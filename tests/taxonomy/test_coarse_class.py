@@ -10,6 +10,7 @@ import narfast
 from narfast.taxonomy.coarse_class import COARSE_CLASSES, coarse_class
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "expected"),
     [

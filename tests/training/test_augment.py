@@ -13,6 +13,7 @@ from networks import network, tiny_zoo
 EVERYTHING = AugmentConfig(0.1, 0.3, 0.1, 0.3, 0.3, 0.3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20))
 def test_edited_graphs_are_valid(seed: int) -> None:
     graphs = GraphBatch.from_graphs(tiny_zoo()[0])

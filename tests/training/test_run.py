@@ -60,6 +60,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[ArchitectureEncod
     return pretrain.run(CONFIG, GRAPHS, LABELS, folder, progress=False), folder
 
 
+@pytest.mark.slow
 def test_result_is_saved(trained: tuple[ArchitectureEncoder, Path]) -> None:
     encoder, folder = trained
     assert sorted(p.name for p in folder.iterdir()) == ["config.json", "model.safetensors"]
@@ -88,6 +89,7 @@ def test_training_is_deterministic_and_leaves_the_generator_alone(
     assert not same(other, trained[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed_after", [1, 2, 4])
 def test_killed_and_resumed(
     trained: tuple[ArchitectureEncoder, Path],
@@ -128,6 +130,7 @@ def leave_checkpoint(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             pretrain.run(CONFIG, GRAPHS, LABELS, folder, progress=False)
 
 
+@pytest.mark.slow
 def test_checkpoint_of_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     leave_checkpoint(tmp_path, monkeypatch)
     with pytest.raises(CorruptFileError, match="other settings or other networks"):
@@ -138,6 +141,7 @@ def test_checkpoint_of_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     pretrain.run(shortest, GRAPHS, LABELS, tmp_path, resume=False, progress=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["state", "tensors", "bit", "missing"])
 def test_damaged_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
     leave_checkpoint(tmp_path, monkeypatch)
@@ -161,6 +165,7 @@ def test_no_checkpoint(tmp_path: Path) -> None:
     assert pretrain_state.load_checkpoint(tmp_path) is None
 
 
+@pytest.mark.slow
 def test_losses_fall(tmp_path: Path) -> None:
     config = replace(
         CONFIG,
@@ -214,6 +219,7 @@ def test_frozen_motifs_stay(tmp_path: Path) -> None:
     assert not np.array_equal(a["macro.merge.weight"], b["macro.merge.weight"])
 
 
+@pytest.mark.slow
 def test_frozen_motifs_are_encoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = replace(
         CONFIG,
@@ -243,6 +249,7 @@ def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
     assert not (tmp_path / "model.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_nothing_else_is_replaced(
     trained: tuple[ArchitectureEncoder, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -256,6 +263,7 @@ def test_nothing_else_is_replaced(
     pretrain.check_output(tmp_path / "run", CONFIG)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [{"stage": "a"}, {"stage": 7}, {"epoch": 99}, {"epoch": -1}])
 def test_impossible_progress_is_damage(
     change: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -273,6 +281,7 @@ def test_libraries_take_turns() -> None:
     assert pretrain._in_turn(members, library).tolist() == [7, 1, 3, 5, 9]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("positives", ["family", "itself"])
 def test_a_graph_network_without_motifs_or_labels(positives: str, tmp_path: Path) -> None:
     config = replace(

@@ -33,6 +33,7 @@ FILES = [folder.ARCHITECTURES, folder.GRAPHS, folder.EMBEDDINGS, folder.MANIFEST
 # ---- building
 
 
+@pytest.mark.slow
 def test_build(tmp_path):
     bad = [f"fake:{kind}_1" for kind in ("bad", "foreign", "interrupt", "crash", "hang")]
     seen = []
@@ -63,6 +64,7 @@ def test_build(tmp_path):
     assert report.zoo.checksum == Zoo.open(direct).checksum
 
 
+@pytest.mark.slow
 def test_a_kept_journal_makes_a_rebuild_read_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("NARFAST_TEST_CALLS", str(tmp_path / "calls"))
     options = {"encoder": None, "loader": "zoo_fakes:load_once", "keep_journal": True}
@@ -109,6 +111,7 @@ def finish(process):
     return checksum, int(resumed)
 
 
+@pytest.mark.slow
 def test_a_killed_build_resumes_to_the_same_checksum(tmp_path, build_in_a_process):
     calls = tmp_path / "calls"
     process = build_in_a_process(tmp_path / "zoo")
@@ -131,6 +134,7 @@ def test_a_killed_build_resumes_to_the_same_checksum(tmp_path, build_in_a_proces
     assert checksum == write_zoo(tmp_path / "direct", whole).checksum
 
 
+@pytest.mark.slow
 def test_killed_twenty_times_at_random_moments(tmp_path, build_in_a_process):
     started = time.monotonic()
     checksum, _ = finish(build_in_a_process(tmp_path / "zoo"))
@@ -155,6 +159,7 @@ def test_killed_twenty_times_at_random_moments(tmp_path, build_in_a_process):
     assert resumed or ends
 
 
+@pytest.mark.slow
 def test_a_finished_zoo_is_not_built_again(tmp_path, monkeypatch):
     monkeypatch.setenv("NARFAST_TEST_CALLS", str(tmp_path / "calls"))
     wanted = [*NAMES, "fake:bad_1"]
@@ -184,6 +189,7 @@ def test_a_finished_zoo_is_not_built_again(tmp_path, monkeypatch):
     assert reads() == 3 * len(wanted) - 5
 
 
+@pytest.mark.slow
 def test_a_zoo_of_other_versions_is_read_anew(tmp_path, monkeypatch):
     options = {"encoder": None, "loader": "zoo_fakes:load_raw", "workers": 1}
     build_zoo(tmp_path / "zoo", NAMES[:3], **options)
@@ -224,6 +230,7 @@ def test_a_network_that_canonicalization_refuses_is_listed(tmp_path, monkeypatch
         build_zoo(tmp_path / "other", NAMES[1:2], **options)
 
 
+@pytest.mark.slow
 def test_a_damaged_zoo_is_read_anew(tmp_path):
     options = {"encoder": None, "loader": "zoo_fakes:load_raw", "workers": 1}
     first = build_zoo(tmp_path / "zoo", NAMES[:3], **options)
@@ -232,6 +239,7 @@ def test_a_damaged_zoo_is_read_anew(tmp_path):
     assert (again.resumed, again.zoo.checksum) == (0, first.zoo.checksum)
 
 
+@pytest.mark.slow
 def test_a_network_that_needs_too_much_memory_is_cut_off(tmp_path):
     report = build_zoo(
         tmp_path / "zoo",
@@ -245,6 +253,7 @@ def test_a_network_that_needs_too_much_memory_is_cut_off(tmp_path):
     assert len(report.zoo) == 2
 
 
+@pytest.mark.slow
 def test_a_build_of_nothing_is_an_error(tmp_path):
     with pytest.raises(NarfastError, match="no networks"):
         build_zoo(tmp_path / "zoo", [], encoder=None)
@@ -254,6 +263,7 @@ def test_a_build_of_nothing_is_an_error(tmp_path):
         identifiers_of("keras")
 
 
+@pytest.mark.slow
 def test_workers_leave_no_process_behind():
     results = read_networks(["fake:hang_1", "fake:plain_1"], loader="zoo_fakes:load_raw")
     first = next(results)
@@ -340,12 +350,14 @@ def test_a_file_that_is_no_journal_is_left_alone(tmp_path):
     assert path.read_text() == "my notes\n"
 
 
+@pytest.mark.slow
 def test_a_loader_that_cannot_be_imported_is_named():
     for loader, reason in (("no_such_module:load", "No module"), ("zoo_fakes:nope", "nope")):
         results = list(read_networks(["fake:plain_1", "fake:plain_2"], loader=loader))
         assert [reason in result.reason for result in results] == [True, True]
 
 
+@pytest.mark.slow
 def test_waiting_for_a_busy_processor_does_not_count_as_time(tmp_path, monkeypatch):
     (tmp_path / "slow_network.py").write_text(
         "import time\nfrom zoo_fakes import load_raw\n"
@@ -366,6 +378,7 @@ def test_waiting_for_a_busy_processor_does_not_count_as_time(tmp_path, monkeypat
     assert read(0.0) is Failure  # it waits for something else
 
 
+@pytest.mark.slow
 def test_the_start_of_a_process_does_not_count_as_time_of_its_first_network(tmp_path, monkeypatch):
     (tmp_path / "slow_loader.py").write_text(
         "import time\ntime.sleep(4)\nfrom zoo_fakes import load_raw\n"

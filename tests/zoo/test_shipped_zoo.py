@@ -24,6 +24,7 @@ def zoo():
     return Zoo.open("default")
 
 
+@pytest.mark.slow
 def test_it_is_whole_and_small(zoo):
     assert zoo.verify() == []
     assert sum(path.stat().st_size for path in DEFAULT_ZOO.iterdir()) < 25e6
@@ -37,6 +38,7 @@ def test_it_is_whole_and_small(zoo):
     assert info["by_source"]["torchvision"] >= 118
 
 
+@pytest.mark.slow
 def test_most_model_types_of_transformers_are_there(zoo):
     types = {entry.model_type for entry in entries().values()}
     names = {record.name for record in zoo.records if record.source == "transformers"}
@@ -49,12 +51,14 @@ def test_every_network_has_labels(zoo):
     assert {record.coarse_class for record in zoo.records} <= set(COARSE_CLASSES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["timm", "torchvision", "transformers", "smp", "monai"])
 def test_every_name_is_one_that_its_library_offers(zoo, source):
     listed = set(loader.library(source).list_names())
     assert {record.name for record in zoo.records if record.source == source} <= listed
 
 
+@pytest.mark.slow
 def test_every_graph_is_in_todays_canonical_form(zoo):
     again = structural_hash(canonicalize(zoo.graphs)).tolist()
     stale = [
@@ -73,6 +77,7 @@ def test_names_of_one_structure_are_together(zoo):
     assert zoo["timm:resnet50"].row != zoo["timm:resnet101"].row
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
@@ -106,12 +111,14 @@ def test_it_is_what_the_frontends_read_today(zoo, name):
     assert (record.params, record.family) == (graph.meta.params, graph.meta.family)
 
 
+@pytest.mark.slow
 def test_its_vectors_are_by_the_shipped_encoder_to_the_last_bit(zoo):
     encoder = narfast.ArchitectureEncoder.from_pretrained("default")
     assert zoo.manifest.encoder["fingerprint"] == encoder.fingerprint, "run 'narfast zoo embed'"
     np.testing.assert_array_equal(encoder.encode(zoo.graphs), zoo.embeddings)
 
 
+@pytest.mark.slow
 def test_a_search_in_a_process_of_its_own():
     environment = {**os.environ, "PYTHONPATH": str(Path(narfast.__file__).parents[1])}
     result = subprocess.run(

@@ -25,6 +25,7 @@ def largest_count(graph: loader.ArchGraph) -> int:
     return max(motifs, key=lambda motif: motif.size * motif.count).count
 
 
+@pytest.mark.slow
 def test_the_unet_of_stable_diffusion_1_5_has_its_published_blocks() -> None:
     graph = load("diffusers:stable-diffusion-v1-5/unet")
     ops = Counter(graph.op_names())
@@ -40,6 +41,7 @@ def test_the_unet_of_stable_diffusion_1_5_has_its_published_blocks() -> None:
     assert graph.meta.untraced == 0
 
 
+@pytest.mark.slow
 def test_dit_xl_2_has_28_blocks() -> None:
     graph = load("diffusers:DiT-XL-2-256/transformer")
     assert Counter(graph.op_names())["attention"] == 28
@@ -47,6 +49,7 @@ def test_dit_xl_2_has_28_blocks() -> None:
     assert source.labels(graph.meta.name) == ("dit_transformer_2d", "diffusion")
 
 
+@pytest.mark.slow
 def test_flux_has_19_double_and_38_single_blocks() -> None:
     graph = load("diffusers:FLUX.1-dev/transformer")
     assert Counter(graph.op_names())["attention"] == 19 + 38
@@ -56,6 +59,7 @@ def test_flux_has_19_double_and_38_single_blocks() -> None:
     assert graph.meta.untraced == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "millions", "task"),
     [
@@ -77,6 +81,7 @@ def test_released_checkpoints_have_their_published_sizes(
     assert source.labels(name)[1] == task
 
 
+@pytest.mark.slow
 def test_a_released_checkpoint_is_told_by_its_numbers() -> None:
     one, other = load("diffusers:sd-vae-ft-mse"), load("diffusers:stable-diffusion-v1-5/vae")
     assert one.structural_hash == other.structural_hash

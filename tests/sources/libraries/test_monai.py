@@ -29,6 +29,7 @@ LAYERS = {
 UNUSED = {"UNETR-2d-batch": 2 * 12, "ViT-3d-24-classification": 2 * 24}
 
 
+@pytest.mark.slow
 def test_names_are_sorted_and_of_many_classes() -> None:
     names = library("monai").list_names()
     assert names == sorted(set(names))
@@ -51,6 +52,7 @@ def test_layers(name: str) -> None:
     assert (graph.meta.group, graph.meta.task) == monai.labels(name)
 
 
+@pytest.mark.slow
 def test_inputs_of_other_kinds() -> None:
     """Time steps, words, several images, a list of lists of images."""
     for name, inputs in (
@@ -61,6 +63,7 @@ def test_inputs_of_other_kinds() -> None:
         assert load_raw(f"monai:{name}").op_names().count("input") == inputs, name
 
 
+@pytest.mark.slow
 def test_arguments_that_are_networks() -> None:
     module, inputs = monai.build("DiNTS-search-2d")
     assert type(module.dints_space).__name__ == "TopologySearch"

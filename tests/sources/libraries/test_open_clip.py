@@ -19,6 +19,7 @@ pytestmark = pytest.mark.skipif(find_spec("open_clip") is None, reason="needs op
 source = loader.library("open_clip")
 
 
+@pytest.mark.slow
 def test_vit_b_32_has_two_towers_of_twelve_blocks() -> None:
     graph = load("open_clip:ViT-B-32")
     ops = Counter(graph.op_names())
@@ -35,11 +36,13 @@ def test_vit_b_32_has_two_towers_of_twelve_blocks() -> None:
     assert largest.count == 24
 
 
+@pytest.mark.slow
 def test_quick_gelu_is_a_gelu() -> None:
     plain, quick = load("open_clip:ViT-B-32"), load("open_clip:ViT-B-32-quickgelu")
     assert plain.structural_hash == quick.structural_hash
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "group", "expected"),
     [
@@ -76,6 +79,7 @@ PUBLISHED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "millions"), PUBLISHED.items())
 def test_text_towers_of_hugging_face_have_their_published_sizes(name: str, millions: float) -> None:
     module, _ = source.build(name)

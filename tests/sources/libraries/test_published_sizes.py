@@ -40,12 +40,14 @@ def stated(name: str) -> float:
     return float(f"{whole}.{tenths}" if tenths else whole) * (1e9 if unit in "bB" else 1e6)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("transformers") is None, reason="needs transformers")
 @pytest.mark.parametrize("name", [n for n, params in published().items() if params < FEW][::6])
 def test_the_count_is_the_published_one(name: str) -> None:
     assert parameters(f"transformers:{name}") == published()[name]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("transformers") is None, reason="needs transformers")
 @pytest.mark.parametrize(
     "name",
@@ -81,6 +83,7 @@ def test_variants_of_t5_have_the_heads_that_were_released(name: str, millions: f
     assert parameters(f"transformers:{name}") == pytest.approx(millions * 1e6, rel=0.002)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("diffusers") is None, reason="needs diffusers")
 @pytest.mark.parametrize(
     ("name", "params"),

@@ -37,6 +37,7 @@ def test_names_are_pairings_that_work() -> None:
     assert len(names) >= 3000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
@@ -98,6 +99,7 @@ def test_attention_of_encoders() -> None:
     assert (graph.meta.group, graph.meta.task) == smp.labels("dpt-")
 
 
+@pytest.mark.slow
 def test_an_encoder_with_a_size_of_its_own() -> None:
     assert narfast.load("smp:unet-tu-coatnet_1_224").meta.input_shape == (1, 3, 224, 224)
     assert narfast.load("smp:unet-tu-convnext_pico").meta.input_shape == (1, 3, 256, 256)

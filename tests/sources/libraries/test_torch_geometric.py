@@ -28,6 +28,7 @@ OPERATORS = {
 }
 
 
+@pytest.mark.slow
 def test_names_are_documented_and_sorted() -> None:
     names = SOURCE.list_names()
     assert names == sorted(set(names))
@@ -36,6 +37,7 @@ def test_names_are_documented_and_sorted() -> None:
     assert {"GCN", "GATv2", "SchNet", "DimeNetPlusPlus", "ViSNet", "SGFormer"} <= groups
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPERATORS)
 def test_operators(name: str) -> None:
     graph = narfast.load(f"torch_geometric:{name}")
@@ -45,6 +47,7 @@ def test_operators(name: str) -> None:
     assert graph.meta.group == SOURCE.labels(name)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["GAT-2_layers", "SGFormer-add", "GraphUNet", "Polynormer-local"])
 def test_variants_differ(first: str) -> None:
     others = {
@@ -57,6 +60,7 @@ def test_variants_differ(first: str) -> None:
     assert len(set(pair)) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ViSNet", "GNNFF", "AttentiveFP", "LightGCN-2_layers"])
 def test_networks_that_are_wrapped(name: str) -> None:
     """Molecules without the library's compiled search, tables of embeddings as inputs."""

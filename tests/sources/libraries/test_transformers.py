@@ -24,6 +24,7 @@ BLOCKS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "count", "reason"), BLOCKS, ids=[row[0] for row in BLOCKS])
 def test_layers_are_found(name: str, count: int, reason: str) -> None:
     graph = narfast.load(f"transformers:{name}")
@@ -38,6 +39,7 @@ def test_layers_are_found(name: str, count: int, reason: str) -> None:
     assert largest.count == count, f"{reason}; found {largest}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "params", "operators"),
     [
@@ -59,6 +61,7 @@ def test_every_kind_of_input_reaches_its_part(
     assert params in (None, graph.meta.params)
 
 
+@pytest.mark.slow
 def test_image_tokens_in_the_text_bring_the_vision_tower_in() -> None:
     graph = load_raw("transformers:blip2-opt-2.7b")
     assert graph.meta.untraced == 0

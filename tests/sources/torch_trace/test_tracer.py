@@ -460,6 +460,7 @@ def test_operations_are_counted_as_torch_counts_them() -> None:
     assert trace(net, image).meta.flops == counter.get_total_flops() > 0
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch itself
 def test_a_compiled_module_is_traced_as_the_network_it_wraps() -> None:
     module = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
@@ -492,6 +493,7 @@ def test_works_inside_inference_mode_and_no_grad() -> None:
         assert not torch.is_grad_enabled()
 
 
+@pytest.mark.slow
 def test_deep_networks_need_no_recursion() -> None:
     def deep(m: Function, x: Tensor) -> Tensor:
         for _ in range(3_000):
