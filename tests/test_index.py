@@ -108,7 +108,7 @@ def test_rows_are_normalized_in_steps(step, monkeypatch):
 def test_an_index_of_other_vectors_is_refused():
     rng = np.random.default_rng(3)
     data = VectorIndex(rng.normal(size=(300, 8)), exact_limit=10).to_bytes()
-    with pytest.raises(CorruptFileError, match="holds 300 vectors"):
+    with pytest.raises(CorruptFileError, match="has 300 vectors"):
         VectorIndex(rng.normal(size=(200, 8)), exact_limit=10, serialized=data)
 
 

@@ -122,8 +122,8 @@ def test_what_needs_torch_says_how_to_install_it(bare, tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     libraries = [f"{name}:x" for name in LIBRARIES]
     said = {
-        "model.py:build": f"model.py:build: reading a Python module needs torch.*{TORCH}",
-        "hf:config.json": "hf:config.json: building .* needs torch.*'narfast[transformers]'",
+        "model.py:build": f"model.py:build: reading it needs torch.*{TORCH}",
+        "hf:config.json": "hf:config.json: reading it needs torch.*'narfast[transformers]'",
         **{f"{name}:x": f"{name}: .* needs torch.*'narfast[{name}]'" for name in LIBRARIES},
     }
     pretrain = ["pretrain", "-c", ROOT / "configs" / "default.toml", "-o", "encoder"]
@@ -137,7 +137,7 @@ def test_what_needs_torch_says_how_to_install_it(bare, tmp_path):
         ["zoo", "build", "new", "--source", "timm"],
     )
     messages = [*said.values(), said["model.py:build"], "none of the sources could be read"]
-    messages.append(f"training an encoder needs torch and numba, which are.*{TORCH}")
+    messages.append("training an encoder needs torch and numba, which are.*'narfast[train]'")
     messages.append("reading all libraries needs torch.*'narfast[all]'")
     messages.append("timm: reading its networks needs torch.*'narfast[timm]'")
     for (code, out, err), message in zip(answers, messages, strict=True):
