@@ -8,7 +8,7 @@ namespace narfast {
 namespace {
 
 using testing::after;
-using testing::check_untouched;
+using testing::leaves_alone;
 using testing::Names;
 using testing::Net;
 using testing::op_names;
@@ -28,7 +28,7 @@ TEST_CASE("pointwise_to_linear") {
                              Attributes{.kernel = 3, .groups = 1}}) {
       Net net;
       net.add("conv", {net.input()}, pack_attributes(other));
-      check_untouched("pointwise_to_linear", net);
+      CHECK(leaves_alone("pointwise_to_linear", net));
     }
   }
 }
