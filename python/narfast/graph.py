@@ -322,7 +322,7 @@ def structural_hash(batch: GraphBatch, *, num_threads: int = 1) -> NDArray[np.ui
     """128-bit structural hashes, uint64[G, 2], high word first.
 
     They do not depend on node order. Equal hashes mean equal operators, attributes and edges, up to
-    the limits of colour refinement. See cpp/narfast/structural_hash.h.
+    the limits of colour refinement. See cpp/narfast/graph/structural_hash.h.
 
     Raises:
         InvalidGraphError: If a graph is not well formed.
