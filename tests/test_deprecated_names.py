@@ -3,20 +3,41 @@
 from __future__ import annotations
 
 import importlib
+import pkgutil
 import sys
 
 import pytest
 
-import narfast
 from narfast import zoo
+from narfast.evaluation import protocols
 from narfast.graph import canonicalize
+from narfast.sources.loader import load
 
 
-def test_frontends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "narfast.frontends", raising=False)
-    with pytest.warns(DeprecationWarning, match="narfast.sources"):
-        module = importlib.import_module("narfast.frontends")
-    assert module.load is narfast.load
+@pytest.mark.parametrize(
+    ("former", "current"),
+    [
+        ("frontends.load", "sources.loader.load"),
+        ("nas.darts", "search_spaces.darts"),
+        ("pretrain.run", "training.run.run"),
+    ],
+)
+def test_modules(monkeypatch: pytest.MonkeyPatch, former: str, current: str) -> None:
+    module, name = f"narfast.{former}".rsplit(".", 1)
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    with pytest.warns(DeprecationWarning, match=current.split(".")[0]):
+        found = getattr(importlib.import_module(module), name)
+    assert found is pkgutil.resolve_name(f"narfast.{current}")
+
+
+@pytest.mark.parametrize(
+    ("former", "current"), [("Ask", "RetrievalQuery"), ("Setting", "RetrievalTask")]
+)
+def test_what_protocols_are_made_of(former: str, current: str) -> None:
+    with pytest.warns(DeprecationWarning, match=current):
+        assert getattr(protocols, former) is getattr(protocols, current)
+    with pytest.raises(AttributeError, match="no attribute 'Painting'"):
+        _ = protocols.Painting
 
 
 def test_architecture() -> None:
@@ -27,7 +48,8 @@ def test_architecture() -> None:
 
 
 def test_canonicalization_passes() -> None:
-    graph = narfast.load("nasbench201:" + "|none~0|+|none~0|none~1|+|none~0|none~1|nor_conv_3x3~2|")
-    old = canonicalize(graph, passes=["drop_transparent", "merge_twins"])
+    graph = load("nasbench201:" + "|none~0|+|none~0|none~1|+|none~0|none~1|nor_conv_3x3~2|")
+    with pytest.warns(DeprecationWarning, match="drop_transparent, merge_twins"):
+        old = canonicalize(graph, passes=["drop_transparent", "merge_twins"])
     new = canonicalize(graph, passes=["eliminate_identity", "eliminate_common_subexpressions"])
     assert old.same_structure(new)

@@ -13,7 +13,7 @@ HELPERS = "_version _data errors _optional _files _documents _settings _tables"
 CONCEPTS = "operators attributes graph motifs explain index encoder_config structural_features"
 STAGES = (
     "taxonomy search_spaces storage sources reading nn encoder zoo evaluation training bulk "
-    "retrieval cli frontends __main__"
+    "retrieval cli frontends nas pretrain __main__"
 )
 ROOMS = f"{HELPERS} {CONCEPTS} {STAGES}".split()
 

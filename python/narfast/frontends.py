@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import warnings
 
-from narfast.sources.loader import library, load, load_raw, trace
+from narfast.sources.loader import library, load, load_raw, python_file_of, trace
 from narfast.sources.registry import LIBRARIES
 
-__all__ = ["LIBRARIES", "library", "load", "load_raw", "trace"]
+__all__ = ["LIBRARIES", "library", "load", "load_raw", "python_file_of", "trace"]
 
 warnings.warn(
     "narfast.frontends is now narfast.sources; use narfast.load and narfast.trace",

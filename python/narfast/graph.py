@@ -6,6 +6,7 @@ Mining is in `narfast.motifs`.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
@@ -285,7 +286,7 @@ def canonicalize(
         num_threads: Threads across the graphs of a batch; the result does not depend on it.
 
     Raises:
-        InvalidGraphError: If a graph is not well formed.
+        InvalidGraphError: If a graph is not well formed, or does not settle in 32 rounds.
         ValueError: For an unknown pass.
     """
     if isinstance(graphs, ArchGraph):
@@ -293,6 +294,10 @@ def canonicalize(
         return canonicalize(batch, passes=passes, num_threads=num_threads)[0]
     names = list(canonicalization_passes()) if passes is None else list(passes)
     arrays = _core.canonicalize(*graphs.arrays, passes=names, num_threads=num_threads)
+    former = [name for name in names if name not in canonicalization_passes()]
+    if former:  # the core still takes them
+        message = f"{', '.join(former)}: former names of canonicalization passes"
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
     return GraphBatch(*arrays, graphs.metas)
 
 

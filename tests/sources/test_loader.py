@@ -290,6 +290,20 @@ def test_kinds_that_run_code_or_open_paths_can_be_refused(source: object) -> Non
         load(source, allow=registry.UNTRUSTED_KINDS)  # type: ignore[arg-type]
 
 
+def test_a_refusal_says_nothing_of_the_disk(tmp_path: Path) -> None:
+    (tmp_path / "there.py").touch()
+    (tmp_path / "there").touch()
+    for kind in ("there.py:build", "there", "x:there"):
+        texts = [f"{tmp_path}/{kind}", f"{tmp_path}/{kind}".replace("there", "not_there")]
+        answers = []
+        for text in texts:
+            for read in (load, narfast.search):
+                with pytest.raises(UnsupportedSourceError) as raised:
+                    read(text, allow=registry.UNTRUSTED_KINDS)  # type: ignore[operator]
+                answers.append(str(raised.value).replace(text, "SOURCE"))
+        assert len(set(answers)) == 1, answers
+
+
 def test_what_is_allowed_is_read() -> None:
     graph = load("zoo:timm:resnet18", allow=["zoo"])
     assert load(graph, allow=()) is graph

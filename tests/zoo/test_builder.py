@@ -203,6 +203,10 @@ def test_a_zoo_of_older_tracing_code_is_read_anew(tmp_path, monkeypatch):
     build_zoo(tmp_path / "zoo", NAMES[:3], **options)
     assert build_zoo(tmp_path / "zoo", NAMES[:3], **options).resumed == 3
     monkeypatch.setattr(registry, "TRACING_VERSION", registry.TRACING_VERSION + 1)
+    zoo = Zoo.open(tmp_path / "zoo", encoder=FakeEncoder())
+    zoo.embed(FakeEncoder(), source="fake")  # does not read, so does not make graphs newer
+    zoo.add([load(NAMES[5])])
+    assert "tracing" not in Zoo.open(tmp_path / "zoo").manifest.versions
     built = build_zoo(tmp_path / "zoo", NAMES[:3], **options)
     assert built.resumed == 0
     assert built.zoo.manifest.versions["tracing"] == str(registry.TRACING_VERSION)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from narfast.bulk.sources import Block, open_zoo
 from narfast.errors import NarfastError
+from narfast.sources import registry
 from narfast.sources.registry import kind_of, library_versions
 from narfast.storage.format import ARCHITECTURES, GRAPHS
 
@@ -44,14 +45,14 @@ class Identities:
         """Return the identity of each source of a block."""
         if block.kind == "named":
             return [self._source_identity(source, block.zoo) for source in block.names]
-        shared = self._zoo_identity(block.zoo) if block.kind == "zoo" else ""
+        shared = self._zoo_identity(block.zoo) if block.kind == "zoo" else _with_tracing("")
         return [shared] * len(block)
 
     def _source_identity(self, source: str, zoo: str) -> str | None:
         kind = kind_of(source)
         prefix, colon, rest = source.partition(":")
         if kind is not None and kind.group == "search space":
-            return ""  # the source itself spells out the cell
+            return _with_tracing("")  # the source itself spells out the cell
         if kind is not None and kind.name == "zoo":
             return self._zoo_identity(zoo)
         if kind is not None and kind.group == "library":
@@ -63,7 +64,7 @@ class Identities:
         found = _file_identity(source)
         if found == ABSENT and colon and prefix.isidentifier():
             return self._library_identity()
-        return found
+        return _with_tracing(found)
 
     def _library_identity(self) -> str:
         """Identify the installed versions of all libraries: most models are built by several."""
@@ -90,6 +91,13 @@ class Identities:
             self._folders[folder] = _folder_identity(folder)
         shared = self._folders[folder]
         return None if shared is None else shared if _file_identity(file) != ABSENT else ABSENT
+
+
+def _with_tracing(identity: str | None) -> str | None:
+    """Add the version of the code that reads sources; the first version is not spelt out."""
+    if identity in (None, ABSENT) or registry.TRACING_VERSION == 1:
+        return identity
+    return f"{identity} tracing {registry.TRACING_VERSION}"
 
 
 def _file_identity(path: str | Path) -> str | None:

@@ -5,6 +5,7 @@ A protocol is a function from a zoo to tasks, registered in `PROTOCOLS`.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -305,3 +306,12 @@ PROTOCOLS: dict[str, Protocol] = {
     "cross-format": cross_format,
     "size-ladder": size_ladder,
 }
+
+
+def __getattr__(name: str) -> object:
+    """Return former names, with a warning."""
+    current = {"Ask": RetrievalQuery, "Setting": RetrievalTask}.get(name)
+    if current is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn(f"{__name__}.{name} is now {current.__name__}", DeprecationWarning, stacklevel=2)
+    return current

@@ -28,9 +28,9 @@ def isolated(source: _Source, *, allow: Collection[str] | None = None) -> _Sourc
     Raises:
         NarfastError: the file cannot be read, or is not allowed.
     """
-    if not isinstance(source, str) or python_file_of(source) is None:
+    kind = kind_of(source) if isinstance(source, str) else None
+    if not isinstance(source, str) or kind is None or kind.name != "python":
         return source
-    kind = kind_of(source)
-    assert kind is not None
     check_allowed(kind, allow, source)
+    python_file_of(source)  # complains of a missing file before a process starts
     return canonicalize(read_apart(source))

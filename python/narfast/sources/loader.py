@@ -22,6 +22,7 @@ from narfast.sources.registry import (
     SourceKind,
     check_allowed,
     kind_of,
+    may_open_paths,
     prefix_hint,
     unsupported,
 )
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["library", "load", "load_raw", "python_file_of", "trace"]
 
 _PICKLES = frozenset({".pkl", ".pickle", ".pt", ".pth", ".bin", ".ckpt"})
+_SHOWN = 200  # characters of a text that is no source
 _FILES = {kind.suffix: kind for kind in SOURCES if kind.suffix and not kind.runs_code}
 (_MODULE,) = (kind for kind in SOURCES if kind.group == "object")
 
@@ -134,14 +136,17 @@ def _from_file(path: Path, allow: Collection[str] | None) -> ArchGraph:
 def _from_text(source: str, allow: Collection[str] | None) -> ArchGraph:
     prefix, colon, rest = source.partition(":")
     kind = kind_of(source)
-    if kind is not None and (kind.prefixed or kind.name == "python"):
+    if kind is not None:
         check_allowed(kind, allow, source)
+    if kind is not None and (kind.prefixed or kind.name == "python"):
         if kind.group == "library":
             return _from_library(prefix, rest)
         python_file = python_file_of(source)
         if kind.extra is not None:
             require("torch", by=f"{source}: reading it", extra=kind.extra)
         return _read(kind, *(python_file or (rest,)))
+    if kind is None and allow is not None and not may_open_paths(allow):
+        raise unsupported(source[:_SHOWN], "no kind of source")
     path = Path(source)
     if colon and not path.exists() and "/" not in prefix and "." not in prefix:
         raise unsupported(source, prefix_hint(prefix))

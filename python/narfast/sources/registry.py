@@ -30,13 +30,14 @@ __all__ = [
     "kind_of",
     "library_version",
     "library_versions",
+    "may_open_paths",
     "prefix_hint",
     "unsupported",
 ]
 
 TRACING_VERSION = 1
 """Increased whenever a source gives another raw graph than before; ``narfast zoo build`` then reads
-zoos of older versions again. `tests/test_tracing_version.py` checks whether it must increase."""
+zoos of older versions again. `tests/sources/test_tracing_version.py` says when it must increase."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -272,6 +273,11 @@ def check_allowed(kind: SourceKind, allow: Collection[str] | None, source: objec
             f"{source}: sources of the kind {kind.name!r} are not allowed here; allowed: "
             f"{permitted}"
         )
+
+
+def may_open_paths(allow: Collection[str]) -> bool:
+    """Return whether one of the permitted kinds names a file or folder."""
+    return any(kind.opens_path for kind in SOURCES if kind.name in allow)
 
 
 def library_version(library: str) -> str | None:

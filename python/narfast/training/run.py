@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from narfast import operators
+from narfast._optional import require
 from narfast.encoder.encoder import ArchitectureEncoder
 from narfast.encoder_config import EncoderConfig
 from narfast.errors import CorruptFileError, NarfastError
@@ -81,9 +82,11 @@ def run(
         The trained encoder.
 
     Raises:
+        MissingDependencyError: ir-measures is not installed; the report needs it.
         ValueError: Lengths differ, or fewer than two networks are left to train on.
         CorruptFileError: A checkpoint is damaged or belongs to other settings or data.
     """
+    require("ir_measures", by="training an encoder", extra="train")
     if len(graphs) != len(labels):
         raise ValueError(f"{len(graphs)} graphs but {len(labels)} labels; give one for each")
     if libraries is not None and len(libraries) != len(graphs):

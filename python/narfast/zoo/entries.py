@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -126,6 +126,46 @@ class ZooEntry:
     def edges(self) -> int:
         """Edges of the canonical graph."""
         return self.record.edges
+
+    @property
+    def group(self) -> str | None:
+        """The library's own word for its group of models."""
+        return self.record.group
+
+    @property
+    def subfamily(self) -> str | None:
+        """Line of models within the family."""
+        return self.record.subfamily
+
+    @property
+    def size(self) -> str | None:
+        """Size, as the name spells it."""
+        return self.record.size
+
+    @property
+    def flops(self) -> int | None:
+        """Floating-point operations of one forward pass."""
+        return self.record.flops
+
+    @property
+    def input_shape(self) -> tuple[int, ...] | None:
+        """Shape of the traced input."""
+        return self.record.input_shape
+
+    @property
+    def trace_kind(self) -> str:
+        """How the graph was obtained."""
+        return self.record.trace_kind
+
+    @property
+    def untraced(self) -> int:
+        """Parameter tensors that no traced operator used."""
+        return self.record.untraced
+
+    @property
+    def unknown_ops(self) -> Mapping[str, int]:
+        """Spellings of operators outside the table, with counts."""
+        return self.record.unknown_ops
 
     @property
     def family(self) -> str | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -65,6 +65,8 @@ class ZooContents:
         embeddings: float32 [rows, dim]; None if the zoo was not embedded yet.
         encoder: ``fingerprint``, ``dim`` and ``source`` of the encoder, or None.
         errors: networks that were requested and could not be read.
+        versions: what read the networks (`library_versions`); those of the oldest graphs where
+            some are older.
     """
 
     groups: dict[str, tuple[NetworkRecord, ...]]
@@ -72,6 +74,7 @@ class ZooContents:
     embeddings: NDArray[np.float32] | None = None
     encoder: dict[str, Any] | None = None
     errors: Sequence[Failure] = ()
+    versions: Mapping[str, str] = field(default_factory=library_versions)
 
     @classmethod
     def from_networks(
@@ -160,7 +163,7 @@ def write_zoo(
             encoder=contents.encoder,
             index=None if settings is None else settings.to_json(),
             operators=tuple(info.name for info in operators.table()),
-            versions=library_versions(),
+            versions=dict(contents.versions),
         ),
     )
     if index is not None and settings is not None:

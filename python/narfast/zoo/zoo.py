@@ -441,6 +441,7 @@ class Zoo:
             for record in group
         ]
         contents = ZooContents.from_networks([*stored, *networks], errors=self.errors)
+        contents = replace(contents, versions=self.manifest.versions)
         stamp = self.manifest.encoder
         if stamp is not None:
             known = self._stored.groups.row_of
@@ -476,7 +477,10 @@ class Zoo:
         with writing(self.directory):
             self._reopen()
             contents = ZooContents(
-                groups=self._stored.groups.to_dict(), graphs=self.graphs, errors=self.errors
+                groups=self._stored.groups.to_dict(),
+                graphs=self.graphs,
+                errors=self.errors,
+                versions=self.manifest.versions,
             )
             contents = contents.embedded(encoder, source=source, progress=progress)
             self._encoder, self._given = encoder, True
