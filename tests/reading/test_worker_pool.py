@@ -141,6 +141,7 @@ def test_a_process_ends_with_its_parent(tmp_path, starter):
     assert ended(reader, 10)
 
 
+@pytest.mark.slow
 def test_a_process_outlives_the_thread_that_started_it():
     with ReadingPool(workers=1, loader=LOADER) as pool:
         pool.submit("slow")
