@@ -87,7 +87,7 @@ def test_a_wrong_field_is_named(tmp_path, change, message):
     [
         (b"", "not valid JSON"),
         (b"\xff\xfe", "not valid JSON"),
-        (b"[" * 9_999, "nested too deeply"),
+        (b"[" * 9_999, "nested too deeply|not valid JSON"),  # Python 3.14 reads deeper
         (b'{"name": NaN}', "NaN is not a JSON number"),
         (b'{"counts": {"x": ' + b"9" * 5000 + b"}}", "not valid JSON"),
         (b'{"name": "abc"}', "field counts must be there; it is missing"),

@@ -16,7 +16,6 @@ from paths import ROOT
 EXAMPLES = ROOT / "examples"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["narfast.index", "narfast.zoo.zoo"])
 def test_examples(name: str) -> None:
     failed, tried = doctest.testmod(importlib.import_module(name))

@@ -80,6 +80,7 @@ def test_hnsw_bytes_are_deterministic_and_restore():
     assert VectorIndex(vectors).to_bytes() is None
 
 
+@pytest.mark.slow
 def test_several_threads_build_an_index_as_good():
     rng = np.random.default_rng(5)
     vectors = rng.normal(size=(5000, 16)).astype(np.float32)

@@ -82,6 +82,7 @@ def test_ten_times_the_nodes_take_about_ten_times_as_long(
     assert large / small <= MAX_RATIO, f"{small:.3f} s, then {large:.3f} s"
 
 
+@pytest.mark.slow
 def test_order_nodes_gives_a_valid_graph_of_the_same_size(
     pair: tuple[ArchGraph, ArchGraph],
 ) -> None:

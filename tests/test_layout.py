@@ -24,6 +24,7 @@ def test_the_core_is_where_it_is_looked_for() -> None:
     assert {"graph.h", "repeats.cpp"} <= {path.name for path in CORE}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", CORE, ids=lambda path: path.name)
 def test_the_core_has_never_heard_of_python(path: Path) -> None:
     assert not re.search(r"pybind11|Python\.h|PyObject", path.read_text(encoding="utf-8"))

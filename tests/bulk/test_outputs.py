@@ -90,6 +90,7 @@ def test_a_mistake_leaves_the_parts_of_a_killed_run(tmp_path, small_parts, comma
     assert {path: path.read_bytes() for path in Path(f"{output}.parts").iterdir()} == left
 
 
+@pytest.mark.slow
 def test_only_tables_of_narfast_are_replaced(tmp_path, zoo_path, command, monkeypatch):
     monkeypatch.chdir(tmp_path)
     before = {path.name: path.read_bytes() for path in Path(zoo_path).iterdir()}

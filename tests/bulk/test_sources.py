@@ -132,6 +132,7 @@ def test_a_list_that_never_ends_is_refused_at_once():
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
 
 
+@pytest.mark.slow
 def test_a_list_of_bytes_is_a_list_of_bad_sources(tmp_path):
     path, output = tmp_path / "list.txt", tmp_path / "out.parquet"
     path.write_bytes(b"\xff\xfe\x00.onnx\n" + NAMES[0].encode() + b"\nmissing.onnx\n")
@@ -165,6 +166,7 @@ def test_neither_order_nor_bytes_depend_on_workers(tmp_path, small_parts, zoo_pa
     assert outputs[0] == outputs[1]
 
 
+@pytest.mark.slow
 def test_only_the_first_errors_are_held(tmp_path):
     listed = tmp_path / "list.txt"
     listed.write_text("".join(f"missing_{i}.onnx\n" for i in range(150)) + NAMES[0])

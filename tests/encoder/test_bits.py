@@ -33,6 +33,7 @@ def digests(**environment: str) -> dict[str, str]:
     return dict(line.split() for line in result.stdout.splitlines())  # type: ignore[misc]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("isa", _core.instruction_sets())
 def test_every_instruction_set_gives_the_expected_vectors(isa: str) -> None:
     assert digests(NARFAST_ISA=isa) == EXPECTED

@@ -194,6 +194,7 @@ def test_instance_offsets_must_start_at_zero(ptr: list[int]) -> None:
         coarsen(batch, motifs)
 
 
+@pytest.mark.slow
 def test_more_threads_than_the_system_gives() -> None:
     program = (
         "import resource\n"

@@ -65,13 +65,11 @@ def test_a_network_that_closes_the_channel_has_its_own_failure():
     assert found["plain"] == 1
 
 
-@pytest.mark.slow
 def test_nothing_that_a_network_prints_reaches_us(capfd):
     assert read("prints") == {"prints": 1}
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.slow
 def test_whatever_is_raised_is_a_failure():
     assert read("raises", "plain") == {"raises": "Odd: strange", "plain": 1}
     assert not issubclass(misbehaving.Odd, Exception)
@@ -108,7 +106,6 @@ def appeared(path, seconds=60):
     return int(path.read_text())
 
 
-@pytest.mark.slow
 def test_what_a_network_has_started_ends_with_its_process(tmp_path):
     path = tmp_path / "pid"
     assert read(f"leaves_a_process:{path}") == {f"leaves_a_process:{path}": 1}
@@ -141,6 +138,7 @@ def test_a_process_ends_with_its_parent(tmp_path, starter):
     assert ended(reader, 10)
 
 
+@pytest.mark.slow
 def test_a_process_outlives_the_thread_that_started_it():
     with ReadingPool(workers=1, loader=LOADER) as pool:
         pool.submit("slow")

@@ -55,6 +55,7 @@ def test_published_genotypes_are_as_traced(name: str) -> None:
     assert graph.meta.name == name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["AmoebaNet"])
 def test_genotypes_for_imagenet_are_as_traced(name: str) -> None:
     genotype = darts.parse(name)
@@ -334,6 +335,7 @@ def test_numbers_out_of_range_are_refused() -> None:
         darts.networks([Genotype((("zip_conv", 0),) * 2, (2,), (("none", 0),) * 2, (2,))])
 
 
+@pytest.mark.slow
 def test_spaces_need_no_torch() -> None:
     code = (
         "import sys, narfast; narfast.load('darts:NASNet'); "

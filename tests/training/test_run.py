@@ -208,6 +208,7 @@ def test_the_other_configuration(tmp_path: Path, miner: str) -> None:
     }
 
 
+@pytest.mark.slow
 def test_frozen_motifs_stay(tmp_path: Path) -> None:
     frozen = replace(CONFIG, graph=replace(CONFIG.graph, motif_learning_rate=0.0))
     short = replace(frozen, graph=replace(frozen.graph, epochs=0))

@@ -257,7 +257,6 @@ def test_a_network_that_needs_too_much_memory_is_cut_off(tmp_path):
     assert len(report.zoo) == 2
 
 
-@pytest.mark.slow
 def test_a_build_of_nothing_is_an_error(tmp_path):
     with pytest.raises(NarfastError, match="no networks"):
         build_zoo(tmp_path / "zoo", [], encoder=None)

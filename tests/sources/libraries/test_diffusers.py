@@ -148,6 +148,7 @@ def test_an_absent_library_says_how_to_install_it(monkeypatch: pytest.MonkeyPatc
         source.list_names()
 
 
+@pytest.mark.slow
 def test_a_network_that_looks_at_numbers_is_run_narrow() -> None:
     offered = list(source.fallbacks("Lumina-Image-2.0/transformer"))  # type: ignore[attr-defined]
     assert [what for what, _ in offered] == ["small"]

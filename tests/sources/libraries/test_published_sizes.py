@@ -68,6 +68,7 @@ def test_the_count_is_the_one_in_the_name(name: str) -> None:
     assert parameters(f"transformers:{name}") == pytest.approx(stated(name), rel=0.08)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("transformers") is None, reason="needs transformers")
 @pytest.mark.parametrize(
     ("name", "millions"),  # as in the model cards

@@ -73,6 +73,7 @@ def test_labels() -> None:
     assert smp.labels("fpn-tu-resnest50d_1s4x24d") == ("fpn", "image-segmentation")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "weighted"),
     [

@@ -39,6 +39,7 @@ def test_labels_are_module_and_task() -> None:
     assert SOURCE.labels("vivit.ViViT-factorized_encoder") == ("vivit", "video-classification")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ATTENTION)
 def test_blocks(name: str) -> None:
     graph = narfast.load(f"vit_pytorch:{name}")
