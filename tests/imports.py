@@ -12,8 +12,9 @@ Graph = Mapping[str, frozenset[str]]
 def import_graph(folder: Path) -> Graph:
     """Module -> modules of the same package that it imports, wherever the statement stands.
 
-    Imports inside functions and those for types alone count like all others. Importing a name of a
-    package counts as importing the package, unless the name is a module of it.
+    Imports inside functions and those for types alone count like all others, and so does a text that
+    is the name of a module. Importing a name of a package counts as importing the package, unless
+    the name is a module of it. A module of another package is imported with its package.
     """
     files = {_module(path, folder): path for path in folder.rglob("*.py")}
     return {
@@ -40,7 +41,20 @@ def _imports(module: str, path: Path, known: Mapping[str, Path]) -> set[str]:
                     found.add(name)
                 elif node.module in known and not name.endswith("._core"):
                     found.add(node.module)
-    return found
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            name = node.value.partition(":")[0]  # as in "module:function"
+            if name in known and "." in name:
+                found.add(name)
+    return found | {package for name in found for package in _packages(name, module)}
+
+
+def _packages(module: str, importer: str) -> Iterator[str]:
+    """The packages around a module that are not around its importer, without the outermost one."""
+    parts = module.split(".")
+    for length in range(2, len(parts)):
+        package = ".".join(parts[:length])
+        if not f"{importer}.".startswith(f"{package}."):
+            yield package
 
 
 def circles(graph: Graph) -> list[list[str]]:

@@ -41,6 +41,19 @@ def test_late_imports_and_those_for_types_count(tmp_path: Path) -> None:
     (folder / "a.py").write_text("def f():\n    from p.b import x\n")
     (folder / "b.py").write_text("if TYPE_CHECKING:\n    from p import a\n")
     assert circles(import_graph(folder)) == [["p.a", "p.b"]]
+    (folder / "b.py").write_text("loader = 'p.a:f'\n")
+    assert circles(import_graph(folder)) == [["p.a", "p.b"]]
+
+
+def test_a_module_is_imported_with_its_package(tmp_path: Path) -> None:
+    for name in ("p", "p/q"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("")
+    (tmp_path / "p/q/__init__.py").write_text("from p.q import c\n")
+    (tmp_path / "p/q/c.py").write_text("import p.a\n")
+    (tmp_path / "p/q/d.py").write_text("")
+    (tmp_path / "p/a.py").write_text("import p.q.d\n")
+    assert circles(import_graph(tmp_path / "p")) == [["p.a", "p.q", "p.q.c"]]
 
 
 def test_no_module_imports_what_imports_it() -> None:

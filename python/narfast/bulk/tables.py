@@ -241,6 +241,7 @@ class Parts:
         sink = io.BytesIO()
         pq.write_table(table, sink, use_dictionary=["identity"], write_statistics=False)
         data = sink.getvalue()
+        # The name has the digest: after a crash no damaged part is taken for a good one.
         staging = self._folder / f"{number:06d}.tmp"
         staging.write_bytes(data)
         path = staging.with_name(f"{number:06d}-{_part_digest(data)}.parquet")

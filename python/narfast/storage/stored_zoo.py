@@ -41,6 +41,7 @@ class StoredZoo:
             CorruptFileError: its manifest is damaged.
         """
         self._folder = folder.ZooFolder(directory)
+        self._graphs: GraphBatch | None = None
 
     @property
     def path(self) -> Path:
@@ -88,12 +89,14 @@ class StoredZoo:
         counts = Counter(record.family for record in self.groups[row] if record.family)
         return max(counts, key=lambda family: counts[family], default=None)
 
-    @cached_property
+    @property
     def graphs(self) -> GraphBatch:
         """All canonical graphs, one per row, with the representatives' metadata."""
-        path = self.path / folder.GRAPHS
-        hashes, batch = graphs_from_bytes(self._folder.read(folder.GRAPHS), path)
-        return self._described(hashes, batch, self.groups)
+        if self._graphs is None:
+            path = self.path / folder.GRAPHS
+            hashes, batch = graphs_from_bytes(self._folder.read(folder.GRAPHS), path)
+            self._graphs = self._described(hashes, batch, self.groups)
+        return self._graphs
 
     def graph_rows(self, start: int, stop: int) -> GraphBatch:
         """Return the graphs of rows ``start`` to ``stop``, read by row groups of the file.
@@ -115,7 +118,7 @@ class StoredZoo:
             IndexError: no such row.
             CorruptFileError: the file is damaged.
         """
-        if not rows or "graphs" in self.__dict__:
+        if not rows or self._graphs is not None:
             return GraphBatch.from_graphs([self.graphs[row] for row in rows])
         hashes, batch = self._graph_file.pick(rows)
         return self._described(hashes, batch, [self.groups[row] for row in rows])
