@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -236,9 +235,8 @@ def shared_motifs(query: ArchGraph, hits: Sequence[ArchGraph]) -> list[list[Shar
     largest weight comes first. Blocks of a few operators must match exactly: without attributes
     they say too little. The cost is that of mining all graphs, on all processors.
     """
-    threads = len(os.sched_getaffinity(0))
     batch = GraphBatch.from_graphs([query, *hits])
-    macro = coarsen(batch, mine(batch, num_threads=threads), num_threads=threads)
+    macro = coarsen(batch, mine(batch, num_threads=0), num_threads=0)
     # From here on, a motif is a number; `first` is an instance of it, in the query if possible.
     number, first = _distinct(macro.motif_id)
     graph = np.repeat(np.arange(len(batch)), np.diff(macro.instance_ptr))
