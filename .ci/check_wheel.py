@@ -72,6 +72,10 @@ def check_use(wheel: Path, folder: Path) -> None:
     for query in (FILE.name, ZOO_ID):
         hits = json.loads(run("narfast", "search", query, "-k", "3", "--json"))
         print(f"{query}:", *(f"{hit['id']} ({hit['relation']})" for hit in hits))
+        if len(hits) != 3:
+            sys.exit(f"{query}: {len(hits)} hits instead of 3")
+    if hits[0]["id"] != ZOO_ID:
+        sys.exit(f"{ZOO_ID} finds {hits[0]['id']} before itself")
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ CELL = (
 
 
 def main() -> None:
-    sys.stdout.reconfigure(line_buffering=True)  # what it is at shows in a pipe too
+    sys.stdout.reconfigure(line_buffering=True)  # show progress in a pipe too
     print("1. A file: a ResNet with squeeze-and-excitation, 2-3-5-2 bottlenecks, as ONNX\n")
     narfast.search(FILE, k=5).print()
     print("\n2. Two cells of the DARTS search space, in the network of 20 that they stand for\n")

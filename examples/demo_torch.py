@@ -110,7 +110,7 @@ def export(module: nn.Module, image: Tensor, path: Path) -> None:
 
 
 def main() -> None:
-    sys.stdout.reconfigure(line_buffering=True)  # what it is at shows in a pipe too
+    sys.stdout.reconfigure(line_buffering=True)  # show progress in a pipe too
     OUTPUT.mkdir(exist_ok=True)
     image = torch.zeros(1, 3, 112, 112)
 

@@ -19,7 +19,7 @@ GRAPHS, _ = tiny_zoo()
 
 KINDS: dict[str, dict[str, Any]] = {
     "bidirectional": {},
-    "plain": {"wide": False, "node_scalars": False, "macro_readouts": ("mean",)},
+    "plain": {"structural": False, "node_scalars": False, "macro_readouts": ("mean",)},
     "one_hot_gcn": {"layer": "gcn", "features": "one_hot", "miner": "whole"},
     "gat": {"layer": "gat", "merge_dim": 20},
     "repeats": {"miner": "repeats", "motif_readouts": ("max",), "wide_axes": 0},
@@ -83,7 +83,7 @@ def make_tensors(config: EncoderConfig, *, seed: int = 0) -> dict[str, NDArray[A
 
 def make_encoder(
     *,
-    wide: bool = True,
+    structural: bool = True,
     seed: int = 0,
     graphs: list[ArchGraph] = GRAPHS,
     wide_axes: int = 4,
@@ -91,12 +91,12 @@ def make_encoder(
 ) -> ArchitectureEncoder:
     """An encoder with made-up weights, and structural features fitted to ``graphs``."""
     tensors: dict[str, NDArray[Any]] = {}
-    structural: dict[str, Any] = {}
-    if wide:
+    fitted: dict[str, Any] = {}
+    if structural:
         batch = GraphBatch.from_graphs(graphs)
         idf = LabelIdf.fit(batch, hops=1, size=500)
-        structural = {"wide_dim": 8, "wide_axes": wide_axes, "wide_share": 0.5}
-        structural["wide_size"] = len(idf.label)
+        fitted = {"wide_dim": 8, "wide_axes": wide_axes, "wide_share": 0.5}
+        fitted["wide_size"] = len(idf.label)
         _, counts = idf.features(batch, 0)
         axes = principal_axes(counts, len(idf.label), wide_axes)
         tensors = {
@@ -107,6 +107,6 @@ def make_encoder(
         }
     shape = {"feature_dim": 8, "motif_dim": 16, "macro_dim": 16, "deep_dim": 12, **settings}
     vocabulary = tuple(info.name for info in operators.table())
-    config = EncoderConfig(operators=vocabulary, **structural, **shape)
+    config = EncoderConfig(operators=vocabulary, **fitted, **shape)
     tensors.update(make_tensors(config, seed=seed))
     return ArchitectureEncoder(config, tensors, training={"note": "random"})

@@ -12,9 +12,9 @@ Graph = Mapping[str, frozenset[str]]
 def import_graph(folder: Path) -> Graph:
     """Module -> modules of the same package that it imports, wherever the statement stands.
 
-    Imports inside functions and those for types alone count like all others, and so does a text that
-    names a module. Importing a name of a package counts as importing the package, unless the name
-    is a module of it. A module of another package is imported with its package.
+    Imports inside functions and those for types alone count like all others, and so does a text
+    that names a module. Importing a name of a package counts as importing the package, unless the
+    name is a module of it. A module of another package is imported with its package.
     """
     files = {_module(path, folder): path for path in folder.rglob("*.py")}
     return {

@@ -1,11 +1,12 @@
 """What the tracing version stands for: the raw graphs of a fixed sample, as digests.
 
-``python tests/tracing_sample.py`` writes ``tests/data/tracing.json`` anew. Where a digest of a
-network has changed it asks for a higher `narfast.sources.registry.TRACING_VERSION` first.
+``python tests/tracing_sample.py`` writes ``tests/data/tracing.json`` anew. It refuses to overwrite
+a changed digest until `narfast.sources.registry.TRACING_VERSION` is raised.
 """
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import sys
@@ -28,6 +29,7 @@ from pt2_files import export as export_program
 
 PATH = DATA / "tracing.json"
 _EXPORTS_STEP = 12  # of the ONNX files at hand, every so many
+_RECORD = "torchvision/mobilenet_v3_small"  # of the records of NNRetrieval at hand
 _CELLS = (
     "darts:DARTS_V2",
     "nasbench101:010/001/000|input,conv3x3-bn-relu,output",
@@ -68,6 +70,28 @@ class Recurrent(nn.Module):
         return self.norm(torch.cat([self.lstm(x)[0], self.gru(x)[0]], dim=-1)).relu()
 
 
+class ChangesItself(nn.Module):
+    """Changes a parameter as it runs, which autograd refuses; read off the dispatcher."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, stride=2)
+        self.scale = nn.Parameter(torch.ones(8, 1, 1))
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.scale += 1
+        x = (nn.functional.max_pool2d(self.stem(x), 2).relu() * self.scale).flatten(2).mT
+        return self.attention(x, x, x)[0].mean(1).softmax(-1)
+
+
+def record() -> dict[str, Any]:
+    """The record of NNRetrieval that is read."""
+    lines = gzip.decompress((DATA / "nnretrieval_motifs.jsonl.gz").read_bytes()).splitlines()
+    (found,) = (r for r in map(json.loads, lines) if r["name"] == _RECORD)
+    return {"raw_edges": found["raw_edges"]}
+
+
 def sample() -> Iterator[tuple[str, ArchGraph]]:
     """Names and raw graphs; no library of models decides any of them."""
     for cell in _CELLS:
@@ -77,14 +101,21 @@ def sample() -> Iterator[tuple[str, ArchGraph]]:
         "ConvNet": (ConvNet(), image),
         "Attention": (Attention(), torch.zeros(1, 7, dtype=torch.int64)),
         "Recurrent": (Recurrent(), torch.zeros(5, 1, 8)),
+        "ChangesItself": (ChangesItself(), image),
     }
     for name, pair in modules.items():
-        yield name, load_raw(pair)
+        graph = load_raw(pair)
+        expected = "dispatch" if name == "ChangesItself" else "autograd"
+        assert graph.meta.trace_kind == expected, name
+        yield name, graph
     yield "gated_resnet.onnx", load_raw(ROOT / "examples" / "gated_resnet.onnx")
     with tempfile.TemporaryDirectory() as folder:
         program = Path(folder) / "convnet.pt2"
         export_program(ConvNet().eval(), (image,), program)
         yield "convnet.pt2", load_raw(program)
+        file = Path(folder) / "record.json"
+        file.write_text(json.dumps(record()))
+        yield file.name, load_raw(file)
         with zipfile.ZipFile(DATA / "onnx_exports.zip") as archive:
             for name in sorted(archive.namelist())[::_EXPORTS_STEP]:
                 file = Path(folder) / "model.onnx"

@@ -401,12 +401,14 @@ def bulk() -> list[str]:
     stages = sorted(report["stages_us"].items(), key=lambda stage: -stage[1])
     times = ", ".join(f"{stage} {microseconds:,.0f}" for stage, microseconds in stages)
     lines += ["", f"One network of NAS-Bench-101, one thread, in microseconds: {times}."]
+    machine = report["machine"]
     known, new = (_hours(report[name]) for name in ("stored", "nasbench101"))
     lines += [
         "",
         "**Projected, not measured**: 100 million stored graphs whose motifs are mostly known "
-        f"take {known[0]:.0f} hours on this machine, {known[1]:.0f} of one processor, from the "
-        "line of repeated graphs. Networks that each bring a motif of their own take "
+        f"take {known[0]:.0f} hours on the benchmark machine ({machine['cpu']}, {machine['cores']} "
+        f"cores), {known[1]:.0f} of one processor, from the line of repeated graphs. Networks that "
+        "each bring a motif of their own take "
         f"{new[0]:.0f} hours, {new[1]:.0f} of one processor, from the line of NAS-Bench-101. "
         "`--engine ray` divides the latter by the processors that it is given, less what "
         "starting and moving take.",

@@ -37,7 +37,7 @@ sys.path.append(str(ROOT / "benchmarks" / "studies"))
 import mutate  # noqa: E402
 
 CUT = "20"
-COLUMNS = [  # protocol, setting, heading
+COLUMNS = [  # protocol, task, heading
     ("cross_library", "all", "other libraries"),
     ("heldout_family", "heldout-families", "unseen families"),
     ("size_ladder", "sizes", "other sizes"),
@@ -71,7 +71,7 @@ def interval(metric: dict[str, float]) -> str:
 def retrieval() -> list[str]:
     """Every method in every protocol, and how sure the differences are."""
     columns = [
-        (heading, _setting(protocol, name))
+        (heading, _task(protocol, name))
         for protocol, name, heading in COLUMNS
         if (RESULTS / f"{protocol}.json").exists()
     ]
@@ -88,7 +88,7 @@ def retrieval() -> list[str]:
         "query by query, to the best other method, with an interval that resamples whole families, "
         "and how often signs drawn at random for families give as much (p).",
         "",
-        "| setting | queries | families | encoder | best other method | difference | p |",
+        "| task | queries | families | encoder | best other method | difference | p |",
         "|---|--:|--:|---|---|---|--:|",
     ]
     for heading, value in columns:
@@ -103,10 +103,10 @@ def retrieval() -> list[str]:
     return lines
 
 
-def _setting(protocol: str, name: str) -> dict[str, Any]:
+def _task(protocol: str, name: str) -> dict[str, Any]:
     document = json.loads((RESULTS / f"{protocol}.json").read_text())
-    setting: dict[str, Any] = document["settings"][name]
-    return setting
+    task: dict[str, Any] = document["settings"][name]
+    return task
 
 
 def _methods(columns: list[tuple[str, dict[str, Any]]], measure: str, mean: str) -> list[str]:
@@ -133,7 +133,7 @@ def paper() -> list[str]:
         for method, values in reported.items():
             cells = " | ".join(short(value) for value in values)
             lines.append(f"| {title}, as the paper reports it | {method} | {cells} |")
-        for method, measures in _setting(protocol, name)["methods"].items():
+        for method, measures in _task(protocol, name)["methods"].items():
             cells = " | ".join(short(measures[m][CUT]["mean"]) for m in ("mrr", "map", "ndcg"))
             lines.append(f"| {title}, ours | {method} | {cells} |")
     return lines
@@ -142,13 +142,13 @@ def paper() -> list[str]:
 def seeds() -> list[str]:
     """The same configuration trained from another seed, beside the shipped encoder."""
     lines = [
-        "| setting | measure at 20 | shipped encoder, seed 0 | seed 1 | within the interval |",
+        "| task | measure at 20 | shipped encoder, seed 0 | seed 1 | within the interval |",
         "|---|---|---|--:|---|",
     ]
     for protocol, name, heading in COLUMNS:
         if not (RESULTS / "seed_1" / f"{protocol}.json").exists():
             continue
-        methods = _setting(f"seed_1/{protocol}", name)["methods"]
+        methods = _task(f"seed_1/{protocol}", name)["methods"]
         for measure in ("mrr", "map", "ndcg"):
             shipped, other = methods[SHIPPED][measure][CUT], methods["seed 1"][measure][CUT]
             within = shipped["low"] <= other["mean"] <= shipped["high"]
@@ -184,11 +184,11 @@ def exports() -> list[str]:
         "|---|--:|--:|--:|--:|---|",
     ]
     differing: dict[str, list[str]] = {}
-    for setting in cross_format(zoo)[1:]:  # one for each exporter, as `evaluate` ranks them
-        corpus = Corpus(zoo, setting.extra)
-        ranked = rankings_of(setting, by_encoder()(corpus, setting), seed=0)
+    for task in cross_format(zoo)[1:]:  # one for each exporter, as `evaluate` ranks them
+        corpus = Corpus(zoo, task.extra)
+        ranked = rankings_of(task, by_encoder()(corpus, task), seed=0)
         hits, cosines, equal = 0, [], 0
-        for query, relevant, ranking in zip(setting.queries, setting.relevant, ranked, strict=True):
+        for query, relevant, ranking in zip(task.queries, task.relevant, ranked, strict=True):
             target, entry = zoo[int(relevant[0])], read[int(query) - len(zoo)]
             hit = ranking[0] == target.row
             hits += hit
@@ -197,13 +197,13 @@ def exports() -> list[str]:
                 continue
             cosines.append(float(corpus.vectors()[query] @ corpus.vectors()[target.row]))
             change = _changes(entry.graph.op_names(), target.graph.op_names())
-            found = f"{setting.name}:{target.id}{'' if hit else ' (missed)'}"
+            found = f"{task.name}:{target.id}{'' if hit else ' (missed)'}"
             differing.setdefault(change, []).append(found)
-        count = len(setting.queries)
-        failed = sum(failure.id.startswith(f"{setting.name}:") for failure in read.errors)
+        count = len(task.queries)
+        failed = sum(failure.id.startswith(f"{task.name}:") for failure in read.errors)
         spread = f"{min(cosines):.3f}, {np.median(cosines):.3f}" if cosines else ""
         lines.append(
-            f"| {setting.name} | {count + failed} | {count} | {equal} | {hits / count:.3f} | "
+            f"| {task.name} | {count + failed} | {count} | {equal} | {hits / count:.3f} | "
             f"{spread} |"
         )
     lines += [

@@ -134,8 +134,8 @@ def train(name: str, config: PretrainConfig, zoo: Zoo, folder: Path) -> Architec
     )
 
 
-def settings(zoo: Zoo) -> dict[str, RetrievalTask]:
-    across = {s.name: s for s in cross_library(zoo, validation=True)}
+def tasks(zoo: Zoo) -> dict[str, RetrievalTask]:
+    across = {task.name: task for task in cross_library(zoo, validation=True)}
     return {
         "unseen families": heldout_family(zoo, validation=True)[0],
         "MONAI": across["monai"],
@@ -147,12 +147,12 @@ def scores(
 ) -> dict[str, Any]:
     corpus, method = Corpus(zoo), by_encoder(encoder)
     result: dict[str, Any] = {}
-    for name, setting in asked.items():
-        ranked = rankings_of(setting, method(corpus, setting), seed=0)
-        found = per_query_scores(ranked, setting.relevant)
-        families = np.asarray(setting.families)
+    for name, task in asked.items():
+        ranked = rankings_of(task, method(corpus, task), seed=0)
+        found = per_query_scores(ranked, task.relevant)
+        families = np.asarray(task.families)
         result[name] = {
-            "queries": len(setting.queries),
+            "queries": len(task.queries),
             "mrr": _mean(found["mrr"][20]),
             "map": _mean(found["map"][20]),
             "family_map": _mean(
@@ -173,7 +173,7 @@ def main() -> None:
     options = parser.parse_args()
     zoo = Zoo.open("default")
     base = PretrainConfig.from_toml(ROOT / "configs" / "ablation.toml")
-    asked = settings(zoo)
+    asked = tasks(zoo)
     path = ROOT / "benchmarks" / "results" / "ablations.json"
     results = json.loads(path.read_text())["variants"] if path.exists() else {}
     for name in options.only:

@@ -32,17 +32,15 @@ def hits(zoo: Zoo, *, validation: bool) -> Hits:
     unit = normalize(zoo.embeddings)
     kind = np.array([entry.coarse_class or "" for entry in zoo])
     scores, family, coarse = [], [], []
-    for setting in (
+    for task in (
         heldout_family(zoo, validation=validation)[0],
         cross_library(zoo, validation=validation)[0],
     ):
-        for place, (query, relevant) in enumerate(
-            zip(setting.queries, setting.relevant, strict=True)
-        ):
+        for place, (query, relevant) in enumerate(zip(task.queries, task.relevant, strict=True)):
             similarity = unit @ unit[query]
             similarity[query] = -np.inf
-            if setting.candidates is not None:
-                similarity[~setting.candidates[place]] = -np.inf
+            if task.candidates is not None:
+                similarity[~task.candidates[place]] = -np.inf
             first = np.argsort(-similarity, kind="stable")[:SHOWN]
             scores.append(similarity[first])
             family.append(np.isin(first, relevant))

@@ -32,12 +32,7 @@ class MadeByCode(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Parse the lines where the directive stands."""
-        lines = StringList(list(self.lines()), source=f"<{self.name}>")
-        return self.parse_content_to_nodes_of(lines)
-
-    def parse_content_to_nodes_of(self, lines: StringList) -> list[nodes.Node]:
-        """Parse, headings allowed."""
-        self.content = lines
+        self.content = StringList(list(self.lines()), source=f"<{self.name}>")
         return self.parse_content_to_nodes(allow_section_headings=True)
 
 

@@ -1,4 +1,4 @@
-"""ArchitectureEncoder: arguments, the torch model as oracle, the same bits in any company."""
+"""ArchitectureEncoder: arguments, the torch model as oracle, the same bits in any batch."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_neither_company_nor_threads_change_a_bit(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["one_hot_gcn", "gat"])
 def test_the_order_of_nodes_does_not_change_a_bit(kind: str) -> None:
     """Where the whole network is one motif; other miners read the order of nodes."""
-    encoder = make_encoder(**KINDS[kind] | {"miner": "whole", "wide": False})
+    encoder = make_encoder(**KINDS[kind] | {"miner": "whole", "structural": False})
     for graph in GRAPHS:
         expected = encoder.encode(graph)
         order = structural_order(GraphBatch.from_graphs([graph]))
@@ -119,7 +119,7 @@ def test_threads_share_an_encoder(encoder: ArchitectureEncoder) -> None:
 
 
 def test_without_normalization() -> None:
-    encoder = make_encoder(wide=False)
+    encoder = make_encoder(structural=False)
     raw = encoder.encode(GRAPHS, normalize_embeddings=False)
     lengths = np.linalg.norm(raw, axis=1, keepdims=True)
     assert np.abs(lengths - 1).max() > 0.01

@@ -74,7 +74,7 @@ def test_motifs_are_kept_on_disk(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     np.testing.assert_array_equal(reader.encode(GRAPHS), expected)
     assert len(reader.motif_cache) == known > 0  # nothing was computed anew
 
-    other = make_encoder(wide=False)
+    other = make_encoder(structural=False)
     other.use_motif_cache(tmp_path)
     assert len(other.motif_cache) == 0
 

@@ -18,12 +18,12 @@ import narfast
 from narfast.errors import InvalidGraphError
 from narfast.graph import ArchGraph, GraphBatch, build_graph
 from narfast.motifs import Motifs, coarsen
-from narfast.nn import collate as batching
-from oracles import batching as oracle
+from narfast.nn import collate
+from oracles import collate as oracle
 
 # Numba compiles on first use, which no deadline should count.
-settings.register_profile("batching", deadline=None, derandomize=True, max_examples=60)
-settings.load_profile("batching")
+settings.register_profile("collate", deadline=None, derandomize=True, max_examples=60)
+settings.load_profile("collate")
 
 
 @st.composite
@@ -73,14 +73,14 @@ def as_lists(result: Any) -> list[list[Any]]:
 def test_ragged_gather(lengths: list[int], seed: int) -> None:
     ptr = np.cumsum([0, *lengths], dtype=np.int64)
     rows = some_rows(len(lengths), seed)
-    fast = batching.ragged_gather(ptr, rows)
+    fast = collate.ragged_gather(ptr, rows)
     assert as_lists(fast) == list(oracle.ragged_gather(ptr.tolist(), rows.tolist()))
 
 
 @given(graph_batches())
 def test_transpose(graphs: GraphBatch) -> None:
     for graph in graphs:
-        fast = batching.transpose_csr(graph.in_ptr, graph.in_src.astype(np.int64))
+        fast = collate.transpose_csr(graph.in_ptr, graph.in_src.astype(np.int64))
         slow = oracle.transpose_csr(graph.in_ptr.tolist(), graph.in_src.tolist())
         assert as_lists(fast) == list(slow)
 
@@ -91,7 +91,7 @@ def test_transpose(graphs: GraphBatch) -> None:
 )
 def test_unique_motifs(ids: list[tuple[int, int]]) -> None:
     array = np.array(ids, dtype=np.uint64).reshape(-1, 2)
-    fast = batching.unique_motifs(array)
+    fast = collate.unique_motifs(array)
     inverse, representative, count = oracle.unique_motifs(ids)
     assert fast.inverse.tolist() == inverse
     assert fast.representative.tolist() == representative
@@ -104,7 +104,7 @@ def test_unique_motifs(ids: list[tuple[int, int]]) -> None:
 def test_motif_multiplicity(motifs: list[list[int]]) -> None:
     ptr = np.cumsum([0, *map(len, motifs)], dtype=np.int64)
     inverse = [m for part in motifs for m in part]
-    fast = batching.motif_multiplicity(ptr, np.array(inverse, dtype=np.int64))
+    fast = collate.motif_multiplicity(ptr, np.array(inverse, dtype=np.int64))
     assert fast.tolist() == oracle.motif_multiplicity(ptr.tolist(), inverse)
 
 
@@ -113,7 +113,7 @@ def test_motif_multiplicity(motifs: list[list[int]]) -> None:
 def test_collate_motifs(mined: tuple[GraphBatch, Any], seed: int) -> None:
     graphs, macros = mined
     instances = some_rows(len(macros.member_ptr) - 1, seed)
-    fast = batching.collate_motifs(graphs, macros, instances)
+    fast = collate.collate_motifs(graphs, macros, instances)
     assert as_lists(fast) == list(oracle.collate_motifs(graphs, macros, instances.tolist()))
 
 
@@ -122,7 +122,7 @@ def test_collate_motifs(mined: tuple[GraphBatch, Any], seed: int) -> None:
 def test_collate_contexts(mined: tuple[GraphBatch, Any], seed: int, radius: int) -> None:
     graphs, macros = mined
     instances = some_rows(len(macros.member_ptr) - 1, seed)
-    fast = batching.collate_contexts(graphs, macros, instances, radius=radius)
+    fast = collate.collate_contexts(graphs, macros, instances, radius=radius)
     slow = oracle.collate_contexts(graphs, macros, instances.tolist(), radius)
     assert as_lists(fast) == list(slow)
 
@@ -132,7 +132,7 @@ def test_collate_contexts(mined: tuple[GraphBatch, Any], seed: int, radius: int)
 def test_collate_macros(mined: tuple[GraphBatch, Any], seed: int) -> None:
     _, macros = mined
     networks = some_rows(len(macros.instance_ptr) - 1, seed)
-    fast = batching.collate_macros(macros, networks)
+    fast = collate.collate_macros(macros, networks)
     assert as_lists(fast) == list(oracle.collate_macros(macros, networks.tolist()))
 
 
@@ -140,7 +140,7 @@ def test_collate_macros(mined: tuple[GraphBatch, Any], seed: int) -> None:
 @given(st.lists(st.integers(0, 4), max_size=12), st.integers(0, 2**64), st.integers(1, 3))
 def test_negatives_are_other_motifs(motifs: list[int], seed: int, per_anchor: int) -> None:
     motif = np.array(motifs, dtype=np.int64)
-    drawn = batching.sample_negatives(motif, seed=seed, per_anchor=per_anchor)
+    drawn = collate.sample_negatives(motif, seed=seed, per_anchor=per_anchor)
     assert drawn.shape == (len(motifs), per_anchor)
     for b, row in enumerate(drawn.tolist()):
         for other in row:
@@ -148,20 +148,20 @@ def test_negatives_are_other_motifs(motifs: list[int], seed: int, per_anchor: in
                 assert motifs[other] != motifs[b]
             else:
                 assert other == -1
-    again = batching.sample_negatives(motif, seed=seed, per_anchor=per_anchor)
+    again = collate.sample_negatives(motif, seed=seed, per_anchor=per_anchor)
     assert drawn.tolist() == again.tolist()
 
 
 def test_negatives_are_uniform_over_the_others() -> None:
     motif = np.array([0, 1, 0, 2, 1, 2, 2], dtype=np.int64)
-    drawn = batching.sample_negatives(motif, seed=7, per_anchor=6000)
+    drawn = collate.sample_negatives(motif, seed=7, per_anchor=6000)
     for b in range(len(motif)):
         others = np.flatnonzero(motif != motif[b])
         share = np.bincount(drawn[b], minlength=len(motif))[others] / drawn.shape[1]
         # Six standard deviations of a binomial share.
         p = 1 / len(others)
         assert np.abs(share - p).max() < 6 * np.sqrt(p * (1 - p) / drawn.shape[1])
-    assert not np.array_equal(drawn, batching.sample_negatives(motif, seed=8, per_anchor=6000))
+    assert not np.array_equal(drawn, collate.sample_negatives(motif, seed=8, per_anchor=6000))
 
 
 def test_bad_rows_are_refused() -> None:
@@ -175,15 +175,15 @@ def test_bad_rows_are_refused() -> None:
     macros: Any = oracle.naive_macros(graphs, [0, 1])
     for bad in ([2], [-1]):
         with pytest.raises(IndexError, match=r"\[0, 2\)"):
-            batching.collate_motifs(graphs, macros, np.array(bad))
+            collate.collate_motifs(graphs, macros, np.array(bad))
         with pytest.raises(IndexError, match=r"\[0, 2\)"):
-            batching.collate_contexts(graphs, macros, np.array(bad))
+            collate.collate_contexts(graphs, macros, np.array(bad))
     with pytest.raises(IndexError, match=r"\[0, 1\)"):
-        batching.collate_macros(macros, np.array([1]))
+        collate.collate_macros(macros, np.array([1]))
     with pytest.raises(IndexError, match="row"):
-        batching.ragged_gather(np.array([0, 1]), np.array([1]))
+        collate.ragged_gather(np.array([0, 1]), np.array([1]))
     with pytest.raises(ValueError, match="radius"):
-        batching.collate_contexts(graphs, macros, np.array([0]), radius=0)
+        collate.collate_contexts(graphs, macros, np.array([0]), radius=0)
 
 
 @pytest.mark.parametrize("ptr", [[5, 6], [-(2**63), 1], [-(2**63) + 3, 2**63 - 1]])

@@ -1,4 +1,4 @@
-"""One network, one structure: what the torch frontend traces and what both ONNX exporters write,
+"""One network, one structure: what is traced of a module and what both ONNX exporters write,
 batch norms folded or not.
 
 `data/onnx_exports.zip` holds exports with the options of `exports.VARIANTS`, stripped of weights

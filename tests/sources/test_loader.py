@@ -337,7 +337,7 @@ def test_constructor_errors_are_the_librarys_own() -> None:
 
 
 @pytest.mark.slow
-def test_importing_the_frontends_imports_no_library_and_warns_of_nothing() -> None:
+def test_importing_the_sources_imports_no_library_and_warns_of_nothing() -> None:
     program = (
         "import sys, narfast.sources.loader\n"
         "assert not {'torch', 'timm', 'torchvision'} & set(sys.modules)\n"

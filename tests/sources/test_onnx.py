@@ -1,4 +1,4 @@
-"""The ONNX frontend against the `onnx` package, against files that cannot be read any other way,
+"""The ONNX reader against the `onnx` package, against files that cannot be read any other way,
 and against everything that is not a readable ONNX file."""
 
 from __future__ import annotations

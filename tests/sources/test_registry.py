@@ -54,7 +54,7 @@ def test_a_library_has_its_extra_and_its_test(kind) -> None:
     assert any(line.startswith(f"{kind.distribution}>=") for line in required), required
     assert library_version(kind.name) is not None
     tests = [path.read_text() for path in (TESTS / "sources").rglob("test_*.py")]
-    assert any(f'"{kind.name}:' in text or f"import {kind.name}" in text for text in tests)
+    assert any(f'"{kind.name}:' in text or f'library("{kind.name}")' in text for text in tests)
 
 
 def test_extras_of_libraries_are_those_of_the_registry() -> None:

@@ -16,7 +16,7 @@ from narfast.encoder_config import EncoderConfig
 from narfast.errors import CorruptFileError, NarfastError
 from narfast.graph import GraphBatch
 from narfast.motifs import coarsen, mine
-from narfast.training import checkpoint as pretrain_state
+from narfast.training import checkpoint
 from narfast.training import run as pretrain
 from narfast.training.augment import AugmentConfig
 from narfast.training.config import DataConfig, GraphStage, MotifStage, PretrainConfig
@@ -162,7 +162,7 @@ def test_damaged_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dam
 
 
 def test_no_checkpoint(tmp_path: Path) -> None:
-    assert pretrain_state.load_checkpoint(tmp_path) is None
+    assert checkpoint.load_checkpoint(tmp_path) is None
 
 
 @pytest.mark.slow
@@ -182,7 +182,7 @@ def test_losses_fall(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("miner", ["neighbor_sequence", "fixed_size"])
 def test_the_other_configuration(tmp_path: Path, miner: str) -> None:
-    """One-hot, GCN, mean pooling, no wide part, frozen motif level: the paper's shape."""
+    """One-hot, GCN, mean pooling, no structural features, frozen motif level: the paper's shape."""
     config = PretrainConfig(
         encoder=EncoderConfig(
             miner=miner,
@@ -273,7 +273,7 @@ def test_impossible_progress_is_damage(
     path = tmp_path / "checkpoints" / "state.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(CorruptFileError, match="damaged checkpoint"):
-        pretrain_state.load_checkpoint(path.parent)
+        checkpoint.load_checkpoint(path.parent)
 
 
 def test_libraries_take_turns() -> None:
@@ -337,13 +337,13 @@ def test_family_quality() -> None:
 def test_mined_batches_of_the_core_collate() -> None:
     """The kernels' slow twins use made-up motifs; this runs them over real ones."""
     from narfast.nn.collate import collate_motifs, unique_motifs
-    from oracles import batching
+    from oracles import collate
 
     graphs = GraphBatch.from_graphs(GRAPHS)
     macros = coarsen(graphs, mine(graphs))
     unique = unique_motifs(macros.motif_id)
     nodes = collate_motifs(graphs, macros, unique.representative)
-    slow = batching.collate_motifs(graphs, macros, unique.representative.tolist())
+    slow = collate.collate_motifs(graphs, macros, unique.representative.tolist())
     assert nodes.op.tolist() == slow[0]
     assert nodes.in_src.tolist() == slow[3]
     assert unique.count.max() >= 5

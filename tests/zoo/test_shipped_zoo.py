@@ -1,4 +1,4 @@
-"""The zoo inside the package: whole, made by the frontends and the encoder that ship beside it."""
+"""The zoo inside the package: whole, made by the sources and the encoder that ship beside it."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_names_of_one_structure_are_together(zoo):
         "darts:DARTS_V2",
     ],
 )
-def test_it_is_what_the_frontends_read_today(zoo, name):
+def test_it_is_what_the_sources_read_today(zoo, name):
     graph = narfast.load(name)
     entry = zoo[name]
     assert graph.structural_hash == entry.structural_hash, "make the shipped zoo again"

@@ -126,9 +126,9 @@ def encoder_files() -> Iterator[Files]:
     from encoders import make_encoder
     from narfast.encoder.calibration import Calibration
 
-    for wide in (True, False):
+    for structural in (True, False):
         with tempfile.TemporaryDirectory() as folder:
-            make_encoder(wide=wide).save_pretrained(folder)
+            make_encoder(structural=structural).save_pretrained(folder)
             Calibration(same_family=0.9, related=0.7, nearest=(0.1, 0.5, 0.9)).save(folder)
             yield {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
 

@@ -1,5 +1,5 @@
 // Vectors of made-up weights: the same bytes whatever the threads and the cache, damage is named.
-// Their values are held to the torch model by tests/test_encoder.py.
+// Their values are held to the torch model by tests/encoder/test_encoder.py.
 #include "narfast/encoder/encoder.h"
 
 #include <doctest/doctest.h>

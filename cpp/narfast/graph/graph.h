@@ -88,7 +88,7 @@ void validate(const GraphBatchView& batch, int num_threads = 1);
 /// follow edges (mining by sequence, coarsening).
 void validate_loose(const GraphBatchView& batch, int num_threads = 1);
 
-/// A graph in any node numbering, as frontends and rewriting passes hold it.
+/// A graph in any node numbering, as sources and rewriting passes hold it.
 struct LooseGraph {
   std::vector<OpId> op;
   std::vector<Attr> attr;

@@ -75,7 +75,7 @@ std::string_view current_name(std::string_view name) {
   return name;
 }
 
-// The attributes for comparison: without the bits that only help passes or that some frontends
+// The attributes for comparison: without the bits that only help passes or that some sources
 // lack.
 Attr compared(OpId op, Attr attr) {
   attr &= ~attr::kHeads.mask();

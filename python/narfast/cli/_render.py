@@ -128,7 +128,7 @@ def _largest(counts: Mapping[str, int], limit: int) -> str:
 
 
 def print_report(report: Report) -> None:
-    """Print the metrics of all methods side by side, one table per setting."""
+    """Print the metrics of all methods side by side, one table per task."""
     console = stdout_console()
     for result in report.results:
         cutoffs = ["20", "50", "100"]

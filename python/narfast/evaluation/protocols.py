@@ -22,7 +22,8 @@ from narfast.zoo.zoo import Zoo
 __all__ = ["EXPORTS", "PROTOCOLS", "RetrievalQuery", "RetrievalTask"]
 
 EXPORTS = DATA / "exports"
-"""A zoo of networks read from ONNX exports, ``exporter:id``; see `studies/onnx_exports.py`."""
+"""A zoo of networks read from ONNX exports, ``exporter:id``, which
+`benchmarks/studies/onnx_exports.py` makes."""
 
 # The networks of `paper_nas`: number of genotypes, and of variants of each.
 _GENOTYPES, _VARIANTS, _NAS_SEED = 60, 25, 0

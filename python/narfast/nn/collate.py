@@ -2,7 +2,7 @@
 
 The kernels read and return plain NumPy arrays and know nothing of torch. Every batch is in CSR form
 with edges sorted by destination, so message passing needs no sorting. Each kernel has a slow oracle
-in ``tests/oracles/batching.py``.
+in ``tests/oracles/collate.py``.
 """
 
 from __future__ import annotations
