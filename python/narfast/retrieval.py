@@ -98,8 +98,8 @@ def search(
     A Python file (``my_model.py:build``) is read in a separate process.
 
     Args:
-        query: anything that `narfast.load` reads, an id of the zoo, a graph, or a vector of the
-            zoo's encoder, float [dim].
+        query: anything that `narfast.load` reads, an id of the zoo, a canonical graph, or a vector
+            of the zoo's encoder, float [dim].
         zoo: an open zoo, its folder, or ``"default"`` for the one that ships with narfast.
         k: number of hits.
         family: only networks of this family.

@@ -310,6 +310,10 @@ def test_what_is_allowed_is_read() -> None:
     assert load("darts:NASNet", allow=registry.UNTRUSTED_KINDS).num_nodes
     with pytest.raises(UnsupportedSourceError, match="'zoo' are not allowed here; allowed: none"):
         load("zoo:timm:resnet18", allow=())
+    with pytest.raises(
+        UnsupportedSourceError, match=r"must be a collection of kinds, such as {'zoo'}"
+    ):
+        load("zoo:timm:resnet18", allow="zoo")
     with pytest.raises(UnsupportedSourceError, match="no kind of source is called 'onx'"):
         load("zoo:timm:resnet18", allow=["onx"])
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import narfast
+from narfast.errors import NarfastError
 from narfast.graph import canonicalize, structural_hash
 from narfast.sources import loader
 from narfast.sources.libraries.transformers.catalog import entries
@@ -109,6 +110,14 @@ def test_it_is_what_the_sources_read_today(zoo, name):
     assert graph.structural_hash == entry.structural_hash, "make the shipped zoo again"
     record = next(record for record in entry.records if record.id == name)
     assert (record.params, record.family) == (graph.meta.params, graph.meta.family)
+
+
+def test_it_does_not_change():
+    opened = Zoo.open("default")
+    with pytest.raises(NarfastError, match="does not change"):
+        opened.add(["darts:DARTS_V1"])
+    with pytest.raises(NarfastError, match="does not change"):
+        opened.embed(opened.encoder)
 
 
 @pytest.mark.slow

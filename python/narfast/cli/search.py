@@ -36,6 +36,7 @@ def search(
         return
     if not result.hits:
         typer.echo("no network of the zoo passes the filters", err=True)
+        return
     result.print()
 
 

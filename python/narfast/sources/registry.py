@@ -263,6 +263,8 @@ def check_allowed(kind: SourceKind, allow: Collection[str] | None, source: objec
     """
     if allow is None:
         return
+    if isinstance(allow, str):
+        raise UnsupportedSourceError(f"allow: must be a collection of kinds, such as {{{allow!r}}}")
     unknown = sorted(set(allow) - KINDS)
     if unknown:
         raise UnsupportedSourceError(

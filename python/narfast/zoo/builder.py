@@ -6,6 +6,7 @@ ends with the same bytes.
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from typing import Any
 
 from narfast import operators
 from narfast._optional import require
-from narfast.errors import Failure, NarfastError
+from narfast.errors import Failure, NarfastError, UnsupportedSourceError
 from narfast.graph import (
     ArchGraph,
     canonicalize,
@@ -77,6 +78,12 @@ def identifiers_of(source: str) -> list[str]:
     if source == "all":
         require("torch", by="reading all libraries", extra="all")
         return [name for each in LISTED for name in identifiers_of(each)]
+    if source not in LISTED:
+        close = difflib.get_close_matches(source.lower(), LISTED, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise UnsupportedSourceError(
+            f"{source!r}: cannot be listed; choose from {', '.join(LISTED)}, or all{hint}"
+        )
     return [f"{source}:{name}" for name in library(source).list_names()]
 
 

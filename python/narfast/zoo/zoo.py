@@ -82,6 +82,7 @@ class Zoo:
         self._given = encoder is not None
         self._index: VectorIndex | None = None
         self._loads = 0
+        self._read_only = False
 
     @classmethod
     def open(
@@ -101,9 +102,10 @@ class Zoo:
             raise NarfastError(
                 "the name of the zoo is empty; name a folder, or leave it out for the shipped zoo"
             )
-        if directory == "default":
-            directory = DEFAULT_ZOO
-        return cls(directory, encoder=encoder)
+        shipped = directory == "default"
+        zoo = cls(DEFAULT_ZOO if shipped else directory, encoder=encoder)
+        zoo._read_only = shipped
+        return zoo
 
     @property
     def directory(self) -> Path:
@@ -415,12 +417,21 @@ class Zoo:
             The added ids, and the errors.
 
         Raises:
+            NarfastError: this is the zoo that ships with narfast.
             OSError: the folder cannot be written; the old zoo is still intact.
         """
+        self._check_writable()
         networks, errors = _read(sources, self.load, progress)
         with writing(self.directory):
             self._reopen()
             return self._put(networks, errors)
+
+    def _check_writable(self) -> None:
+        if self._read_only:
+            raise NarfastError(
+                "default: the zoo that ships with narfast does not change; make one of your own "
+                "with 'narfast zoo add DIR'"
+            )
 
     def _put(self, networks: Sequence[_Read], errors: Sequence[tuple[str, str]]) -> AddReport:
         """Assign ids to networks and write the zoo with them."""
@@ -473,7 +484,12 @@ class Zoo:
             index_threads: threads that build the index of a large zoo; more than one are faster,
                 and the index file then differs from run to run.
             progress: told how many graphs are done, and the total.
+
+        Raises:
+            NarfastError: this is the zoo that ships with narfast.
+            OSError: the folder cannot be written; the old zoo is still intact.
         """
+        self._check_writable()
         with writing(self.directory):
             self._reopen()
             contents = ZooContents(
