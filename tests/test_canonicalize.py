@@ -165,7 +165,8 @@ def test_an_unknown_pass_is_refused_with_all_names() -> None:
 )
 def test_former_names_of_passes_are_accepted(former: str, current: str) -> None:
     graph, expected = SWITCHES[current]
-    assert canonicalize(graph, passes=[former]).op_names() == expected
+    with pytest.warns(DeprecationWarning, match=former):
+        assert canonicalize(graph, passes=[former]).op_names() == expected
     assert former not in canonicalization_passes()
 
 

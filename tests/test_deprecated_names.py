@@ -10,8 +10,6 @@ import pytest
 
 from narfast import zoo
 from narfast.evaluation import protocols
-from narfast.graph import canonicalize
-from narfast.sources.loader import load
 
 
 @pytest.mark.parametrize(
@@ -45,11 +43,3 @@ def test_architecture() -> None:
         assert zoo.Architecture is zoo.NetworkRecord
     with pytest.raises(AttributeError, match="no attribute 'Painting'"):
         _ = zoo.Painting
-
-
-def test_canonicalization_passes() -> None:
-    graph = load("nasbench201:" + "|none~0|+|none~0|none~1|+|none~0|none~1|nor_conv_3x3~2|")
-    with pytest.warns(DeprecationWarning, match="drop_transparent, merge_twins"):
-        old = canonicalize(graph, passes=["drop_transparent", "merge_twins"])
-    new = canonicalize(graph, passes=["eliminate_identity", "eliminate_common_subexpressions"])
-    assert old.same_structure(new)

@@ -193,7 +193,7 @@ def test_a_file_that_is_no_table_is_never_replaced(run, zoo_path, tmp_path):
     ):
         result = run(*arguments)
         assert result.exit_code == 2, result.output
-        assert "no parquet file" in result.stderr
+        assert "is not a parquet file" in result.stderr
         assert script.read_text() == "def build(): ..."
 
 
