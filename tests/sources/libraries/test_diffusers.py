@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections import Counter
 from importlib.util import find_spec
 from types import ModuleType
@@ -12,6 +13,7 @@ import pytest
 from narfast.errors import MissingDependencyError, UnsupportedSourceError
 from narfast.explain import summarize
 from narfast.sources import loader
+from narfast.sources._torchvision_compat import import_torchvision
 from narfast.sources.libraries import base
 from narfast.sources.libraries.diffusers import _configuration, _released
 from narfast.sources.loader import load, load_raw
@@ -110,8 +112,7 @@ def test_fields_are_taken_over_from_the_entry_that_is_named() -> None:
 
 
 def test_fields_are_fields_of_their_class() -> None:
-    import inspect
-
+    import_torchvision()  # before diffusers imports it
     models = pytest.importorskip("diffusers.models")
     for name in _released():
         class_name, fields = _configuration(name)

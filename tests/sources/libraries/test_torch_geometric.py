@@ -72,6 +72,7 @@ def test_networks_that_are_wrapped(name: str) -> None:
 
 
 def test_the_search_for_neighbours_is_put_back() -> None:
+    load_raw("torch_geometric:ViSNet")  # imports the library as narfast does
     from torch_geometric.nn.models import visnet
 
     search = visnet.radius_graph
