@@ -111,6 +111,7 @@ def test_fields_are_taken_over_from_the_entry_that_is_named() -> None:
     assert _configuration("UNet2DModel") == ("UNet2DModel", {})
 
 
+@pytest.mark.slow
 def test_fields_are_fields_of_their_class() -> None:
     import_torchvision()  # before diffusers imports it
     models = pytest.importorskip("diffusers.models")

@@ -71,6 +71,7 @@ def test_networks_that_are_wrapped(name: str) -> None:
     assert "input" in first.op_names()
 
 
+@pytest.mark.slow
 def test_the_search_for_neighbours_is_put_back() -> None:
     load_raw("torch_geometric:ViSNet")  # imports the library as narfast does
     from torch_geometric.nn.models import visnet
@@ -80,6 +81,7 @@ def test_the_search_for_neighbours_is_put_back() -> None:
     assert visnet.radius_graph is search
 
 
+@pytest.mark.slow
 def test_parts_that_are_not_reached_are_counted() -> None:
     assert load_raw("torch_geometric:VGAE").meta.untraced == 0
     assert load_raw("torch_geometric:Polynormer-global").meta.untraced == 4  # the local head
