@@ -6,8 +6,9 @@ import warnings
 
 from narfast.errors import Failure
 from narfast.storage.records import NetworkRecord
+from narfast.zoo.additions import AddReport
 from narfast.zoo.entries import Hit, ZooEntry
-from narfast.zoo.zoo import DEFAULT_ZOO, AddReport, Zoo
+from narfast.zoo.zoo import DEFAULT_ZOO, Zoo
 
 __all__ = ["DEFAULT_ZOO", "AddReport", "Failure", "Hit", "NetworkRecord", "Zoo", "ZooEntry"]
 

@@ -6,7 +6,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from narfast.storage.index_cache import index_key, load_index, store_index
 from narfast.storage.records import NetworkRecord
 from narfast.storage.stored_zoo import StoredZoo
 from narfast.storage.writing import recover, writing
+from narfast.zoo.additions import Addition, AddReport, Source, assign_ids, read_sources
 from narfast.zoo.entries import Hit, ZooEntry
 from narfast.zoo.store import (
     Encoder,
@@ -34,34 +35,17 @@ from narfast.zoo.store import (
     write_zoo,
 )
 
-__all__ = ["DEFAULT_ZOO", "AddReport", "Query", "Source", "Zoo", "add_networks"]
+__all__ = ["DEFAULT_ZOO", "Query", "Zoo", "add_networks"]
 
 DEFAULT_ZOO = SHIPPED_ZOO
 """The zoo that ships with the package."""
 
-Source = str | os.PathLike[str] | ArchGraph | tuple[Any, Any]
 Query = Source | NDArray[Any]
-_Read = tuple[Source, ArchGraph]
 
 # So many networks are loaded one by one; after that, all graphs are read and kept in memory.
 _SINGLE_LOADS = 16
 
 _log = logging.getLogger("narfast")
-
-
-@dataclass(frozen=True)
-class AddReport:
-    """The result of `Zoo.add`.
-
-    Attributes:
-        added: ids that are now in the zoo.
-        new_structures: number of structures that the zoo did not have.
-        errors: (source, reason) of each source that could not be read.
-    """
-
-    added: tuple[str, ...]
-    new_structures: int
-    errors: tuple[tuple[str, str], ...]
 
 
 class Zoo:
@@ -421,7 +405,7 @@ class Zoo:
             OSError: the folder cannot be written; the old zoo is still intact.
         """
         self._check_writable()
-        networks, errors = _read(sources, self.load, progress)
+        networks, errors = read_sources(sources, self.load, progress)
         with writing(self.directory):
             self._reopen()
             return self._put(networks, errors)
@@ -433,9 +417,9 @@ class Zoo:
                 "with 'narfast zoo add DIR'"
             )
 
-    def _put(self, networks: Sequence[_Read], errors: Sequence[tuple[str, str]]) -> AddReport:
+    def _put(self, networks: Sequence[Addition], errors: Sequence[tuple[str, str]]) -> AddReport:
         """Assign ids to networks and write the zoo with them."""
-        records = _named(networks, self.records)
+        records = assign_ids(networks, self.records)
         fresh = {record.structural_hash for record, _ in records} - set(self._stored.groups.row_of)
         if records:
             self._rewrite(records)
@@ -546,14 +530,14 @@ def add_networks(
     recover(directory)
     folder.check_replaceable(directory)
     zoo = Zoo(directory) if _is_zoo(directory) else None
-    networks, errors = _read(sources, load if zoo is None else zoo.load, progress)
+    networks, errors = read_sources(sources, load if zoo is None else zoo.load, progress)
     if zoo is None and not networks:
         return None, AddReport((), 0, tuple(errors))
     with writing(directory):
         if _is_zoo(directory):
             zoo = Zoo(directory)
             return zoo, zoo._put(networks, errors)
-        records = _named(networks, ())
+        records = assign_ids(networks, ())
         contents = ZooContents.from_networks(records)
         encoder = _open_encoder(encoder_source)
         write_zoo(directory, contents.embedded(encoder, source=encoder_source))
@@ -572,50 +556,7 @@ def _open_encoder(source: str) -> Encoder:
     return ArchitectureEncoder.from_pretrained(source)
 
 
-def _read(
-    sources: Iterable[Source], load: Callable[[Source], ArchGraph], progress: Progress | None
-) -> tuple[list[_Read], list[tuple[str, str]]]:
-    """Return the networks that could be read, and (source, reason) of the others."""
-    items = list(sources)
-    networks: list[_Read] = []
-    errors: list[tuple[str, str]] = []
-    for done, source in enumerate(items, 1):
-        try:
-            networks.append((source, load(source)))
-        except NarfastError as error:
-            errors.append((str(source), str(error)))
-        if progress is not None:
-            progress(done, len(items))
-    return networks, errors
-
-
-def _named(
-    networks: Sequence[_Read], records: Iterable[NetworkRecord]
-) -> list[tuple[NetworkRecord, ArchGraph]]:
-    """Describe networks under ids that are unique among ``records``."""
-    known = {record.id: record.structural_hash for record in records}
-    named = []
-    for source, graph in networks:
-        record = NetworkRecord.of(_identifier(source, graph, known), graph)
-        known[record.id] = record.structural_hash
-        named.append((record, graph))
-    return named
-
-
 def _counts(values: Iterable[str | None]) -> dict[str, int]:
     """Count values, the most frequent first."""
     counted = Counter(value or "" for value in values)
     return dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
-
-
-def _identifier(source: Source, graph: ArchGraph, known: dict[str, str]) -> str:
-    """Choose an id: ``library:name`` as given, else the kind of source and the name."""
-    text = source if isinstance(source, str) else ""
-    prefix, separator, rest = text.partition(":")
-    if separator and rest and prefix.isidentifier():
-        return text.removeprefix("zoo:")
-    identifier = f"{graph.meta.source or 'file'}:{graph.meta.name or 'unnamed'}"
-    if known.get(identifier, graph.structural_hash) != graph.structural_hash:
-        # Two files with the same name hold different networks: keep both.
-        identifier += f"@{graph.structural_hash[:8]}"
-    return identifier
