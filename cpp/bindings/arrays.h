@@ -15,6 +15,7 @@
 
 #include "narfast/graph/graph.h"
 #include "narfast/graph/hash128.h"
+#include "narfast/graph/hyperparameters.h"
 
 namespace narfast::bindings {
 
@@ -74,6 +75,22 @@ inline BatchArrays give(GraphBatch batch) {
   return py::make_tuple(give(std::move(batch.op)), give(std::move(batch.attr)),
                         give(std::move(batch.node_ptr)), give(std::move(batch.in_ptr)),
                         give(std::move(batch.in_src)));
+}
+
+using HyperparameterArrays =
+    py::typing::Tuple<py::array_t<Offset>, py::array_t<std::uint8_t>, py::array_t<std::int64_t>>;
+
+/// Shares the arrays of hyperparameters: ptr, key, value.
+inline HyperparametersView share(const HyperparameterArrays& rows) {
+  return {share<Offset>(rows[0].cast<py::array>(), "ptr"),
+          share<std::uint8_t>(rows[1].cast<py::array>(), "key"),
+          share<std::int64_t>(rows[2].cast<py::array>(), "value")};
+}
+
+/// The arrays of owned hyperparameters, in the order of `share`.
+inline HyperparameterArrays give(Hyperparameters rows) {
+  return py::make_tuple(give(std::move(rows.ptr)), give(std::move(rows.key)),
+                        give(std::move(rows.value)));
 }
 
 }  // namespace narfast::bindings

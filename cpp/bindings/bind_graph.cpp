@@ -1,6 +1,8 @@
 // Validation, node order, canonicalization and structural hash as functions of arrays.
 #include <pybind11/stl.h>
 
+#include <optional>
+
 #include "arrays.h"
 #include "bindings.h"
 #include "narfast/graph/graph.h"
@@ -62,20 +64,32 @@ void bind_graph(py::module_& m) {
   m.def(
       "canonicalize",
       [](const py::array& op, const py::array& attr, const py::array& node_ptr,
-         const py::array& in_ptr, const py::array& in_src, const std::vector<std::string>& passes,
-         int num_threads) {
+         const py::array& in_ptr, const py::array& in_src,
+         const std::optional<HyperparameterArrays>& hyperparameters,
+         const std::vector<std::string>& passes, int num_threads) {
         const GraphBatchView batch = share_batch(op, attr, node_ptr, in_ptr, in_src);
+        const auto rows = hyperparameters ? share(*hyperparameters) : HyperparametersView{};
         const PassMask mask = pass_mask({passes.begin(), passes.end()});
-        GraphBatch result;
+        CanonicalBatch result;
         {
           const py::gil_scoped_release unlocked;
           validate(batch);
-          result = canonicalize(batch, mask, num_threads);
+          if (hyperparameters) validate(rows, static_cast<Offset>(batch.op.size()));
+          result = canonicalize(batch, rows, mask, num_threads);
         }
-        return give(std::move(result));
+        std::optional<HyperparameterArrays> fused;
+        if (hyperparameters) fused = give(std::move(result.hyperparameters));
+        return std::pair(give(std::move(result.graphs)), std::move(fused));
       },
-      "op"_a, "attr"_a, "node_ptr"_a, "in_ptr"_a, "in_src"_a, py::kw_only(), "passes"_a,
-      "num_threads"_a, "The five arrays of the canonical batch. Shares its arguments.");
+      "op"_a, "attr"_a, "node_ptr"_a, "in_ptr"_a, "in_src"_a, py::kw_only(),
+      "hyperparameters"_a = py::none(), "passes"_a, "num_threads"_a,
+      "The five arrays of the canonical batch, and its hyperparameters if the batch has some: "
+      "(ptr, key, value). Shares its arguments.");
+  m.attr("HYPERPARAMETERS") = [] {
+    py::tuple names(kHyperparameterNames.size());
+    for (std::size_t i = 0; i < names.size(); ++i) names[i] = py::str(kHyperparameterNames[i]);
+    return names;
+  }();
   m.def(
       "structural_hash",
       [](const py::array& op, const py::array& attr, const py::array& node_ptr,

@@ -53,6 +53,8 @@ py::tuple wrap(onnx::RawGraph raw) {
   py::dict unknown;
   for (const auto& [spelling, count] : raw.unknown) unknown[py::str(spelling)] = count;
   facts["unknown_ops"] = unknown;
+  facts["texts"] = py::tuple(py::cast(raw.texts));
+  facts["hyperparameters"] = give(std::move(raw.hyperparameters));
   Graph& g = raw.graph;
   return py::make_tuple(give(std::move(g.op)), give(std::move(g.attr)), give(std::move(g.in_ptr)),
                         give(std::move(g.in_src)), facts);

@@ -11,12 +11,12 @@ using namespace py::literals;
 
 namespace {
 
-using NetworkArrays =
-    py::typing::Tuple<BatchArrays, py::array_t<std::int64_t>, py::array_t<std::int64_t>>;
+using NetworkArrays = py::typing::Tuple<BatchArrays, HyperparameterArrays,
+                                        py::array_t<std::int64_t>, py::array_t<std::int64_t>>;
 
 NetworkArrays hand_over(NetworkBatch batch) {
-  return py::make_tuple(give(std::move(batch.graphs)), give(std::move(batch.params)),
-                        give(std::move(batch.flops)));
+  return py::make_tuple(give(std::move(batch.graphs)), give(std::move(batch.hyperparameters)),
+                        give(std::move(batch.params)), give(std::move(batch.flops)));
 }
 
 template <typename Names>
@@ -50,7 +50,8 @@ void bind_search_spaces(py::module_& m) {
       },
       "operators"_a, "sources"_a, "edge_ptr"_a, "concat"_a, "concat_ptr"_a, py::kw_only(),
       "imagenet"_a, "num_threads"_a,
-      "(batch arrays, params, flops); see narfast.search_spaces.darts.networks. Shares its "
+      "(batch arrays, hyperparameters, params, flops); see narfast.search_spaces.darts.networks. "
+      "Shares its "
       "arguments.");
   m.def(
       "nasbench101_cells",
@@ -75,7 +76,8 @@ void bind_search_spaces(py::module_& m) {
         return hand_over(std::move(batch));
       },
       "cells"_a, py::kw_only(), "whole"_a, "num_threads"_a,
-      "(batch arrays, params, flops); see narfast.search_spaces.nasbench101.networks. Shares its "
+      "(batch arrays, hyperparameters, params, flops); see "
+      "narfast.search_spaces.nasbench101.networks. Shares its "
       "arguments.");
   m.def(
       "nasbench201_networks",
@@ -89,7 +91,8 @@ void bind_search_spaces(py::module_& m) {
         return hand_over(std::move(batch));
       },
       "cells"_a, py::kw_only(), "num_threads"_a,
-      "(batch arrays, params, flops); see narfast.search_spaces.nasbench201.networks. Shares its "
+      "(batch arrays, hyperparameters, params, flops); see "
+      "narfast.search_spaces.nasbench201.networks. Shares its "
       "arguments.");
 }
 

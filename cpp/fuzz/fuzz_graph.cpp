@@ -77,13 +77,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const narfast::PassMask all = narfast::all_passes();
   narfast::GraphBatch canonical;
   try {
-    canonical = narfast::canonicalize(batch.view(), all, 1);
+    canonical = narfast::canonicalize(batch.view(), {}, all, 1).graphs;
   } catch (const narfast::NotSettled&) {
     return 0;
   }
   narfast::validate(canonical.view());
   // Canonical means: doing it again changes nothing.
-  if (narfast::canonicalize(canonical.view(), all, 1) != canonical) std::abort();
+  if (narfast::canonicalize(canonical.view(), {}, all, 1).graphs != canonical) std::abort();
   (void)narfast::structural_hash(canonical.view(), 1);
   for (const auto method :
        {narfast::MiningMethod::kRepeats, narfast::MiningMethod::kNeighborSequence}) {

@@ -27,7 +27,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const narfast::PassMask all = narfast::all_passes();
   narfast::GraphBatch canonical;
   try {
-    canonical = narfast::canonicalize(batch.view(), all, 1);
+    canonical = narfast::canonicalize(batch.view(), {}, all, 1).graphs;
   } catch (const narfast::NotSettled&) {
     return 0;
   }

@@ -7,16 +7,17 @@ Mining is in `narfast.motifs`.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from narfast import _core, operators
 from narfast.errors import InvalidGraphError, NarfastError
+from narfast.hyperparameters import Hyperparameters
 
 __all__ = [
     "ArchGraph",
@@ -71,6 +72,8 @@ class ArchGraph:
         attr: uint32[N], packed attributes.
         in_ptr: int64[N + 1], offsets into `in_src`, starting at 0.
         in_src: int32[E], in-neighbours; each is smaller than its node.
+        meta: facts about the network.
+        hyperparameters: exact values and module paths of the nodes; None if the source has none.
     """
 
     op: NDArray[np.uint16]
@@ -78,6 +81,7 @@ class ArchGraph:
     in_ptr: NDArray[np.int64]
     in_src: NDArray[np.int32]
     meta: GraphMeta = field(default_factory=GraphMeta)
+    hyperparameters: Hyperparameters | None = None
 
     @property
     def num_nodes(self) -> int:
@@ -140,6 +144,7 @@ class GraphBatch:
         in_ptr: int64[N + 1], offsets of every node into `in_src`.
         in_src: int32[E], in-neighbours, numbered within their graph.
         metas: one per graph, or empty.
+        hyperparameters: one per graph, None where unknown, or empty.
     """
 
     op: NDArray[np.uint16]
@@ -148,6 +153,7 @@ class GraphBatch:
     in_ptr: NDArray[np.int64]
     in_src: NDArray[np.int32]
     metas: tuple[GraphMeta, ...] = ()
+    hyperparameters: tuple[Hyperparameters | None, ...] = ()
 
     @classmethod
     def from_graphs(cls, graphs: Sequence[ArchGraph]) -> GraphBatch:
@@ -163,6 +169,7 @@ class GraphBatch:
             ),
             in_src=np.concatenate([np.empty(0, np.int32), *(g.in_src for g in graphs)]),
             metas=tuple(g.meta for g in graphs),
+            hyperparameters=tuple(g.hyperparameters for g in graphs),
         )
 
     @property
@@ -198,6 +205,7 @@ class GraphBatch:
             in_ptr=in_ptr - in_ptr[0],
             in_src=self.in_src[in_ptr[0] : in_ptr[-1]],
             meta=self.metas[graph] if self.metas else GraphMeta(),
+            hyperparameters=self.hyperparameters[graph] if self.hyperparameters else None,
         )
 
     def part(self, start: int, stop: int) -> GraphBatch:
@@ -211,6 +219,7 @@ class GraphBatch:
             in_ptr=in_ptr - in_ptr[0],
             in_src=self.in_src[in_ptr[0] : in_ptr[-1]],
             metas=self.metas[start:stop],
+            hyperparameters=self.hyperparameters[start:stop],
         )
 
     def __iter__(self) -> Iterator[ArchGraph]:
@@ -226,6 +235,7 @@ def build_graph(
     inputs: Sequence[Sequence[int]],
     outputs: Sequence[int],
     meta: GraphMeta | None = None,
+    hyperparameters: Sequence[Mapping[str, Any]] | None = None,
 ) -> ArchGraph:
     """Builds a graph from nodes in any numbering.
 
@@ -238,6 +248,7 @@ def build_graph(
         inputs: In-neighbours of each node, in argument order.
         outputs: Nodes whose values the network returns.
         meta: Metadata to attach.
+        hyperparameters: Of each node, by name (`narfast.hyperparameters.NAMES`), or None.
 
     Raises:
         InvalidGraphError: On a cycle, a dangling edge, lengths that differ, or a graph too large.
@@ -255,8 +266,11 @@ def build_graph(
         outs = np.asarray(outputs, np.int32)
     except OverflowError as error:
         raise InvalidGraphError(f"node and operator numbers must be in range: {error}") from None
-    ordered_op, ordered_attr, ptr, src, _ = _core.order_nodes(ops, attrs, in_ptr, in_src, outs)
-    graph = ArchGraph(ordered_op, ordered_attr, ptr, src, meta or GraphMeta())
+    ordered_op, ordered_attr, ptr, src, old = _core.order_nodes(ops, attrs, in_ptr, in_src, outs)
+    exact = None
+    if hyperparameters is not None:
+        exact = Hyperparameters.from_rows(hyperparameters[node] for node in old.tolist())
+    graph = ArchGraph(ordered_op, ordered_attr, ptr, src, meta or GraphMeta(), exact)
     GraphBatch.from_graphs([graph]).validate()
     return graph
 
@@ -293,12 +307,24 @@ def canonicalize(
         batch = GraphBatch.from_graphs([graphs])
         return canonicalize(batch, passes=passes, num_threads=num_threads)[0]
     names = list(canonicalization_passes()) if passes is None else list(passes)
-    arrays = _core.canonicalize(*graphs.arrays, passes=names, num_threads=num_threads)
+    given = graphs.hyperparameters
+    rows = None
+    if any(part is not None for part in given):
+        rows = Hyperparameters.concatenated(given, np.diff(graphs.node_ptr).tolist())
+    arrays, fused = _core.canonicalize(
+        *graphs.arrays, hyperparameters=rows, passes=names, num_threads=num_threads
+    )
     former = [name for name in names if name not in canonicalization_passes()]
     if former:  # the core still takes them
         message = f"{', '.join(former)}: former names of canonicalization passes"
         warnings.warn(message, DeprecationWarning, stacklevel=2)
-    return GraphBatch(*arrays, graphs.metas)
+    batch = GraphBatch(*arrays, metas=graphs.metas)
+    if fused is None:
+        return batch
+    texts = [() if part is None else part.texts for part in given]
+    parts = Hyperparameters.separated(fused, batch.node_ptr, texts)
+    known = (None if old is None else new for old, new in zip(given, parts, strict=True))
+    return replace(batch, hyperparameters=tuple(known))
 
 
 def canonicalize_each(

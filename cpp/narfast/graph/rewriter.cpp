@@ -5,13 +5,23 @@
 #include <numeric>
 
 namespace narfast {
+namespace {
+
+constexpr NodeId kNone = -1;
+
+}  // namespace
 
 Rewriter::Rewriter(const GraphView& graph)
     : op_(graph.op.begin(), graph.op.end()),
       attr_(graph.attr.begin(), graph.attr.end()),
       inputs_(graph.op.size()),
-      alias_(graph.op.size()) {
+      alias_(graph.op.size()),
+      owner_(graph.op.size()),
+      beside_(graph.op.size(), 0),
+      dropped_by_(graph.op.size(), kNone) {
   std::iota(alias_.begin(), alias_.end(), 0);
+  std::iota(owner_.begin(), owner_.end(), 0);
+  principal_ = owner_;
   for (NodeId node = 0; node < size(); ++node) {
     const auto sources = graph.inputs(node);
     inputs_[index(node)].assign(sources.begin(), sources.end());
@@ -30,11 +40,23 @@ void Rewriter::replace_by(NodeId node, NodeId other) {
   changed_ = true;
 }
 
+void Rewriter::join(NodeId node, NodeId other) {
+  replace_by(node, other);
+  hand_over(node, alias_[index(node)], true);
+}
+
+void Rewriter::hand_over(NodeId from, NodeId heir, bool beside) {
+  moves_.push_back({from, heir, beside});
+}
+
 void Rewriter::become(NodeId node, OpId op, Attr attr, std::vector<NodeId> inputs) {
   if (op_[index(node)] == op && attr_[index(node)] == attr && inputs_[index(node)] == inputs)
     return;
   op_[index(node)] = op;
   attr_[index(node)] = attr;
+  for (const NodeId old : inputs_[index(node)])
+    if (std::find(inputs.begin(), inputs.end(), old) == inputs.end())
+      dropped_by_[index(old)] = node;
   inputs_[index(node)] = std::move(inputs);
   changed_ = true;
 }
@@ -71,6 +93,7 @@ void Rewriter::compact() {
     refresh(node);
     for (NodeId source : inputs_[index(node)]) live[index(source)] = true;
   }
+  settle_origins(live);
   changed_ = false;  // not before: `refresh` does nothing without changes
   std::vector<NodeId> new_id(op_.size(), -1);
   NodeId next = 0;
@@ -82,24 +105,104 @@ void Rewriter::compact() {
       op_[index(next)] = op_[index(node)];
       attr_[index(next)] = attr_[index(node)];
       inputs_[index(next)] = std::move(inputs_[index(node)]);
+      principal_[index(next)] = principal_[index(node)];
     }
     ++next;
   }
+  for (NodeId& node : owner_)
+    if (node != kNone) node = new_id[index(node)];
   op_.resize(index(next));
   attr_.resize(index(next));
   inputs_.resize(index(next));
   alias_.resize(index(next));
+  principal_.resize(index(next));
+  dropped_by_.assign(index(next), kNone);
   std::iota(alias_.begin(), alias_.end(), 0);
   find_outputs();
 }
 
-Graph Rewriter::finish() const {
+void Rewriter::settle_origins(const std::vector<bool>& live) {
+  // Moves that passes asked for come first.
+  if (!moves_.empty()) {
+    std::vector<const Move*> move_of(op_.size(), nullptr);
+    const std::vector<NodeId> former = principal_;
+    for (const Move& move : moves_) {
+      move_of[index(move.from)] = &move;
+      principal_[index(move.from)] = kNone;
+    }
+    for (const Move& move : moves_)
+      if (principal_[index(move.heir)] == kNone)
+        principal_[index(move.heir)] = former[index(move.from)];
+    for (std::size_t raw = 0; raw < owner_.size(); ++raw) {
+      if (owner_[raw] == kNone || move_of[index(owner_[raw])] == nullptr) continue;
+      const Move& move = *move_of[index(owner_[raw])];
+      owner_[raw] = move.heir;
+      beside_[raw] |= static_cast<std::uint8_t>(move.beside);
+    }
+    moves_.clear();
+  }
+  // One step from each dropped node towards its heir: what replaced it, what ceased to read it, or
+  // a reader that was dropped too.
+  std::vector<NodeId> next(op_.size(), kNone);
+  for (NodeId node = 0; node < size(); ++node) {
+    if (live[index(node)]) {
+      next[index(node)] = node;
+    } else if (alias_[index(node)] != node) {
+      next[index(node)] = alias_[index(node)];
+    } else {
+      next[index(node)] = dropped_by_[index(node)];
+    }
+  }
+  for (NodeId node = 0; node < size(); ++node) {
+    if (live[index(node)]) continue;
+    for (const NodeId source : inputs_[index(node)]) {
+      const NodeId known = resolve(source);
+      if (next[index(known)] == kNone) next[index(known)] = node;
+    }
+  }
+  // Two dropped nodes may point at each other; then nothing is left of them.
+  std::vector<bool> done = live;
+  std::vector<NodeId> path;
+  for (NodeId node = 0; node < size(); ++node) {
+    NodeId end = node;
+    path.clear();
+    while (end != kNone && !done[index(end)]) {
+      done[index(end)] = true;
+      path.push_back(end);
+      const NodeId step = next[index(end)];
+      next[index(end)] = kNone;  // a path that comes back here ends
+      end = step;
+    }
+    const NodeId heir = end == kNone ? kNone : next[index(end)];
+    for (const NodeId passed : path) next[index(passed)] = heir;
+  }
+  for (NodeId& node : owner_)
+    if (node != kNone) node = next[index(node)];
+}
+
+Rewriter::Result Rewriter::finish() const {
   LooseGraph loose{op_, attr_, {0}, {}, outputs_};
   for (const auto& sources : inputs_) {
     loose.in_src.insert(loose.in_src.end(), sources.begin(), sources.end());
     loose.in_ptr.push_back(static_cast<Offset>(loose.in_src.size()));
   }
-  return order_nodes(loose).graph;
+  OrderedGraph ordered = order_nodes(loose);
+  const auto owned = collect_rows<Offset, NodeId>(op_.size(), [&](auto add) {
+    for (std::size_t raw = 0; raw < owner_.size(); ++raw)
+      if (owner_[raw] != kNone) add(owner_[raw], static_cast<NodeId>(raw));
+  });
+  Result result{std::move(ordered.graph), {}};
+  for (const NodeId node : ordered.old_id) {
+    auto& rows = result.origins.nodes;
+    const NodeId principal = principal_[index(node)];
+    if (principal != kNone) rows.values.push_back(principal);
+    for (const NodeId raw : owned[node])
+      if (raw != principal) rows.values.push_back(raw);
+    rows.end_row();
+  }
+  for (const NodeId raw : result.origins.nodes.values)
+    result.origins.beside.push_back(raw == kNone ? 0 : beside_[index(raw)]);
+  return result;
 }
 
 }  // namespace narfast

@@ -1,11 +1,13 @@
 // A graph under rewriting. Passes visit its nodes in topological order, and either replace a node
 // by an earlier one or turn it, in place, into another operator; `compact` then drops unread nodes.
+// The rewriter remembers which operators of the first graph stand behind each node.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
 #include "narfast/graph/graph.h"
+#include "narfast/graph/hyperparameters.h"
 #include "narfast/graph/operators.h"
 
 namespace narfast {
@@ -28,6 +30,11 @@ class Rewriter {
 
   /// From now on every reader of `node` reads `other`, an earlier node, instead.
   void replace_by(NodeId node, NodeId other);
+  /// The same, where `node` is not swallowed but stands beside `other`, as parts of one layer.
+  void join(NodeId node, NodeId other);
+  /// The operators behind `from` stand behind `heir` from the next `compact` on; for passes that
+  /// exchange the roles of nodes. `beside` is as in `join`. `heir` descends from the first `from`.
+  void hand_over(NodeId from, NodeId heir, bool beside = false);
   /// Turns `node` into another operator; its inputs must be earlier nodes.
   void become(NodeId node, OpId op, Attr attr, std::vector<NodeId> inputs);
   void set_attr(NodeId node, Attr attr) { become(node, op(node), attr, inputs(node)); }
@@ -43,8 +50,13 @@ class Rewriter {
   /// Drops the nodes that no output needs, and renumbers the others in the same order. O(1) without
   /// changes.
   void compact();
-  /// The graph in the deterministic order.
-  [[nodiscard]] Graph finish() const;
+  /// The graph in the deterministic order, and the first graph's operators behind its nodes: an
+  /// operator that a pass dropped stands behind the node that replaced it or read it last.
+  struct Result {
+    Graph graph;
+    Origins origins;
+  };
+  [[nodiscard]] Result finish() const;
 
  private:
   [[nodiscard]] NodeId resolve(NodeId node) const {
@@ -53,6 +65,8 @@ class Rewriter {
   }
   // Counts readers; a node without a reader is an output.
   void find_outputs();
+  // Moves the operators behind nodes that are not `live` to their heirs.
+  void settle_origins(const std::vector<bool>& live);
 
   std::vector<OpId> op_;
   std::vector<Attr> attr_;
@@ -61,6 +75,17 @@ class Rewriter {
   std::vector<std::int32_t> uses_;
   std::vector<NodeId> outputs_;
   bool changed_ = false;
+
+  struct Move {
+    NodeId from;
+    NodeId heir;
+    bool beside;
+  };
+  std::vector<NodeId> owner_;         // per operator of the first graph: its node, or -1
+  std::vector<std::uint8_t> beside_;  // per operator of the first graph: joined side by side
+  std::vector<NodeId> principal_;     // per node: the operator that it descends from, or -1
+  std::vector<NodeId> dropped_by_;    // per node: the node that ceased to read it last, or -1
+  std::vector<Move> moves_;
 };
 
 }  // namespace narfast

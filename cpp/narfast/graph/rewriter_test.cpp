@@ -12,7 +12,7 @@ using testing::Names;
 using testing::Net;
 using testing::op_names;
 
-Names names(const Rewriter& rewriter) { return op_names(rewriter.finish().view()); }
+Names names(const Rewriter& rewriter) { return op_names(rewriter.finish().graph.view()); }
 
 TEST_CASE("a graph that nothing changes comes out as it went in") {
   Net net;
@@ -21,7 +21,7 @@ TEST_CASE("a graph that nothing changes comes out as it went in") {
   Rewriter rewriter(net.view());
   rewriter.compact();
   CHECK_FALSE(rewriter.changed());
-  CHECK(rewriter.finish() == net.graph());
+  CHECK(rewriter.finish().graph == net.graph());
 }
 
 TEST_CASE("readers of a replaced node read the other") {
@@ -75,9 +75,50 @@ TEST_CASE("an output replaced by a node with readers is no output any more") {
   Rewriter rewriter(net.view());
   rewriter.replace_by(first_output, x);
   rewriter.compact();
-  const Graph once = rewriter.finish();
+  const Graph once = rewriter.finish().graph;
   CHECK(op_names(once.view()) == Names{"input", "tanh", "input", "conv", "sub"});
   CHECK(Rewriter(once.view()).finish() == once);
+}
+
+TEST_CASE("a dropped node stands behind what replaced it or read it last") {
+  Net net;
+  const NodeId x = net.input();
+  const NodeId a = net.add("identity", {x});  // replaced by the input
+  const NodeId b = net.add("exp", {a});       // read by c alone, which ceases to read it
+  const NodeId c = net.add("sigmoid", {b});
+  const NodeId d = net.add("log", {b});  // read by nobody but e, which is dropped too
+  const NodeId e = net.add("mul", {c, d});
+  net.add("relu", {e});
+  Rewriter rewriter(net.view());
+  rewriter.replace_by(a, x);
+  rewriter.become(c, "tanh"_op, 0, {x});
+  rewriter.replace_by(e, c);
+  rewriter.compact();
+  const auto [graph, origins] = rewriter.finish();
+  REQUIRE(op_names(graph.view()) == Names{"input", "tanh", "relu"});
+  const auto behind = [&](NodeId node) {
+    const auto row = origins.nodes[node];
+    return std::vector<NodeId>(row.begin(), row.end());
+  };
+  CHECK(behind(0) == std::vector<NodeId>{x, a});
+  CHECK(behind(1) == std::vector<NodeId>{c, b, d, e});
+  CHECK(behind(2) == std::vector<NodeId>{6});
+}
+
+TEST_CASE("nodes that exchange their roles hand over what stands behind them") {
+  Net net;
+  const NodeId x = net.input();
+  const NodeId a = net.add("linear", {x}), b = net.add("linear", {x});
+  net.add("add", {a, b});
+  Rewriter rewriter(net.view());
+  rewriter.hand_over(a, b);
+  rewriter.hand_over(b, a);
+  rewriter.become(b, "relu"_op, 0, {x});
+  rewriter.compact();
+  const auto [graph, origins] = rewriter.finish();
+  REQUIRE(op_names(graph.view()) == Names{"input", "linear", "relu", "add"});
+  CHECK(origins.nodes[1].front() == b);
+  CHECK(origins.nodes[2].front() == a);
 }
 
 }  // namespace

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <limits>
 #include <map>
+#include <optional>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "narfast/graph/attributes.h"
@@ -12,6 +14,7 @@
 #include "narfast/graph/operators.h"
 #include "narfast/onnx/attributes.h"
 #include "narfast/onnx/flatten.h"
+#include "narfast/onnx/hyperparameters.h"
 #include "narfast/onnx/shapes.h"
 
 namespace narfast::onnx {
@@ -27,6 +30,12 @@ struct State {
   NodeId node = -1;
 };
 
+/// What stands behind a constant: the number of learned parameters, and the name of the first.
+struct Learned {
+  std::int64_t elements = 0;
+  std::string_view name;
+};
+
 /// "domain.Type"; the bare type for the default domain.
 std::string spelling_of(const Node& node) {
   if (node.domain.empty()) return std::string(node.type);
@@ -39,7 +48,8 @@ class Builder {
       : model_(model),
         flat_(flatten(model)),
         facts_(flat_, model.opset),
-        attributes_(flat_, facts_, model.opset) {}
+        attributes_(flat_, facts_, model.opset),
+        exact_(flat_, facts_, attributes_) {}
 
   RawGraph run();
 
@@ -63,7 +73,10 @@ class Builder {
   void set_outputs(const FlatNode& flat, State value, bool first_only = false);
 
   void inputs();
+  void learn(const FlatNode& flat);
+  void describe(OpId op, const Attributes& attributes);
   void visit(const FlatNode& flat);
+  void visit_data(const FlatNode& flat);
   void synthetic(const FlatNode& flat);
   bool fused(const FlatNode& flat);
   Spelling lookup(const Node& node);
@@ -84,8 +97,16 @@ class Builder {
   FlatModel flat_;
   ShapeInference facts_;
   AttributeReader attributes_;
+  HyperparameterReader exact_;
   std::vector<State> states_;
+  std::vector<Learned> learned_;  // by value
   LooseGraph loose_;
+  Hyperparameters rows_;
+  std::vector<std::string> texts_;
+  std::unordered_map<std::string, std::int64_t> text_numbers_;
+  const FlatNode* current_ = nullptr;  // the node that is being visited
+  Learned own_;                        // its parameters, until one of its operators has them
+  bool fused_ = false;                 // it stands for several operators
   std::map<std::string, std::int64_t> unknown_;
   std::unordered_set<const Tensor*> statistics_;
 };
@@ -99,7 +120,46 @@ NodeId Builder::add(OpId op, Attributes attributes, std::span<const NodeId> inpu
   loose_.attr.push_back(pack_attributes(attributes));
   loose_.in_src.insert(loose_.in_src.end(), inputs.begin(), inputs.end());
   loose_.in_ptr.push_back(static_cast<Offset>(loose_.in_src.size()));
+  if (current_ != nullptr) describe(op, attributes);
+  rows_.end_row();
   return static_cast<NodeId>(loose_.op.size() - 1);
+}
+
+/// The hyperparameters of an operator of the current node.
+void Builder::describe(OpId op, const Attributes& attributes) {
+  const Category category = operator_table()[op].category;
+  if (category == Category::kLinear && attributes.in_channels > 0) {
+    rows_.add(Hyperparameter::kInChannels, attributes.in_channels);
+    rows_.add(Hyperparameter::kOutChannels, attributes.out_channels);
+  }
+  exact_.read(*current_, op, rows_);
+  std::optional<std::string> path = module_path(*current_->node);
+  if (!path) path = module_of_parameter(own_.name);
+  if (path) {
+    const auto [text, added] = text_numbers_.emplace(*path, texts_.size());
+    if (added) texts_.push_back(*path);
+    rows_.add(Hyperparameter::kPath, text->second);
+  }
+  const bool beside = category == Category::kElementwise || category == Category::kActivation;
+  if (own_.elements > 0 && !(fused_ && beside)) {
+    rows_.add(Hyperparameter::kParams, own_.elements);
+    own_.elements = 0;
+  }
+}
+
+/// Collects the parameters behind the constant operands of a node; a constant result hands them on.
+void Builder::learn(const FlatNode& flat) {
+  own_ = {};
+  for (std::size_t n = 0; n < flat.inputs; ++n) {
+    const ValueId id = flat_.inputs_of(flat)[n];
+    const bool statistics =
+        flat.node->type == "BatchNormalization" && n >= 3 && flat.node->domain.empty();
+    if (id == kOmitted || statistics) continue;
+    const Learned& operand = learned_[static_cast<std::size_t>(id)];
+    if (own_.name.empty()) own_.name = operand.name;
+    const std::int64_t room = std::numeric_limits<std::int64_t>::max() - own_.elements;
+    own_.elements += std::min(room, operand.elements);
+  }
 }
 
 void Builder::set_outputs(const FlatNode& flat, State value, bool first_only) {
@@ -115,6 +175,13 @@ void Builder::set_outputs(const FlatNode& flat, State value, bool first_only) {
 
 void Builder::inputs() {
   states_.resize(flat_.values.size());
+  learned_.resize(flat_.values.size());
+  for (std::size_t id = 0; id < learned_.size(); ++id) {
+    const Tensor* tensor = flat_.values[id].initializer;
+    if (tensor == nullptr) continue;
+    const bool learned = is_float(tensor->type) && tensor->elements > 1;  // no scale or epsilon
+    learned_[id] = {learned ? tensor->elements : 0, tensor->name};
+  }
   for (const ValueId id : flat_.inputs) {
     const DataType type = flat_.values[static_cast<std::size_t>(id)].declared->type;
     // Bytes may be pixels; wider integers and booleans are token ids, masks and lengths.
@@ -191,7 +258,18 @@ void Builder::visit(const FlatNode& flat) {
   }
   Kind strongest = Kind::kConstant;
   for (const ValueId id : flat_.inputs_of(flat)) strongest = std::max(strongest, state(id).kind);
-  if (strongest == Kind::kConstant) return;  // states are constants to begin with
+  learn(flat);
+  if (strongest == Kind::kConstant) {  // states are constants to begin with
+    for (const ValueId id : flat_.outputs_of(flat))
+      if (id != kOmitted) learned_[static_cast<std::size_t>(id)] = own_;
+    return;
+  }
+  current_ = &flat;
+  visit_data(flat);
+  current_ = nullptr;
+}
+
+void Builder::visit_data(const FlatNode& flat) {
   const Node& node = *flat.node;
   if (fused(flat)) return;
   const Spelling spelling = lookup(node);
@@ -199,7 +277,7 @@ void Builder::visit(const FlatNode& flat) {
                       ? (spelling.op == "avg_pool"_op ? "global_avg_pool"_op : "global_max_pool"_op)
                       : spelling.op;
   const auto operands = data_operands(flat, spelling);
-  strongest = Kind::kConstant;
+  Kind strongest = Kind::kConstant;
   for (const ValueId id : operands) strongest = std::max(strongest, state(id).kind);
   if (op == "constant"_op || strongest == Kind::kConstant) return;
   if (op == "gather"_op) {
@@ -422,7 +500,8 @@ NodeId Builder::activation(const FlatNode& flat, NodeId source) {
 /// Writes an onnxruntime operator as several operators of the table. Returns false for all others.
 bool Builder::fused(const FlatNode& flat) {
   const std::string_view type = flat.node->type;
-  if (flat.node->domain != "com.microsoft") return false;
+  fused_ = flat.node->domain == "com.microsoft";
+  if (!fused_) return false;
   const auto data = [&](std::size_t n) {
     return given(flat, n) && operand(flat, n).kind != Kind::kConstant;
   };
@@ -497,7 +576,10 @@ void Builder::outputs(RawGraph& raw) {
     throw InvalidGraph(
         "no output of the graph depends on an input; export the network with its inputs");
   }
-  raw.graph = order_nodes(loose_).graph;
+  OrderedGraph ordered = order_nodes(loose_);
+  raw.graph = std::move(ordered.graph);
+  raw.hyperparameters = select_rows(rows_.view(), ordered.old_id);
+  raw.texts = std::move(texts_);
 }
 
 RawGraph Builder::run() {

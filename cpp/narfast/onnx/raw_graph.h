@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "narfast/graph/graph.h"
+#include "narfast/graph/hyperparameters.h"
 #include "narfast/onnx/reader.h"
 
 namespace narfast::onnx {
@@ -16,6 +17,8 @@ namespace narfast::onnx {
 /// A raw graph and what the file says about it.
 struct RawGraph {
   narfast::Graph graph;
+  Hyperparameters hyperparameters;
+  std::vector<std::string> texts;  ///< module paths, by their number in `hyperparameters`
   std::int64_t params = 0;  ///< elements of float initializers, batch-norm statistics excepted
   std::int64_t opset = 0;
   /// Of the first thousand inputs that declare one, in order; -1 where symbolic.

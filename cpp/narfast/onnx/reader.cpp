@@ -76,6 +76,20 @@ ValueInfo parse_value(const Field& message) {
   return value;
 }
 
+/// The scopes of a node, if `message` is the pair of key and text that holds them.
+std::string_view scopes_of(const Field& message) {
+  expect(message, Type::kLength);
+  bool wanted = false;
+  Cursor cursor(message);
+  while (!cursor.done()) {
+    const Field field = cursor.next();
+    if (field.type != Type::kLength || field.size > kLongestText) continue;
+    if (field.number == 1) wanted = field.text() == "pkg.torch.onnx.name_scopes";
+    if (field.number == 2 && wanted) return field.text();
+  }
+  return {};
+}
+
 /// The parse of one file: what must be counted over all graphs and nesting levels.
 class Parser {
  public:
@@ -205,6 +219,9 @@ Node Parser::node(const Field& message, int depth) {
         break;
       case 8:
         node.overload = name_of(field);
+        break;
+      case 9:
+        if (node.scopes.empty()) node.scopes = scopes_of(field);
         break;
       default:
         break;

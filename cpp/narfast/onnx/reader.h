@@ -83,6 +83,7 @@ struct Node {
   std::string_view domain;  ///< empty for the default domain ("ai.onnx" reads as empty)
   std::string_view overload;
   std::string_view name;
+  std::string_view scopes;  ///< torch.export's list of the modules around it, if it gives one
   std::vector<std::string_view> inputs;
   std::vector<std::string_view> outputs;
   std::vector<Attribute> attributes;

@@ -111,6 +111,10 @@ PassMask pass_mask(const std::vector<std::string_view>& names) {
 }
 
 Graph canonicalize(const GraphView& graph, PassMask passes) {
+  return canonicalize_with_origins(graph, passes).graph;
+}
+
+Rewriter::Result canonicalize_with_origins(const GraphView& graph, PassMask passes) {
   // A pass can uncover work for an earlier pass, so the list runs until nothing changes.
   Rewriter rewriter(graph);
   bool cleared = false;
@@ -141,16 +145,24 @@ Graph canonicalize(const GraphView& graph, PassMask passes) {
                    " rounds; choose fewer passes, or report the network");
 }
 
-GraphBatch canonicalize(const GraphBatchView& batch, PassMask passes, int num_threads) {
+CanonicalBatch canonicalize(const GraphBatchView& batch, const HyperparametersView& rows,
+                            PassMask passes, int num_threads) {
   std::vector<Graph> graphs(batch.size());
+  std::vector<Hyperparameters> fused(rows.empty() ? 0 : batch.size());
   parallel_for(batch.size(), num_threads, [&](std::size_t g) {
     try {
-      graphs[g] = canonicalize(batch[g], passes);
+      Rewriter::Result result = canonicalize_with_origins(batch[g], passes);
+      graphs[g] = std::move(result.graph);
+      if (!rows.empty())
+        fused[g] = fuse_hyperparameters(batch[g], rows, batch.node_ptr[g], graphs[g].view(),
+                                        result.origins);
     } catch (const NotSettled& error) {
       throw NotSettled("graph " + std::to_string(g) + ": " + error.what());
     }
   });
-  return concatenate(graphs);
+  CanonicalBatch result{concatenate(graphs), {}};
+  for (const Hyperparameters& part : fused) result.hyperparameters.append(part.view());
+  return result;
 }
 
 }  // namespace narfast

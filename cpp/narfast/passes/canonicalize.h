@@ -37,8 +37,19 @@ using PassMask = std::uint32_t;
 /// two rounds, the second of which changes nothing. Throws NotSettled after 32 rounds.
 [[nodiscard]] Graph canonicalize(const GraphView& graph, PassMask passes);
 
-/// The same for every graph of a batch; independent of `num_threads`. NotSettled names the graph.
-[[nodiscard]] GraphBatch canonicalize(const GraphBatchView& batch, PassMask passes,
-                                      int num_threads);
+/// The same, and for each node the operators of `graph` that stand behind it.
+[[nodiscard]] Rewriter::Result canonicalize_with_origins(const GraphView& graph, PassMask passes);
+
+/// A canonical batch and its hyperparameters; these are empty if the raw batch had none.
+struct CanonicalBatch {
+  GraphBatch graphs;
+  Hyperparameters hyperparameters;
+};
+
+/// The same for every graph of a batch; independent of `num_threads`. `rows` are the
+/// hyperparameters of all nodes, or empty. NotSettled names the graph.
+[[nodiscard]] CanonicalBatch canonicalize(const GraphBatchView& batch,
+                                          const HyperparametersView& rows, PassMask passes,
+                                          int num_threads);
 
 }  // namespace narfast

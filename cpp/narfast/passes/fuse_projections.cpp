@@ -96,7 +96,7 @@ class ProjectionFuser {
       const NodeId first = *std::min_element(group.begin(), group.end());
       graph_.set_attr(first, kind.second | add_ratios(graph_, group));
       for (NodeId projection : group)
-        if (projection != first) graph_.replace_by(projection, first);
+        if (projection != first) graph_.join(projection, first);
     }
   }
 
@@ -119,6 +119,9 @@ class ProjectionFuser {
       const Attr ratio = add_ratios(graph_, {gated, value});
       const OpId activation = graph_.op(gate);
       const Attr detail = graph_.attr(gate);
+      graph_.hand_over(gated, both);
+      graph_.hand_over(value, both, true);
+      graph_.hand_over(gate, activated);
       graph_.become(both, "linear"_op, (graph_.attr(gated) & ~attr::kRatio.mask()) | ratio,
                     graph_.inputs(gated));
       graph_.become(parts, "split"_op, 0, {both});

@@ -2,12 +2,14 @@
 // cells of a search space are in the file of that space.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <span>
 #include <vector>
 
 #include "narfast/graph/graph.h"
+#include "narfast/graph/hyperparameters.h"
 
 namespace narfast {
 
@@ -36,6 +38,7 @@ struct Convolution {
 /// A finished network: its graph in the order of `order_nodes`, and its size.
 struct Network {
   Graph graph;
+  Hyperparameters hyperparameters;
   std::int64_t params = 0;  // of every layer written
   std::int64_t flops = 0;   // of convolutions and linear layers that the output needs
 
@@ -72,9 +75,14 @@ class NetworkWriter {
  private:
   [[nodiscard]] Feature append(OpId op, Attr attr, std::span<const NodeId> inputs, Feature size,
                                std::int64_t flops = 0);
+  // Hyperparameters of the last node; a window comes before weights.
+  void set_window(std::array<int, 2> kernel, std::array<int, 2> stride, int dilation,
+                  std::array<int, 2> padding);
+  void set_weights(int in_channels, int out_channels, std::int64_t weights);
   [[nodiscard]] Feature pool(OpId op, Feature x, int kernel, int stride, int padding);
 
   LooseGraph graph_;
+  Hyperparameters rows_;             // the row of a node is open until the next node or `finish`
   std::vector<std::int64_t> flops_;  // of each node
   std::int64_t params_ = 0;
 };
@@ -82,6 +90,7 @@ class NetworkWriter {
 /// Many networks, concatenated, with the sizes of each.
 struct NetworkBatch {
   GraphBatch graphs;
+  Hyperparameters hyperparameters;
   std::vector<std::int64_t> params;
   std::vector<std::int64_t> flops;
 };

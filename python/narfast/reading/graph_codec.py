@@ -9,21 +9,26 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from narfast.graph import ArchGraph, GraphMeta
+from narfast.hyperparameters import Hyperparameters
 
 __all__ = ["pack_graph", "unpack_graph"]
 
-_ARRAYS = (("op", "<u2"), ("attr", "<u4"), ("in_ptr", "<i8"), ("in_src", "<i4"))
+_ARRAYS = {"op": "<u2", "attr": "<u4", "in_ptr": "<i8", "in_src": "<i4"}
+_EXACT = {"ptr": "<i8", "key": "|u1", "value": "<i8"}
 
 
 def pack_graph(identifier: str, graph: ArchGraph) -> dict[str, Any]:
     """Encode a network as plain JSON values."""
-    arrays = {}
-    for name, dtype in _ARRAYS:
-        raw = np.ascontiguousarray(getattr(graph, name)).astype(dtype).tobytes()
-        arrays[name] = base64.b64encode(zlib.compress(raw, 1)).decode("ascii")
-    return {"id": identifier, "meta": asdict(graph.meta), "arrays": arrays}
+    packed = {"id": identifier, "meta": asdict(graph.meta), "arrays": _pack(graph, _ARRAYS)}
+    if graph.hyperparameters is not None:
+        packed["hyperparameters"] = {
+            "arrays": _pack(graph.hyperparameters, _EXACT),
+            "texts": list(graph.hyperparameters.texts),
+        }
+    return packed
 
 
 def unpack_graph(value: Mapping[str, Any]) -> tuple[str, ArchGraph]:
@@ -32,11 +37,28 @@ def unpack_graph(value: Mapping[str, Any]) -> tuple[str, ArchGraph]:
     if meta["input_shape"] is not None:
         meta["input_shape"] = tuple(meta["input_shape"])
     meta["input_shapes"] = tuple(map(tuple, meta.get("input_shapes", ())))
-    op, attr, in_ptr, in_src = (
-        np.frombuffer(zlib.decompress(base64.b64decode(value["arrays"][name])), dtype=dtype).astype(
+    exact = value.get("hyperparameters")
+    graph = ArchGraph(
+        **_unpack(value["arrays"], _ARRAYS),
+        meta=GraphMeta(**meta),
+        hyperparameters=exact
+        and Hyperparameters(**_unpack(exact["arrays"], _EXACT), texts=tuple(exact["texts"])),
+    )
+    return str(value["id"]), graph
+
+
+def _pack(holder: object, dtypes: Mapping[str, str]) -> dict[str, str]:
+    packed = {}
+    for name, dtype in dtypes.items():
+        raw = np.ascontiguousarray(getattr(holder, name)).astype(dtype).tobytes()
+        packed[name] = base64.b64encode(zlib.compress(raw, 1)).decode("ascii")
+    return packed
+
+
+def _unpack(packed: Mapping[str, str], dtypes: Mapping[str, str]) -> dict[str, NDArray[Any]]:
+    return {
+        name: np.frombuffer(zlib.decompress(base64.b64decode(packed[name])), dtype=dtype).astype(
             dtype[1:]
         )
-        for name, dtype in _ARRAYS
-    )
-    graph = ArchGraph(op, attr, in_ptr, in_src, meta=GraphMeta(**meta))
-    return str(value["id"]), graph
+        for name, dtype in dtypes.items()
+    }

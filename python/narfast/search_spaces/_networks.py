@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from narfast.graph import GraphBatch, GraphMeta
+from narfast.hyperparameters import Hyperparameters
 
 __all__ = ["as_batch"]
 
 BatchArrays = tuple[
     NDArray[np.uint16], NDArray[np.uint32], NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]
 ]
+ExactArrays = tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.int64]]
 
 
 def as_batch(
-    result: tuple[BatchArrays, NDArray[np.int64], NDArray[np.int64]],
+    result: tuple[BatchArrays, ExactArrays, NDArray[np.int64], NDArray[np.int64]],
     names: Iterable[str],
     space: str,
     input_shape: tuple[int, ...],
@@ -25,12 +28,12 @@ def as_batch(
     """Convert the result of a generator to a batch.
 
     Args:
-        result: (batch arrays, parameters, operations).
+        result: (batch arrays, hyperparameters, parameters, operations).
         names: One name per network.
         space: Recorded as source and family.
         input_shape: Shape of the input, equal for all.
     """
-    arrays, params, flops = result
+    arrays, exact, params, flops = result
     metas = tuple(
         GraphMeta(
             name=name,
@@ -45,4 +48,5 @@ def as_batch(
         )
         for name, own_params, own_flops in zip(names, params.tolist(), flops.tolist(), strict=True)
     )
-    return GraphBatch(*arrays, metas)
+    batch = GraphBatch(*arrays, metas)
+    return replace(batch, hyperparameters=tuple(Hyperparameters.separated(exact, batch.node_ptr)))

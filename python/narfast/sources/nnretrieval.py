@@ -167,52 +167,59 @@ def _weight_shape(parameters: str, rank: int) -> tuple[int, ...] | None:
     return None
 
 
-def _convolution(weight: tuple[int, ...] | None) -> int:
+_Described = tuple[int, int, dict[str, Any]]
+
+
+def _convolution(weight: tuple[int, ...] | None) -> tuple[int, dict[str, Any]]:
     if weight is None:
-        return 0
+        return 0, {}
     depthwise = weight[1] == 1 and weight[0] > 1
+    widths: dict[str, Any] = {
+        "groups": weight[0] if depthwise else 1,
+        "in_channels": weight[0] if depthwise else weight[1],
+        "out_channels": weight[0],
+    }
     attr: int = operators.pack_attributes(
         kernel=max(weight[2:]),
-        groups=weight[0] if depthwise else 1,
-        in_channels=weight[0] if depthwise else weight[1],
-        out_channels=weight[0],
         spatial_rank=len(weight) - 2,
         square=len(set(weight[2:])) == 1,
+        **widths,
     )
-    return attr
+    return attr, {"kernel": weight[2:], **widths}
 
 
-def _describe(name: str, unknown: Counter[str]) -> tuple[int, int]:
-    """Return operator id and attributes of a cleaned node name."""
+def _describe(name: str, unknown: Counter[str]) -> _Described:
+    """Return operator id, attributes and hyperparameters of a cleaned node name."""
     own, _, parameters = name.partition("+")
     if len(own) > _MAX_NODE_NAME:
         unknown[f"{own[:80]}..."] += 1
-        return operators.unknown().id, 0
+        return operators.unknown().id, 0, {}
     autograd = _AUTOGRAD.match(own)
     if autograd is not None:
         info = operators.lookup("autograd", autograd["op"])
         if info is None:
             unknown[autograd["op"][:80]] += 1
-            return operators.unknown().id, 0
+            return operators.unknown().id, 0, {}
         if info.name == "conv":
-            return info.id, _convolution(_weight_shape(parameters, 3))
+            return info.id, *_convolution(_weight_shape(parameters, 3))
         weight = _weight_shape(parameters, 2)
         if info.name == "matmul" and weight is not None:
-            attr = operators.pack_attributes(in_channels=weight[1], out_channels=weight[0])
-            return operators.by_name("linear").id, attr
-        return info.id, 0
+            widths: dict[str, Any] = {"in_channels": weight[1], "out_channels": weight[0]}
+            return operators.by_name("linear").id, operators.pack_attributes(**widths), widths
+        return info.id, 0, {}
     cell = _DARTS.match(own)
     operation = cell["op"].lower() if cell else ""
     if cell is None or operation not in _CELL_OPERATIONS:
         unknown[own[:80]] += 1
-        return operators.unknown().id, 0
+        return operators.unknown().id, 0, {}
     side = _number(cell["side"] or "0")
-    attr = 0
+    attr, exact = 0, {}
     if operation in ("conv", "max_pool", "avg_pool", "sep_conv", "dil_conv"):
         attr = operators.pack_attributes(
             kernel=side, spatial_rank=2, dilation=2 if operation == "dil_conv" else 1
         )
-    return operators.by_name(_CELL_OPERATIONS[operation]).id, attr
+        exact = {"kernel": (side, side)} if side else {}
+    return operators.by_name(_CELL_OPERATIONS[operation]).id, attr, exact
 
 
 def from_nodes(
@@ -243,10 +250,10 @@ def from_nodes(
         inputs[target].append(source)
         has_consumer[source] = True
     entry = len(names)
-    for node, (op, _) in enumerate(described):
+    for node, (op, _, _) in enumerate(described):
         if not inputs[node] and "weights" in operators.by_id(op).traits:
             inputs[node].append(entry)
-    described.append((operators.by_name("input").id, 0))
+    described.append((operators.by_name("input").id, 0, {}))
     inputs.append([])
     outputs = [node for node, used in enumerate(has_consumer) if not used]
     if not names:
@@ -259,9 +266,8 @@ def from_nodes(
         trace_kind="record",
         unknown_ops=dict(sorted(unknown.items())),
     )
-    graph = build_graph(
-        [op for op, _ in described], [attr for _, attr in described], inputs, outputs, meta
-    )
+    ops, attrs, exact = zip(*described, strict=True)
+    graph = build_graph(ops, attrs, inputs, outputs, meta, hyperparameters=exact)
     # A node that leads to no output can only lead into a cycle.
     if graph.num_nodes < len(names):
         raise InvalidGraphError("the edges form a cycle; a network is acyclic")

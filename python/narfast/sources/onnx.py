@@ -13,6 +13,7 @@ from pathlib import Path
 from narfast import _core, errors
 from narfast.errors import NarfastError
 from narfast.graph import ArchGraph, GraphMeta
+from narfast.hyperparameters import Hyperparameters
 
 __all__ = ["load_onnx", "load_onnx_files"]
 
@@ -68,5 +69,7 @@ def load_onnx_files(
             input_shapes=facts["input_shapes"],
             unknown_ops=facts["unknown_ops"],
         )
-        results.append(ArchGraph(op, attr, in_ptr, in_src, meta))
+        ptr, key, value = facts["hyperparameters"]
+        exact = Hyperparameters(ptr, key, value, facts["texts"])
+        results.append(ArchGraph(op, attr, in_ptr, in_src, meta, exact))
     return results

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -138,7 +138,7 @@ class LocalEngine:
                 source = job.sources[place]
                 found[place] = _read_one(self.limits.loader, job.block.zoo, source)
         raw = {
-            place: graph
+            place: replace(graph, hyperparameters=None)  # see `_bare`
             for place, graph in found.items()
             if isinstance(graph, ArchGraph) and not job.sources[place].startswith("zoo:")
         }
@@ -226,5 +226,10 @@ def _stored(block: Block) -> GraphBatch:
         return open_zoo(block.zoo).graph_rows(block.start, block.stop)
     if block.kind == "nasbench101":
         cells = nasbench101.cells()[block.start : block.stop]
-        return canonicalize(nasbench101.networks(cells))
-    return canonicalize(nasbench201.networks(np.arange(block.start, block.stop)))
+        return canonicalize(_bare(nasbench101.networks(cells)))
+    return canonicalize(_bare(nasbench201.networks(np.arange(block.start, block.stop))))
+
+
+def _bare(batch: GraphBatch) -> GraphBatch:
+    """Drop hyperparameters, which vectors do not depend on: canonicalization is faster without."""
+    return replace(batch, hyperparameters=())

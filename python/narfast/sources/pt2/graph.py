@@ -27,6 +27,7 @@ _MAX_SIZE = 2**31 - 1  # for sizes; larger and unknown sizes are read as this
 _MAX_COUNT = 2**62  # for parameters or operations
 _MAX_DEPTH = 50  # nesting of subgraphs
 _MAX_SIDES = 64  # for tensors
+_MAX_PATH = 500  # characters of a module's path
 # torch.export's numbers for floating-point and complex types.
 _FLOATING = frozenset({6, 7, 8, 9, 10, 11, 13, 29, 30, 31, 32, 33})
 _SHAPE_ONLY = frozenset(
@@ -151,6 +152,16 @@ def _spelling(target: Sequence[str]) -> tuple[str, bool]:
     return name, in_place
 
 
+def _module_path(node: dict[str, Any]) -> str | None:
+    """Return the path of the module that a call belongs to, if the file has it."""
+    stack = (node.get("metadata") or {}).get("nn_module_stack")
+    if not isinstance(stack, str):
+        return None
+    innermost = stack.rpartition(";")[2].split(",")  # key, path, class
+    path = innermost[1] if len(innermost) >= 3 else None
+    return None if path is None else path.partition("@")[0][:_MAX_PATH]
+
+
 def _depends_on_data(spelling: str, operands: Sequence[_Value]) -> bool:
     """Whether an operator depends on the network's input."""
     if spelling in _SHAPE_ONLY:
@@ -173,6 +184,7 @@ class _Reader:
     def __init__(self) -> None:
         self.nodes = NodeList()
         self.used: set[str] = set()  # parameters used by operators on data
+        self.sizes: dict[str, int] = {}  # elements of each parameter
         self._clips: dict[int, tuple[int, Any, Any]] = {}  # node: (clipped node, minimum, maximum)
 
     # Values.
@@ -188,6 +200,8 @@ class _Reader:
         shape = self._shape(scope, name)
         kind = Operand.SCALAR if math.prod(shape) <= 1 else Operand.PARAM
         own = frozenset() if parameter is None else frozenset([parameter])
+        if parameter is not None:
+            self.sizes[parameter] = math.prod(shape)
         scope.values[name] = _Value(kind, None, shape, own)
 
     def input(self, scope: _Scope, name: str) -> None:
@@ -241,8 +255,14 @@ class _Reader:
         else:
             if any(floating):
                 fields = _CallFields(scope, arguments)
+                first = len(self.nodes.op)
                 number = self._append(spelling, fields, operands)
-                self.used.update(*(operand.parameters for operand in operands))
+                learned = frozenset[str]().union(*(operand.parameters for operand in operands))
+                self.used |= learned
+                for added in self.nodes.exact[first:]:
+                    added["path"] = _module_path(node)
+                if learned and number >= first:
+                    self.nodes.exact[number]["params"] = sum(map(self.sizes.__getitem__, learned))
             base = names[0] if spelling in _VIEWS else None
             values = [
                 _Value(Operand.DATA, number if is_floating else None, shape, base=base)
@@ -288,7 +308,8 @@ class _Reader:
             return einsum(self.nodes, str(fields.value("equation")), shaped)
         op = operator_of("aten", spelling, self.nodes.unknown)
         if op == "embedding":
-            return self.nodes.append(operators.by_name(op).id, 0, [])
+            exact = describe(op, fields, spelling, []).exact
+            return self.nodes.append(operators.by_name(op).id, 0, [], exact)
         if op in ("conv", "conv_transpose"):
             fields.extra = {
                 name: default
@@ -310,7 +331,9 @@ class _Reader:
         self.nodes.flops += flops(described.op, fields)
         order = range(len(kinds)) if described.order is None else described.order
         edges = [n for n in (operands[i].node for i in order) if n is not None]
-        return self.nodes.append(operators.by_name(described.op).id, described.attr, edges)
+        return self.nodes.append(
+            operators.by_name(described.op).id, described.attr, edges, described.exact
+        )
 
     def _clip(self, spelling: str, fields: _CallFields, node: int) -> int:
         """Add a clip; decomposed programs clip in two steps, from below and from above."""
@@ -448,6 +471,8 @@ def read_program(program: Any, path: Path, shared: Mapping[str, str]) -> ArchGra
         untraced=len(parameters.keys() - reader.used),
     )
     try:
-        return build_graph(nodes.op, nodes.attr, nodes.inputs, nodes.outputs, meta)
+        return build_graph(
+            nodes.op, nodes.attr, nodes.inputs, nodes.outputs, meta, hyperparameters=nodes.exact
+        )
     except InvalidGraphError as error:
         raise InvalidGraphError(f"{path}: {error}") from None

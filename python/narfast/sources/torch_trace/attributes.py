@@ -6,14 +6,15 @@ the arguments of its ATen operator, so one reader of named arguments (`Fields`) 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
 from narfast import operators
 
-__all__ = ["BINARY", "Described", "Fields", "Operand", "Shape", "describe"]
+__all__ = ["BINARY", "Described", "Fields", "KeptArguments", "Operand", "Shape", "describe"]
 
 Shape = tuple[int, ...]
 
@@ -37,13 +38,40 @@ class Fields(Protocol):
         """Return the shape of a tensor argument or of the result ("output"); None if unknown."""
 
 
+class KeptArguments:
+    """Arguments that an operator keeps; shapes are tuples, all other sequences lists."""
+
+    def __init__(self, arguments: dict[str, Any]) -> None:
+        self._arguments = arguments
+
+    def value(self, name: str) -> Any:
+        """Return an argument that is not a shape."""
+        value = self._arguments.get(name)
+        if isinstance(value, list):
+            return tuple(value)
+        return None if isinstance(value, tuple) else value
+
+    def shape(self, name: str) -> Shape | None:
+        """Return an argument that is a shape."""
+        value = self._arguments.get(name)
+        return value if isinstance(value, tuple) else None
+
+
 @dataclass(frozen=True)
 class Described:
-    """Canonical operator, its packed attributes, and its data operands in argument order."""
+    """The design of an operator call.
+
+    Attributes:
+        op: Canonical operator.
+        attr: Packed attributes.
+        order: Data operands in argument order; None if they are all operands.
+        exact: Hyperparameters by name (`narfast.hyperparameters`); None is unknown.
+    """
 
     op: str
     attr: int = 0
     order: tuple[int, ...] | None = None
+    exact: Mapping[str, Any] = field(default_factory=dict)
 
 
 BINARY = frozenset({"add", "sub", "mul", "div", "pow", "maximum", "minimum", "remainder"})
@@ -68,6 +96,15 @@ def _largest(value: Any) -> int:
     return max(_sides(value), default=0)
 
 
+def _per_side(value: Any, rank: int) -> Shape | None:
+    """Return one number for each side; None for other values, such as ``padding="same"``."""
+    if isinstance(value, int):
+        return (value,) * rank
+    if isinstance(value, tuple) and all(isinstance(side, int) for side in value):
+        return value * rank if len(value) == 1 else value or None
+    return None
+
+
 def _conv(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
     transposed = bool(fields.value("transposed")) or "transpose" in spelling
     op = "conv_transpose" if transposed else "conv"
@@ -77,19 +114,23 @@ def _conv(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> D
     groups = int(fields.value("groups") or 1)
     kernel = weight[2:]
     first, second = weight[0], weight[1] * groups
-    return Described(
-        op,
-        operators.pack_attributes(
-            kernel=max(kernel),
-            stride=_largest(fields.value("stride")),
-            dilation=_largest(fields.value("dilation")),
-            groups=groups,
-            in_channels=first if transposed else second,
-            out_channels=second if transposed else first,
-            spatial_rank=len(kernel),
-            square=len(set(kernel)) == 1,
-        ),
+    channels: dict[str, Any] = {
+        "in_channels": first if transposed else second,
+        "out_channels": second if transposed else first,
+    }
+    attr = operators.pack_attributes(
+        kernel=max(kernel),
+        stride=_largest(fields.value("stride")),
+        dilation=_largest(fields.value("dilation")),
+        groups=groups,
+        spatial_rank=len(kernel),
+        square=len(set(kernel)) == 1,
+        **channels,
     )
+    exact = {"kernel": kernel, "groups": groups, **channels}
+    for name in ("stride", "padding", "dilation"):
+        exact[name] = _per_side(fields.value(name), len(kernel))
+    return Described(op, attr, exact=exact)
 
 
 def _matrix_shape(fields: Fields) -> Shape | None:
@@ -112,8 +153,9 @@ def _matmul(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) ->
         shape = _matrix_shape(fields)
         if shape is None or len(shape) == 2:  # a stack of matrices is not a dense layer
             inside, outside = shape or (0, 0)
-            attr = operators.pack_attributes(in_channels=inside, out_channels=outside)
-            return Described("linear", attr, order)
+            channels: dict[str, Any] = {"in_channels": inside, "out_channels": outside}
+            attr = operators.pack_attributes(**channels)
+            return Described("linear", attr, order, channels if shape else {})
     if len(data) == 1 and len(pair) == 2:
         constant_first = kinds[pair[0]] is not Operand.DATA
         attr = operators.pack_attributes(param_operand=True, constant_first=constant_first)
@@ -175,13 +217,20 @@ def _pool(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> D
         spatial_rank=rank or len(kernel),
         square=len(set(kernel)) <= 1,
     )
-    return Described(op, attr)
+    exact: dict[str, Any] = {"kernel": kernel or None, "stride": _per_side(stride, len(kernel))}
+    for name in ("padding", "dilation"):
+        exact[name] = _per_side(fields.value(name), len(kernel))
+    return Described(op, attr, exact=exact)
 
 
 def _pad(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
     # Code for any input size pads by nothing if the size fits.
     sides = _sides(fields.value("pad")) or _sides(fields.value("padding"))
-    return Described("identity" if sides and not any(sides) else op)
+    if sides and not any(sides):
+        return Described("identity")
+    # PyTorch lists pairs from the last side to the first.
+    pairs = tuple(zip(sides[::2], sides[1::2], strict=False))[::-1]
+    return Described(op, exact={"padding": tuple(map(max, pairs)) or None})
 
 
 def _adaptive_pool(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
@@ -208,8 +257,11 @@ def _adaptive_pool(op: str, fields: Fields, spelling: str, kinds: Sequence[Opera
                 spatial_rank=rank,
                 square=len(set(kernel)) == 1,
             )
-            return Described(op.replace("adaptive_", ""), attr)
-    return Described(op, operators.pack_attributes(spatial_rank=rank))
+            return Described(
+                op.replace("adaptive_", ""), attr, exact={"kernel": kernel, "stride": kernel}
+            )
+    exact: dict[str, Any] = {"output_size": _per_side(size, rank)}
+    return Described(op, operators.pack_attributes(spatial_rank=rank), exact=exact)
 
 
 def _axes(fields: Fields) -> tuple[tuple[int, ...], int]:
@@ -233,12 +285,61 @@ def _reduction(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand])
         if rank == 3:
             space = {(1,)}
     attr = operators.pack_attributes(last_axis=_is_last(axes, rank), space_axes=axes in space)
-    return Described(op, attr)
+    return Described(op, attr, exact={"axes": axes or None})
 
 
 def _softmax(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
     axes, rank = _axes(fields)
-    return Described(op, operators.pack_attributes(last_axis=_is_last(axes, rank)))
+    last = _is_last(axes, rank)
+    exact: dict[str, Any] = {"axes": axes or None}
+    if last and rank == 4:  # scores of attention: (batch, heads, queries, keys)
+        exact["heads"] = (fields.shape("self") or fields.shape("result") or ())[1]
+    return Described(op, operators.pack_attributes(last_axis=last), exact=exact)
+
+
+def _attention(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
+    query, key = fields.shape("query"), fields.shape("key")
+    if query is None or len(query) < 2:
+        return Described(op)
+    exact = {"head_size": query[-1]}
+    if len(query) >= 4:
+        exact["heads"] = query[-3]
+        if key is not None and len(key) == len(query) and key[-3] != query[-3]:
+            exact["key_heads"] = key[-3]
+    return Described(op, exact=exact)
+
+
+def _norm(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
+    sizes = _per_side(fields.value("normalized_shape"), 1) or fields.shape("weight")
+    groups = fields.value("num_groups") or fields.value("group")
+    exact = {"norm_size": math.prod(sizes) if sizes else None}
+    if op == "group_norm" and isinstance(groups, int):
+        exact["norm_groups"] = groups
+    return Described(op, exact=exact)
+
+
+def _leaky_relu(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
+    slope = fields.value("negative_slope")
+    return Described(op, exact={"slope": slope if isinstance(slope, (int, float)) else None})
+
+
+def _resize(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
+    sides = fields.value("output_size") or fields.value("sides")
+    return Described(op, exact={"output_size": _per_side(sides, 1)})
+
+
+def _embedding(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
+    table, rows = fields.shape("weight"), fields.value("weight_sym_argsize_0")
+    result = fields.shape("output")
+    if table is not None and len(table) == 2:
+        return Described(op, exact={"in_channels": table[0], "out_channels": table[1]})
+    width = result[-1] if result else None
+    return Described(op, exact={"in_channels": rows, "out_channels": width})
+
+
+def _recurrent(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
+    names = ("in_channels", "out_channels")
+    return Described(op, exact={name: fields.value(name) for name in names})
 
 
 def _permute(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
@@ -283,17 +384,21 @@ def _deform_conv(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand
     if weight is None or len(weight) != 4:
         return Described(op)
     groups = int(fields.value("groups") or 1)
+    channels: dict[str, Any] = {"in_channels": weight[1] * groups, "out_channels": weight[0]}
+    pairs = {
+        name: tuple(_largest(fields.value(f"{short}_{side}")) for side in "hw")
+        for name, short in (("stride", "stride"), ("padding", "pad"), ("dilation", "dilation"))
+    }
     attr = operators.pack_attributes(
         kernel=max(weight[2:]),
-        stride=max(_largest(fields.value("stride_h")), _largest(fields.value("stride_w"))),
-        dilation=max(_largest(fields.value("dilation_h")), _largest(fields.value("dilation_w"))),
+        stride=max(pairs["stride"]),
+        dilation=max(pairs["dilation"]),
         groups=groups,
-        in_channels=weight[1] * groups,
-        out_channels=weight[0],
         spatial_rank=2,
         square=weight[2] == weight[3],
+        **channels,
     )
-    return Described(op, attr)
+    return Described(op, attr, exact={"kernel": weight[2:], "groups": groups, **pairs, **channels})
 
 
 def _concat(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:
@@ -318,10 +423,16 @@ _RULES: dict[str, _Rule] = {
     "gather": _gather,
     "deform_conv": _deform_conv,
     "pad": _pad,
+    "attention": _attention,
+    "leaky_relu": _leaky_relu,
+    "resize": _resize,
+    "embedding": _embedding,
     "adaptive_avg_pool": _adaptive_pool,
     "adaptive_max_pool": _adaptive_pool,
     **dict.fromkeys(BINARY, _elementwise),
     **dict.fromkeys(_POOLS, _pool),
+    **dict.fromkeys(("lstm", "gru", "rnn"), _recurrent),
+    **dict.fromkeys(("batch_norm", "layer_norm", "rms_norm", "group_norm", "instance_norm"), _norm),
 }
 _AXIS_REDUCTIONS = frozenset(
     {"mean", "sum", "max", "min", "prod", "variance", "norm", "logsumexp", "argmax"}
@@ -338,8 +449,7 @@ def describe(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -
         kinds: Origin of each tensor argument, in argument order.
 
     Returns:
-        The operator (attributes may refine it: a product with a weight is ``linear``), its packed
-        attributes, and the data operands in argument order (None: all of them, unchanged).
+        The design; attributes may refine the operator (a product with a weight is ``linear``).
     """
     rule = _RULES.get(op) or (_reduction if op in _AXIS_REDUCTIONS else None)
     return Described(op) if rule is None else rule(op, fields, spelling, kinds)

@@ -14,7 +14,14 @@ import torch
 
 from narfast import operators
 from narfast.sources._nodes import NodeList, operator_of
-from narfast.sources.torch_trace.attributes import BINARY, Fields, Operand, Shape, describe
+from narfast.sources.torch_trace.attributes import (
+    BINARY,
+    Fields,
+    KeptArguments,
+    Operand,
+    Shape,
+    describe,
+)
 from narfast.sources.torch_trace.flops import flops
 
 __all__ = ["walk"]
@@ -76,21 +83,6 @@ class _SavedFields:
                 return None
             sizes = saved.shape if isinstance(saved, torch.Tensor) else None
         return None if sizes is None else tuple(int(s) for s in sizes)
-
-
-class _KeptArguments:
-    """The arguments that an operator of `_torchvision_compat` keeps; shapes are tuples."""
-
-    def __init__(self, arguments: dict[str, Any]) -> None:
-        self._arguments = arguments
-
-    def value(self, name: str) -> Any:
-        value = self._arguments.get(name)
-        return None if isinstance(value, tuple) else value
-
-    def shape(self, name: str) -> Shape | None:
-        value = self._arguments.get(name)
-        return value if isinstance(value, tuple) else None
 
 
 def _post_order(roots: Iterable[Any]) -> list[Any]:
@@ -156,6 +148,7 @@ def walk(outputs: Sequence[torch.Tensor], notes: dict[Any, dict[str, Any]]) -> N
     result = NodeList()
     roots = [t.grad_fn for t in outputs if t.grad_fn is not None]
     number: dict[Any, int] = {}  # of nodes that depend on data
+    elements: dict[Any, int] = {}  # of the parameters behind other nodes
     kind: dict[Any, Operand] = {}
     source = operators.by_name("input").id
     for node in _post_order(roots):
@@ -167,14 +160,17 @@ def walk(outputs: Sequence[torch.Tensor], notes: dict[Any, dict[str, Any]]) -> N
         if variable is not None:
             result.reached.add(id(variable))
             kind[node] = _constant_kind(variable.numel())
+            elements[node] = variable.numel()
             continue
         spelling = _SUFFIX.sub("", node.name().rpartition("::")[2])
         operands = [n for n, _ in node.next_functions]
         kinds = [Operand.NONE if n is None else kind[n] for n in operands]
         note = notes.get(node, {})
+        params = sum(elements.get(operand, 0) for operand in operands)
         if spelling in _WITH_PRODUCT and Operand.DATA in kinds:
             kind[node] = Operand.DATA
             number[node] = _add_product(result, spelling, operands, kinds, number)
+            result.exact[number[node]] |= {"params": params or None, "path": note.get("path")}
             continue
         is_embedding = spelling.startswith("Embedding") and not note.get("constant", False)
         if Operand.DATA not in kinds and not is_embedding:
@@ -183,9 +179,12 @@ def walk(outputs: Sequence[torch.Tensor], notes: dict[Any, dict[str, Any]]) -> N
             scalar = bool(given) and all(k is Operand.SCALAR for k in given)
             picked = shape is not None and math.prod(shape) == 1  # for example, one of many weights
             kind[node] = Operand.SCALAR if scalar or picked else Operand.PARAM
+            elements[node] = params
             continue
         kind[node] = Operand.DATA
         number[node] = _append(result, node, spelling, own, operands, kinds, note, number)
+        result.exact[number[node]] |= {"params": params or None, "path": note.get("path")}
+    result.spread_paths()
     result.outputs = [number[node] for node in roots if kind[node] is Operand.DATA]
     return result
 
@@ -200,8 +199,10 @@ def _add_product(
     """Add self + first * second as two nodes, as other spellings have it."""
 
     def node(op: str, edges: list[int], kinds: list[Operand]) -> int:
-        described = describe(op, _KeptArguments({}), op, kinds)
-        return result.append(operators.by_name(described.op).id, described.attr, edges)
+        described = describe(op, KeptArguments({}), op, kinds)
+        return result.append(
+            operators.by_name(described.op).id, described.attr, edges, described.exact
+        )
 
     kinds = [Operand.PARAM if k is Operand.NONE else k for k in kinds]
     data = [number[o] for o, k in zip(operands[1:], kinds[1:], strict=True) if k is Operand.DATA]
@@ -226,12 +227,12 @@ def _append(
     fields: Fields = (saved := _SavedFields(node, note))
     if own is not None:
         op = own
-        spelling, fields = own, _KeptArguments(node.narfast_fields)
+        spelling, fields = own, KeptArguments(node.narfast_fields)
     elif generated is not None:
         spelling = generated["op"]
         op = operator_of("aten", spelling, result.unknown)
         arguments = getattr(node, "narfast_arguments", ())
-        fields = _KeptArguments(dict(zip(_DEFORM_CONV, arguments, strict=False)))
+        fields = KeptArguments(dict(zip(_DEFORM_CONV, arguments, strict=False)))
     else:
         if "in_place" in note:
             spelling = note["in_place"]
@@ -242,4 +243,4 @@ def _append(
     result.flops += flops(described.op, fields)
     order = range(len(operands)) if described.order is None else described.order
     edges = [number[operands[i]] for i in order if kinds[i] is Operand.DATA]
-    return result.append(operators.by_name(described.op).id, described.attr, edges)
+    return result.append(operators.by_name(described.op).id, described.attr, edges, described.exact)

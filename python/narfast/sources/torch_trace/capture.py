@@ -7,6 +7,7 @@ network runs without gradients stay visible.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
@@ -14,6 +15,7 @@ from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 import torch
+from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from narfast.sources.torch_trace.flops import attention_flops
@@ -198,18 +200,48 @@ class CaptureMode(TorchFunctionMode):
         notes: By autograd node: facts that the node does not save. ``operands``: number of elements
             of each argument without gradient, or -1 for data; ``picked``: number of fixed
             positions that an indexing reads; ``constant``: an embedding of fixed indices;
-            ``output_size`` of an adaptive pool; ``in_place``: the operator of a CopySlices node.
+            ``output_size`` of an adaptive pool; ``in_place``: the operator of a CopySlices node;
+            ``path`` of the module that runs it.
         record: Called for opaque operators if there is no autograd graph:
-            ``record(op, outputs, operands, flops)``.
+            ``record(op, outputs, operands, fields)``.
     """
 
     def __init__(
         self,
-        record: Callable[[str, list[torch.Tensor], list[torch.Tensor], int], None] | None = None,
+        record: Callable[[str, list[torch.Tensor], list[torch.Tensor], dict[str, Any]], None]
+        | None = None,
     ) -> None:
         super().__init__()
         self.notes: dict[Any, dict[str, Any]] = {}
         self.record = record
+        self._paths = [""]
+
+    @property
+    def path(self) -> str:
+        """Path of the module that is running, in a module that is `followed`."""
+        return self._paths[-1]
+
+    @contextlib.contextmanager
+    def followed(self, module: nn.Module) -> Iterator[None]:
+        """Keep `path` up to date while `module` runs."""
+        names = {id(part): name for name, part in module.named_modules()}
+
+        def enter(part: nn.Module, _: Any) -> None:
+            self._paths.append(names.get(id(part), self.path))
+
+        def leave(*_: Any) -> None:
+            self._paths.pop()
+
+        hooks = torch.nn.modules.module
+        handles = [
+            hooks.register_module_forward_pre_hook(enter),
+            hooks.register_module_forward_hook(leave, always_call=True),
+        ]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
 
     def __torch_function__(
         self,
@@ -219,7 +251,15 @@ class CaptureMode(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """Handle one call of PyTorch's Python interface."""
-        kwargs = kwargs or {}
+        out = self._run(func, args, kwargs or {})
+        if self.record is None:
+            results = out if isinstance(out, (tuple, list)) else (out,)
+            for tensor in results:
+                if isinstance(tensor, torch.Tensor) and tensor.requires_grad:
+                    self.notes.setdefault(tensor.grad_fn, {}).setdefault("path", self.path)
+        return out
+
+    def _run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         name = getattr(func, "__name__", "")
         if name == "scaled_dot_product_attention":
             return self._attention(*args, **kwargs)
@@ -284,13 +324,13 @@ class CaptureMode(TorchFunctionMode):
         op: str,
         shapes: list[tuple[int, ...]],
         operands: list[torch.Tensor],
-        flops: int,
+        **fields: Any,
     ) -> tuple[torch.Tensor, ...]:
         if self.record is not None:
             outputs = tuple(operands[0].new_zeros(shape) for shape in shapes)
-            self.record(op, list(outputs), operands, flops)
+            self.record(op, list(outputs), operands, fields)
             return outputs
-        return _apply(op, {"flops": flops}, shapes, *operands)
+        return _apply(op, fields, shapes, *operands)
 
     def _shortcut(self, name: str, func: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         """Add one node for an operator whose shapes PyTorch computes slowly in Python."""
@@ -300,7 +340,7 @@ class CaptureMode(TorchFunctionMode):
         if not isinstance(data, torch.Tensor) or not data.requires_grad or not plain:
             return func(*args, **kwargs)  # an instance norm with stored statistics is a batch norm
         shape = tuple(data.shape)
-        fields = {"input": shape}
+        fields = {"input": shape, "num_groups": named.get("num_groups")}
         if weight is not None:
             fields["weight"] = tuple(weight.shape)
         if name == "linear":
@@ -318,7 +358,7 @@ class CaptureMode(TorchFunctionMode):
     ) -> torch.Tensor:
         old = data.shape[2:]
         new = output_size or [int(n * s) for n, s in zip(old, scale_factors or (), strict=True)]
-        return self._opaque("resize", [(*data.shape[:2], *new)], [data], 0)[0]
+        return self._opaque("resize", [(*data.shape[:2], *new)], [data], sides=list(new))[0]
 
     def _attention(
         self,
@@ -338,7 +378,8 @@ class CaptureMode(TorchFunctionMode):
         if attn_mask is not None and attn_mask.requires_grad:
             operands.append(attn_mask)
         flops = attention_flops((*batch, *query.shape[-3:]), key.shape, value.shape)
-        return self._opaque("attention", [shape], operands, flops)[0]
+        fields = {"flops": flops, "query": tuple(query.shape), "key": tuple(key.shape)}
+        return self._opaque("attention", [shape], operands, **fields)[0]
 
     def _recurrent(self, op: str, func: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         """Add one node per layer, as other formats do."""
@@ -358,7 +399,8 @@ class CaptureMode(TorchFunctionMode):
             shapes = [(*out.shape[:-1], width), *(tuple(s.shape) for s in states)]
             products = sum(w.numel() for w in own if w.dim() == 2)
             flops = 2 * products * math.prod(out.shape[:-1])
-            out, *final = self._opaque(op, shapes, [out, *initial, *own], flops)
+            fields = {"flops": flops, "in_channels": out.shape[-1], "out_channels": width}
+            out, *final = self._opaque(op, shapes, [out, *initial, *own], **fields)
         return (out, *final)
 
 

@@ -14,7 +14,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from narfast import operators
 from narfast.sources._nodes import NodeList, operator_of
-from narfast.sources.torch_trace.attributes import Operand, Shape, describe
+from narfast.sources.torch_trace.attributes import KeptArguments, Operand, Shape, describe
+from narfast.sources.torch_trace.capture import CaptureMode
 from narfast.sources.torch_trace.flops import flops
 
 __all__ = ["DispatchRecorder"]
@@ -51,11 +52,16 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     Args:
         parameters: By ``id``: number of elements of each parameter.
+
+    Attributes:
+        nodes: The collected nodes.
+        mode: Records what does not go through ATen, and knows which module runs.
     """
 
     def __init__(self, parameters: dict[int, int]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.nodes = NodeList()
+        self.mode = CaptureMode(self.record)
         self._parameters = parameters
         self._node_of: dict[int, int] = {}
         self._kind: dict[int, Operand] = {}
@@ -75,15 +81,25 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.nodes.outputs.append(self._node_of[id(tensor)])
 
     def record(
-        self, op: str, outputs: list[torch.Tensor], operands: list[torch.Tensor], count: int
+        self,
+        op: str,
+        outputs: list[torch.Tensor],
+        operands: list[torch.Tensor],
+        fields: dict[str, Any],
     ) -> None:
-        """Add an operator of `count` operations that did not go through ATen."""
+        """Add an operator that did not go through ATen, by its named arguments."""
         self.nodes.reached.update(id(t) for t in operands if id(t) in self._parameters)
         edges = [self._node_of[id(t)] for t in operands if id(t) in self._node_of]
-        number = self.nodes.append(operators.by_name(op).id, 0, edges)
-        self.nodes.flops += count
+        exact = describe(op, KeptArguments(fields), op, []).exact
+        number = self.nodes.append(operators.by_name(op).id, 0, edges, exact)
+        self._locate(number, operands)
+        self.nodes.flops += fields.get("flops", 0)
         for tensor in outputs:
             self._set(tensor, number)
+
+    def _locate(self, number: int, operands: list[torch.Tensor]) -> None:
+        params = sum(self._parameters.get(id(t), 0) for t in operands)
+        self.nodes.exact[number] |= {"params": params or None, "path": self.mode.path}
 
     def _set(self, tensor: torch.Tensor, number: int) -> None:
         self._node_of[id(tensor)] = number
@@ -130,6 +146,7 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     self._node_of[id(tensor)] = numbers[0]  # rounded; may become float again
         else:
             number = self._append(func, spelling, args, kwargs, kinds, numbers)
+            self._locate(number, tensors)
             for tensor in floating:
                 self._set(tensor, number)
         return out
@@ -146,11 +163,13 @@ class DispatchRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if operators.lookup("aten", spelling) is None:
             spelling = spelling.rstrip("_")
         op = operator_of("aten", spelling, self.nodes.unknown)
-        if op == "embedding":
-            return self.nodes.append(operators.by_name(op).id, 0, [])
         fields = _CallFields(func, args, kwargs)
         described = describe(op, fields, spelling, kinds)
+        if op == "embedding":
+            return self.nodes.append(operators.by_name(op).id, 0, [], described.exact)
         self.nodes.flops += flops(described.op, fields)
         order = range(len(kinds)) if described.order is None else described.order
         edges = [n for n in (numbers[i] for i in order) if n is not None]
-        return self.nodes.append(operators.by_name(described.op).id, described.attr, edges)
+        return self.nodes.append(
+            operators.by_name(described.op).id, described.attr, edges, described.exact
+        )

@@ -54,7 +54,7 @@ def _run_autograd(module: nn.Module, call: tuple[Any, Any]) -> NodeList:
     """Run the module with gradients and traverse the graph from its outputs."""
     args, kwargs = map_tensors(call, _marked)
     mode = CaptureMode()
-    with mode:
+    with mode, mode.followed(module):
         out = module(*args, **kwargs)
     nodes = walk(output_tensors(out), mode.notes)
     if not nodes.outputs:
@@ -104,7 +104,7 @@ def _dispatch(
     recorder = DispatchRecorder(parameters)
     for tensor in output_tensors((args, kwargs)):
         recorder.input(tensor)
-    with torch.no_grad(), CaptureMode(recorder.record), recorder:
+    with torch.no_grad(), recorder.mode, recorder.mode.followed(own), recorder:
         out = own(*args, **kwargs)
     for tensor in output_tensors(out):
         recorder.output(tensor)
@@ -221,5 +221,7 @@ def trace(
                 unknown_ops=dict(sorted(nodes.unknown.items())),
                 untraced=len(own.keys() - nodes.reached),
             )
-            return build_graph(nodes.op, nodes.attr, nodes.inputs, nodes.outputs, meta)
+            return build_graph(
+                nodes.op, nodes.attr, nodes.inputs, nodes.outputs, meta, hyperparameters=nodes.exact
+            )
     raise TraceError(f"{name} could not be traced ({'; '.join(reasons)})")

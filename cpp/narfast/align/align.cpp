@@ -1,0 +1,477 @@
+// Labels of rising radius, seeds, growth by a queue, and moves of single nodes.
+#include "narfast/align/align.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <numeric>
+#include <queue>
+#include <span>
+#include <tuple>
+#include <utility>
+
+#include "narfast/graph/operators.h"
+
+namespace narfast {
+namespace {
+
+constexpr NodeId kNone = -1;
+
+// Level 0 is the operator, level 1 adds its attributes, each level above a neighbourhood of one
+// step more.
+constexpr int kLevels = 9;
+constexpr int kAlike = -1;         // two operators of a kind
+constexpr int kUnlike = -2;        // nothing in common
+constexpr std::size_t kFan = 8;    // neighbours that are compared with one another
+constexpr std::size_t kWalk = 12;  // nodes of a walk through what was put in
+constexpr int kMoves = 4;          // sweeps that move single nodes
+
+constexpr std::uint64_t mix(std::uint64_t x) {
+  x ^= x >> 32;
+  x *= 0x9e3779b97f4a7c15U;
+  x ^= x >> 29;
+  x *= 0xbf58476d1ce4e5b9U;
+  return x ^ (x >> 32);
+}
+
+// How much an operator says about where a block is: layers with weights more than arithmetic.
+int importance(OpId op) {
+  switch (operator_table()[op].category) {
+    case Category::kConvolution:
+    case Category::kLinear:
+    case Category::kAttention:
+    case Category::kRecurrent:
+      return 8;
+    case Category::kNormalization:
+      return 4;
+    case Category::kActivation:
+    case Category::kPooling:
+      return 3;
+    default:
+      return 1;
+  }
+}
+
+// One of the two graphs, with its readers and its labels.
+struct Side {
+  explicit Side(const GraphView& view)
+      : graph(view), readers(consumers_of(view)), nodes(view.num_nodes()) {
+    labels.resize(index(nodes) * kLevels);
+    for (NodeId node = 0; node < nodes; ++node) {
+      // The sum of two branches and the sum with a learnt vector are two things.
+      const OpId op = graph.op[index(node)];
+      const bool joins = importance(op) == 1 && graph.inputs(node).size() > 1;
+      label(node, 0) = mix(2U * op + (joins ? 1U : 0U) + 1U);
+      label(node, 1) = mix(label(node, 0) + graph.attr[index(node)]);
+    }
+    for (int level = 2; level < kLevels; ++level) {
+      for (NodeId node = 0; node < nodes; ++node) {
+        std::uint64_t sum = 0;
+        for (const NodeId source : graph.inputs(node)) sum += mix(label(source, level - 1) + 1);
+        for (const NodeId reader : readers[node]) sum += mix(label(reader, level - 1) + 2);
+        label(node, level) = mix(label(node, level - 1) * 3 + sum);
+      }
+    }
+  }
+
+  [[nodiscard]] std::uint64_t& label(NodeId node, int level) {
+    return labels[index(node) * kLevels + index(level)];
+  }
+  [[nodiscard]] std::uint64_t label(NodeId node, int level) const {
+    return labels[index(node) * kLevels + index(level)];
+  }
+
+  GraphView graph;
+  Consumers readers;
+  NodeId nodes;
+  std::vector<std::uint64_t> labels;
+};
+
+// Whether one operator may take the place of another: relu of gelu, but not add of mul.
+bool are_alike(OpId a, OpId b) {
+  const auto kind = [](OpId op) {
+    const Category category = operator_table()[op].category;
+    return category == Category::kConvolution ? Category::kLinear : category;
+  };
+  if (a == b) return true;
+  switch (kind(a)) {
+    case Category::kElementwise:
+    case Category::kReduction:
+    case Category::kLayout:
+    case Category::kIndexing:
+    case Category::kOther:
+      return false;
+    default:
+      return kind(a) == kind(b);
+  }
+}
+
+class Aligner {
+ public:
+  Aligner(const GraphView& a, const GraphView& b) : a_(a), b_(b) {
+    to_b_.assign(index(a_.nodes), kNone);
+    to_a_.assign(index(b_.nodes), kNone);
+  }
+
+  Alignment run() {
+    for (int level = kLevels - 1; level >= 2; --level) {
+      match_unique(level);
+      grow(level);
+    }
+    match_ends();
+    for (int level = 1; level >= 0; --level) {
+      match_unique(level);
+      grow(level);
+    }
+    bridge_gaps();
+    grow(kAlike);
+    for (int level = kLevels - 1; level >= 0; --level) match_in_order(level);
+    for (int sweep = 0; sweep < kMoves; ++sweep) move_nodes(sweep % 2 == 0);
+    drop_strays();
+    Offset kept = 0;
+    for (NodeId node = 0; node < a_.nodes; ++node) kept += kept_inputs(node, to_b_[index(node)]);
+    return {std::move(to_b_), std::move(to_a_), kept};
+  }
+
+ private:
+  struct Candidate {
+    int level;
+    int votes;
+    std::int64_t turn;  // earlier candidates first
+    NodeId a;
+    NodeId b;
+
+    bool operator<(const Candidate& other) const {
+      return std::tie(level, votes, other.turn) < std::tie(other.level, other.votes, turn);
+    }
+  };
+
+  // The highest level at which two nodes agree.
+  [[nodiscard]] int agreement(NodeId a, NodeId b) const {
+    if (a_.label(a, 0) != b_.label(b, 0))
+      return are_alike(a_.graph.op[index(a)], b_.graph.op[index(b)]) ? kAlike : kUnlike;
+    int level = 0;
+    while (level + 1 < kLevels && a_.label(a, level + 1) == b_.label(b, level + 1)) ++level;
+    return level;
+  }
+
+  // Inputs of `a` that are matched to inputs of `b`, and readers likewise.
+  [[nodiscard]] int kept_inputs(NodeId a, NodeId b) const {
+    return b == kNone ? 0 : kept(a_.graph.inputs(a), b_.graph.inputs(b));
+  }
+  [[nodiscard]] int kept_readers(NodeId a, NodeId b) const {
+    return b == kNone ? 0 : kept(a_.readers[a], b_.readers[b]);
+  }
+  [[nodiscard]] int kept_edges(NodeId a, NodeId b) const {
+    return kept_inputs(a, b) + kept_readers(a, b);
+  }
+  [[nodiscard]] int kept(std::span<const NodeId> of_a, std::span<const NodeId> of_b) const {
+    int count = 0;
+    if (of_b.size() <= kFan) {
+      for (const NodeId node : of_a) {
+        const NodeId image = to_b_[index(node)];
+        count += image != kNone && std::find(of_b.begin(), of_b.end(), image) != of_b.end() ? 1 : 0;
+      }
+      return count;
+    }
+    images_.assign(of_b.begin(), of_b.end());
+    std::sort(images_.begin(), images_.end());
+    for (const NodeId node : of_a) {
+      const NodeId image = to_b_[index(node)];
+      count += image != kNone && std::binary_search(images_.begin(), images_.end(), image) ? 1 : 0;
+    }
+    return count;
+  }
+
+  void match(NodeId a, NodeId b) {
+    to_b_[index(a)] = b;
+    to_a_[index(b)] = a;
+    matches_.push_back(a);
+    propose(a_.graph.inputs(a), b_.graph.inputs(b));
+    propose(a_.readers[a], b_.readers[b]);
+  }
+
+  // Makes candidates of the unmatched neighbours of two matched nodes.
+  void propose(std::span<const NodeId> of_a, std::span<const NodeId> of_b) {
+    if (of_a.size() <= kFan && of_b.size() <= kFan) {
+      for (const NodeId a : of_a)
+        for (const NodeId b : of_b) propose(a, b);
+      return;
+    }
+    const std::size_t shared = std::min(of_a.size(), of_b.size());
+    for (std::size_t i = 0; i < shared; ++i) {
+      propose(of_a[i], of_b[i]);
+      propose(of_a[of_a.size() - 1 - i], of_b[of_b.size() - 1 - i]);
+    }
+  }
+
+  void propose(NodeId a, NodeId b) {
+    if (to_b_[index(a)] != kNone || to_a_[index(b)] != kNone) return;
+    int level = agreement(a, b);
+    const int votes = kept_edges(a, b);
+    // Arithmetic is everywhere: one neighbour in common says little.
+    if (level >= 0 && level <= 1 && votes < 2 && importance(a_.graph.op[index(a)]) == 1)
+      level = kAlike;
+    if (level != kUnlike) queue_.push({level, votes, turn_++, a, b});
+  }
+
+  // Matches candidates that agree at `level` or above, until there are none.
+  void grow(int level) {
+    while (!queue_.empty() && queue_.top().level >= level) {
+      const Candidate best = queue_.top();
+      queue_.pop();
+      if (to_b_[index(best.a)] == kNone && to_a_[index(best.b)] == kNone) match(best.a, best.b);
+    }
+  }
+
+  // The unmatched nodes by their label, each group in the order of the graph.
+  static void sort_unmatched(const Side& side, const std::vector<NodeId>& partner, int level,
+                             std::vector<std::pair<std::uint64_t, NodeId>>& nodes) {
+    nodes.clear();
+    for (NodeId node = 0; node < side.nodes; ++node)
+      if (partner[index(node)] == kNone) nodes.emplace_back(side.label(node, level), node);
+    std::sort(nodes.begin(), nodes.end());
+  }
+
+  // Calls visit(nodes of a, nodes of b) for every label of unmatched nodes of both graphs, in the
+  // order in which the labels appear in a.
+  template <typename Visit>
+  void for_each_label(int level, Visit visit) {
+    sort_unmatched(a_, to_b_, level, unmatched_a_);
+    if (unmatched_a_.empty()) return;
+    sort_unmatched(b_, to_a_, level, unmatched_b_);
+    using Group = std::span<const std::pair<std::uint64_t, NodeId>>;
+    std::vector<std::pair<Group, Group>> groups;
+    auto a = unmatched_a_.begin();
+    auto b = unmatched_b_.begin();
+    while (a != unmatched_a_.end() && b != unmatched_b_.end()) {
+      if (a->first != b->first) {
+        a->first < b->first ? ++a : ++b;
+        continue;
+      }
+      const auto ends = [&](auto from, auto end) {
+        return std::find_if(from, end, [&](const auto& item) { return item.first != from->first; });
+      };
+      const auto a_end = ends(a, unmatched_a_.end());
+      const auto b_end = ends(b, unmatched_b_.end());
+      groups.emplace_back(Group(a, a_end), Group(b, b_end));
+      a = a_end;
+      b = b_end;
+    }
+    std::sort(groups.begin(), groups.end(), [](const auto& one, const auto& other) {
+      return one.first.front().second < other.first.front().second;
+    });
+    for (const auto& [of_a, of_b] : groups) visit(of_a, of_b);
+  }
+
+  void match_unique(int level) {
+    for_each_label(level, [&](auto of_a, auto of_b) {
+      if (of_a.size() == 1 && of_b.size() == 1) match(of_a.front().second, of_b.front().second);
+    });
+  }
+
+  // Matches like operators on both sides of what was put in or taken out: the nearest ones that
+  // walks through unmatched nodes reach from two matched ones.
+  void bridge_gaps() {
+    const auto inputs = [](const Side& side, NodeId node) { return side.graph.inputs(node); };
+    const auto readers = [](const Side& side, NodeId node) { return side.readers[node]; };
+    // Every match is looked at once, new ones included.
+    for (; bridged_ < matches_.size(); ++bridged_) {
+      const NodeId node = matches_[bridged_];
+      while (to_b_[index(node)] != kNone && (bridge(node, inputs) || bridge(node, readers)))
+        grow(0);
+    }
+  }
+
+  template <typename Neighbours>
+  bool bridge(NodeId a, Neighbours neighbours) {
+    walk(a_, to_b_, a, neighbours, walk_a_);
+    if (walk_a_.empty()) return false;
+    walk(b_, to_a_, to_b_[index(a)], neighbours, walk_b_);
+    // The heaviest common subsequence of both walks.
+    const auto weight = [&](NodeId node, NodeId other) {
+      const int level = agreement(node, other);
+      const int full = 2 * importance(a_.graph.op[index(node)]);
+      return level >= 0 ? full : level == kAlike ? full / 2 : 0;
+    };
+    std::array<std::array<int, kWalk + 1>, kWalk + 1> best{};
+    for (std::size_t i = walk_a_.size(); i-- > 0;)
+      for (std::size_t j = walk_b_.size(); j-- > 0;) {
+        const int both = weight(walk_a_[i], walk_b_[j]);
+        best[i][j] =
+            std::max({best[i + 1][j], best[i][j + 1], both > 0 ? both + best[i + 1][j + 1] : 0});
+      }
+    std::size_t i = 0, j = 0;
+    while (best[i][j] > 0) {
+      const int both = weight(walk_a_[i], walk_b_[j]);
+      if (both > 0 && best[i][j] == both + best[i + 1][j + 1]) {
+        match(walk_a_[i], walk_b_[j]);
+        return true;
+      }
+      best[i][j] == best[i + 1][j] ? ++i : ++j;
+    }
+    return false;
+  }
+
+  // The unmatched nodes that lead away from `start`, nearest first, at most kWalk.
+  template <typename Neighbours>
+  static void walk(const Side& side, const std::vector<NodeId>& partner, NodeId start,
+                   Neighbours neighbours, std::vector<NodeId>& found) {
+    found.clear();
+    const auto visit = [&](NodeId node) {
+      for (const NodeId next : neighbours(side, node)) {
+        if (found.size() == kWalk) return;
+        if (partner[index(next)] == kNone &&
+            std::find(found.begin(), found.end(), next) == found.end())
+          found.push_back(next);
+      }
+    };
+    visit(start);
+    for (std::size_t i = 0; i < found.size(); ++i) visit(found[i]);
+  }
+
+  void match_in_order(int level) {
+    for_each_label(level, [&](auto of_a, auto of_b) {
+      auto b = of_b.begin();
+      for (const auto& [label, node] : of_a) {
+        if (to_b_[index(node)] != kNone) continue;
+        while (b != of_b.end() && to_a_[index(b->second)] != kNone) ++b;
+        if (b == of_b.end()) return;
+        match(node, b->second);
+        if (level <= 1) lone_.push_back(node);
+        grow(0);
+        bridge_gaps();
+        grow(kAlike);
+      }
+    });
+  }
+
+  // Inputs with inputs, outputs with outputs, in their order.
+  void match_ends() {
+    const auto pair_up = [&](auto is_end_of_a, auto is_end_of_b) {
+      NodeId b = 0;
+      for (NodeId a = 0; a < a_.nodes; ++a) {
+        if (to_b_[index(a)] != kNone || !is_end_of_a(a)) continue;
+        while (b < b_.nodes && (to_a_[index(b)] != kNone || !is_end_of_b(b))) ++b;
+        if (b == b_.nodes) return;
+        if (agreement(a, b) >= 0) match(a, b);
+      }
+    };
+    pair_up([&](NodeId node) { return a_.readers[node].empty(); },
+            [&](NodeId node) { return b_.readers[node].empty(); });
+    pair_up([&](NodeId node) { return a_.graph.inputs(node).empty(); },
+            [&](NodeId node) { return b_.graph.inputs(node).empty(); });
+  }
+
+  // Gives each node the partner that keeps most edges, if it is free or gains by an exchange. Among
+  // equals, one sweep prefers the partner beside its readers, the other that beside its inputs.
+  void move_nodes(bool towards_readers) {
+    for (NodeId step = 0; step < a_.nodes; ++step) {
+      const NodeId node = towards_readers ? a_.nodes - 1 - step : step;
+      collect_partners(node);
+      for (const NodeId partner : partners_) try_move(node, partner, towards_readers);
+    }
+  }
+
+  void collect_partners(NodeId node) {
+    partners_.clear();
+    const auto collect = [&](std::span<const NodeId> neighbours, auto neighbours_in_b) {
+      for (const NodeId neighbour : neighbours.first(std::min(neighbours.size(), kFan))) {
+        const NodeId image = to_b_[index(neighbour)];
+        if (image == kNone) continue;
+        const std::span<const NodeId> found = neighbours_in_b(image);
+        for (const NodeId partner : found.first(std::min(found.size(), kFan)))
+          if (b_.label(partner, 0) == a_.label(node, 0)) partners_.push_back(partner);
+      }
+    };
+    collect(a_.graph.inputs(node), [&](NodeId image) { return b_.readers[image]; });
+    collect(a_.readers[node], [&](NodeId image) { return b_.graph.inputs(image); });
+    std::sort(partners_.begin(), partners_.end());
+    partners_.erase(std::unique(partners_.begin(), partners_.end()), partners_.end());
+  }
+
+  void try_move(NodeId node, NodeId partner, bool towards_readers) {
+    const NodeId current = to_b_[index(node)];
+    const NodeId rival = to_a_[index(partner)];
+    if (partner == current) return;
+    const auto worth = [&](NodeId a, NodeId b) {  // edges first, then equal attributes
+      if (a == kNone || b == kNone) return 0;
+      return 2 * kept_edges(a, b) + (a_.label(a, 1) == b_.label(b, 1) ? 1 : 0);
+    };
+    const bool exchange =
+        rival != kNone && current != kNone && a_.label(rival, 0) == b_.label(current, 0);
+    int gain = worth(node, partner) - worth(node, current) - worth(rival, partner);
+    if (exchange) gain += worth(rival, current);
+    if (gain < 0) return;
+    if (gain == 0) {
+      if (rival != kNone || current == kNone) return;
+      const int closer = towards_readers ? kept_readers(node, partner) - kept_readers(node, current)
+                                         : kept_inputs(node, partner) - kept_inputs(node, current);
+      if (closer <= 0) return;
+    }
+    if (current != kNone) to_a_[index(current)] = exchange ? rival : kNone;
+    if (rival != kNone) to_b_[index(rival)] = exchange ? current : kNone;
+    to_b_[index(node)] = partner;
+    to_a_[index(partner)] = node;
+  }
+
+  // Nodes that share an operator and nothing else are not the same.
+  void drop_strays() {
+    for (const NodeId node : lone_) {
+      const NodeId image = to_b_[index(node)];
+      if (image == kNone || kept_edges(node, image) > 0) continue;
+      to_b_[index(node)] = kNone;
+      to_a_[index(image)] = kNone;
+    }
+  }
+
+  Side a_;
+  Side b_;
+  std::vector<NodeId> to_b_;
+  std::vector<NodeId> to_a_;
+  std::priority_queue<Candidate> queue_;
+  std::vector<NodeId> matches_;  // nodes of a in the order in which they were matched
+  std::size_t bridged_ = 0;      // as many of them have been looked at by `bridge_gaps`
+  std::vector<NodeId> lone_;     // nodes of a that were matched by their order alone
+  std::int64_t turn_ = 0;
+  // Buffers.
+  std::vector<std::pair<std::uint64_t, NodeId>> unmatched_a_, unmatched_b_;
+  std::vector<NodeId> partners_, walk_a_, walk_b_;
+  mutable std::vector<NodeId> images_;
+};
+
+// A total order of graphs: align(a, b) and align(b, a) do the same work on the same first graph.
+bool comes_first(const GraphView& a, const GraphView& b) {
+  const auto less = [](auto x, auto y) {
+    return std::lexicographical_compare_three_way(x.begin(), x.end(), y.begin(), y.end());
+  };
+  if (a.op.size() != b.op.size()) return a.op.size() < b.op.size();
+  if (const auto order = less(a.op, b.op); order != 0) return order < 0;
+  if (const auto order = less(a.attr, b.attr); order != 0) return order < 0;
+  for (NodeId node = 0; node < a.num_nodes(); ++node)
+    if (const auto order = less(a.inputs(node), b.inputs(node)); order != 0) return order < 0;
+  return true;
+}
+
+bool equal(const GraphView& a, const GraphView& b) {
+  return comes_first(a, b) && comes_first(b, a);
+}
+
+}  // namespace
+
+Alignment align(const GraphView& a, const GraphView& b) {
+  if (equal(a, b)) {
+    Alignment same;
+    same.to_b.resize(a.op.size());
+    std::iota(same.to_b.begin(), same.to_b.end(), 0);
+    same.to_a = same.to_b;
+    same.kept_edges = a.num_edges();
+    return same;
+  }
+  if (comes_first(a, b)) return Aligner(a, b).run();
+  Alignment inverse = Aligner(b, a).run();
+  std::swap(inverse.to_a, inverse.to_b);
+  return inverse;
+}
+
+}  // namespace narfast
