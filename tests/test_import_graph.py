@@ -10,7 +10,7 @@ from narfast.sources.registry import SOURCES
 
 # From what knows nothing to what knows everything. A room is a folder or a module of the package.
 HELPERS = "_version _data errors _optional _files _documents _settings _tables"
-CONCEPTS = "operators attributes graph motifs explain index encoder_config structural_features"
+CONCEPTS = "operators attributes graph motifs blocks explain index encoder_config structural_features"
 STAGES = (
     "taxonomy search_spaces storage sources reading nn encoder zoo evaluation training bulk "
     "retrieval cli frontends nas pretrain __main__"
