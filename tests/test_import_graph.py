@@ -12,7 +12,7 @@ from narfast.sources.registry import SOURCES
 HELPERS = "_version _data errors _optional _files _documents _settings _tables"
 CONCEPTS = "operators attributes graph motifs blocks explain index encoder_config structural_features"
 STAGES = (
-    "taxonomy search_spaces storage sources reading nn encoder zoo evaluation training bulk "
+    "drawing taxonomy search_spaces storage sources reading nn encoder zoo evaluation training bulk "
     "retrieval cli frontends nas pretrain __main__"
 )
 ROOMS = f"{HELPERS} {CONCEPTS} {STAGES}".split()
