@@ -12,6 +12,7 @@ PYBIND11_MODULE(_core, m) {
   bind_onnx(m);
   bind_einsum(m);
   bind_motifs(m);
+  bind_layout(m);
   bind_encoder(m);
   bind_search_spaces(m);
 }
