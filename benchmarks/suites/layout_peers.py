@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def edges_of(graph: ArchGraph) -> list[tuple[int, int]]:
 def crossings(layers: list[dict[Any, float]], pieces: list[list[tuple[Any, Any]]]) -> int:
     """Sum of the crossings between neighbouring layers; `pieces[i]` join layer i and the next."""
     total = 0
-    for (upper, lower), joined in zip(zip(layers, layers[1:], strict=False), pieces, strict=True):
+    for (upper, lower), joined in zip(pairwise(layers), pieces, strict=True):
         ranks = [
             {x: i for i, x in enumerate(sorted(set(layer.values())))} for layer in (upper, lower)
         ]

@@ -74,7 +74,7 @@ def layered_layout(
         InvalidGraphError: If an edge does not lead to a higher node number.
         ValueError: If sizes are missing, negative or not finite.
     """
-    *arrays, bridge, crossings, width, height = _core.layered_layout(
+    found = _core.layered_layout(
         in_ptr, in_src, widths, heights, node_gap=node_gap, layer_gap=layer_gap, sweeps=sweeps
     )
-    return Layout(*arrays, bridge.astype(bool), crossings, width, height)
+    return Layout(*found[:7], found[7].astype(bool), *found[8:])
