@@ -1,65 +1,177 @@
-"""`repeats` names the blocks of well-known networks as often as their papers have them."""
+"""Blocks as people name them: known networks, and what holds for every graph."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-import narfast
-from narfast.explain import summarize
+from narfast import operators
+from narfast.blocks import KINDS, BlockView, blocks_of, kind_of_operator
+from narfast.graph import ArchGraph, GraphBatch, build_graph, hash_texts, structural_hash
+from narfast.motifs import coarsen, mine
+from narfast.zoo import Zoo
 
-# Network, occurrences of the largest repeated motif, and where the number comes from.
-BLOCKS = [
-    ("timm:vit_base_patch16_224", 12, "ViT-B has 12 encoder layers"),
-    ("timm:vit_large_patch16_224", 24, "ViT-L has 24 encoder layers"),
-    ("torchvision:vit_b_16", 12, "the same ViT-B, by another code base"),
-    ("timm:deit3_small_patch16_224", 12, "DeiT III-S has 12 layers"),
-    ("timm:resnet50", 12, "3+4+6+3 bottlenecks, the first of each stage with a projection"),
-    ("torchvision:resnet50", 12, "the same ResNet-50, by another code base"),
-    ("timm:resnet152", 46, "3+8+36+3 bottlenecks, four with a projection"),
-    ("timm:resnet101", 29, "3+4+23+3 bottlenecks, four with a projection"),
-    ("timm:beit_base_patch16_224", 12, "BEiT-B has 12 layers"),
-    ("timm:convnext_tiny", 18, "3+3+9+3 blocks"),
-    ("timm:convnext_base", 36, "3+3+27+3 blocks"),
-    ("timm:densenet121", 58, "6+12+24+16 dense layers"),
-    ("torchvision:densenet169", 82, "6+12+32+32 dense layers"),
-    ("torchvision:vit_l_16", 24, "ViT-L again"),
-    ("timm:deit_base_patch16_224", 12, "DeiT-B has ViT-B's 12 layers"),
-    ("torchvision:swin_t", 5, "the same Swin-T"),
-    ("timm:mobilenetv2_100", 10, "17 inverted residuals, of which 10 have the residual"),
-    ("timm:mixer_b16_224", 12, "Mixer-B has 12 layers"),
-    (
-        "timm:swin_tiny_patch4_window7_224",
-        5,
-        "2+2+6 layers are 5 shifted pairs: none at 7x7",
-    ),
-    ("timm:regnety_004", 12, "1+3+6+6 blocks, the first of each stage with a projection"),
-    ("torchvision:shufflenet_v2_x1_0", 13, "4+8+4 units, the first of each stage downsampling"),
-    ("timm:efficientnet_b0", 15, "16 MBConv blocks, of which 15 expand six-fold"),
+KNOWN = {
+    "timm:resnet50": "stem | bottleneck ×3 | bottleneck ×4 | bottleneck ×6 | bottleneck ×3 | head",
+    "timm:resnet18": "stem | basic block ×2 | basic block ×2 | basic block ×2 | "
+    "basic block ×2 | head",
+    "timm:seresnet50": "stem | bottleneck+se ×3 | bottleneck+se ×4 | bottleneck+se ×6 | "
+    "bottleneck+se ×3 | head",
+    "timm:vit_base_patch16_224": "stem | transformer layer ×12 | head",
+    "timm:convnext_tiny": "stem | convnext block ×3 | downsample | convnext block ×3 | "
+    "downsample | convnext block ×9 | downsample | convnext block ×3 | head",
+    "timm:swin_tiny_patch4_window7_224": "stem | transformer layer ×2 | downsample | "
+    "transformer layer ×2 | downsample | transformer layer ×6 | downsample | "
+    "transformer layer ×2 | head",
+    "timm:densenet121": "stem | dense layer ×6 | transition | dense layer ×12 | transition | "
+    "dense layer ×24 | transition | dense layer ×16 | head",
+    "timm:mobilenetv3_large_100": "stem | depthwise separable | inverted residual ×2 | "
+    "inverted residual+se ×3 | inverted residual ×4 | inverted residual+se ×2 | "
+    "inverted residual+se ×3 | head",
+    "timm:inception_v3": "stem | inception block | inception block ×2 | inception block ×2 | "
+    "inception block ×3 | inception block ×3 | head",
+    "transformers:bert": "embedding | transformer layer ×12 | head",
+    "transformers:gpt2": "embedding | transformer layer ×12 | layer_norm",
+    "transformers:llama": "embedding | transformer layer ×32 | rms_norm",
+    "transformers:mixtral": "embedding | mixture of experts layer ×32 | rms_norm",
+    "transformers:t5": "embedding | embedding | encoder layer ×6 | rms_norm | decoder layer ×6 | "
+    "rms_norm",
+    "monai:BasicUNet-2d": "conv block | down block | down block | down block | down block | "
+    "up block | up block | up block | up block",
+}
+
+
+def text(view: BlockView) -> str:
+    return " | ".join(b.name + (f" ×{b.count}" if b.count > 1 else "") for b in view.blocks)
+
+
+@pytest.fixture(scope="module")
+def zoo() -> Zoo:
+    return Zoo.open("default")
+
+
+def check(view: BlockView) -> None:
+    """What holds for every view."""
+    graph = view.graph
+    assert view.block_of.dtype == np.int32
+    for number, block in enumerate(view.blocks):
+        assert block.name
+        assert block.kind in KINDS
+        for nodes in block.instances:
+            assert len(nodes)
+            assert (np.diff(nodes) > 0).all()
+            assert (view.block_of[nodes] == number).all()
+        assert len(block.nodes) == np.count_nonzero(view.block_of == number)
+        assert all(i < block.count for i in block.variants)
+        target = np.repeat(np.arange(graph.num_nodes), np.diff(graph.in_ptr))
+        reads = view.block_of[graph.in_src[view.block_of[target] == number]]
+        assert block.inputs == tuple(sorted(set(reads.tolist()) - {number}))
+        assert all(i < number for i in block.inputs), "reading order is topological"
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_known_networks_read_as_in_their_papers(zoo: Zoo, name: str) -> None:
+    view = blocks_of(zoo.graph_of(name))
+    assert text(view) == KNOWN[name]
+    check(view)
+
+
+def test_the_identifier_of_a_block_is_that_of_its_motif(zoo: Zoo) -> None:
+    graph = zoo.graph_of("transformers:bert")
+    layer = blocks_of(graph).blocks[1]
+    macro = coarsen(graph, mine(graph))
+    assert layer.motif_id in hash_texts(macro.motif_id)
+    assert layer.variants == ()
+
+
+def test_the_opening_of_a_stage_is_a_variant(zoo: Zoo) -> None:
+    blocks = blocks_of(zoo.graph_of("timm:resnet50")).blocks
+    assert [block.variants for block in blocks[1:5]] == [(0,)] * 4
+    assert blocks[1].motif_id == blocks[4].motif_id
+    assert blocks[1].kind == "convolution"
+    assert blocks[2].inputs == (1,)
+
+
+def test_a_long_skip_joins_levels_and_is_no_block(zoo: Zoo) -> None:
+    blocks = blocks_of(zoo.graph_of("monai:BasicUNet-2d")).blocks
+    assert [block.inputs for block in blocks[5:]] == [(3, 4), (2, 5), (1, 6), (0, 7)]
+
+
+def test_repeated_sequences_of_unlike_blocks_stand_together(zoo: Zoo) -> None:
+    view = blocks_of(zoo.graph_of("diffusers:stable-diffusion-v1-5/unet"))
+    check(view)
+    pairs = [block for block in view.blocks if block.period == 2]
+    assert {block.name for block in pairs} == {"residual block + transformer layer"}
+    assert len(view) <= 24
+
+
+def test_every_thirty_second_network_of_the_zoo(zoo: Zoo) -> None:
+    graphs = zoo.graphs
+    for row in range(0, len(graphs), 32):
+        check(blocks_of(graphs[row]))
+
+
+def test_blocks_do_not_depend_on_the_run(zoo: Zoo) -> None:
+    graph = zoo.graph_of("transformers:t5")
+    first, second = blocks_of(graph), blocks_of(graph)
+    assert text(first) == text(second)
+    assert np.array_equal(first.block_of, second.block_of)
+
+
+def test_nothing_and_almost_nothing() -> None:
+    assert len(blocks_of(build_graph([], [], [], []))) == 0
+    one = blocks_of(build_graph([operators.by_name("conv").id], [0], [[]], [0]))
+    assert [block.name for block in one.blocks] == ["conv"]
+
+
+def test_a_chain_of_a_hundred_thousand_operators() -> None:
+    size = 100_000
+    op = np.full(size, operators.by_name("linear").id, np.uint16)
+    ptr = np.concatenate([[0], np.arange(size)]).astype(np.int64)
+    graph = ArchGraph(op, np.zeros(size, np.uint32), ptr, np.arange(size - 1, dtype=np.int32))
+    view = blocks_of(graph)
+    assert sum(len(block.nodes) for block in view.blocks) == size
+
+
+def test_every_operator_has_a_kind() -> None:
+    assert {kind_of_operator(info.id) for info in operators.table()} == set(KINDS)
+
+
+NAMES = [
+    "input",
+    "conv",
+    "linear",
+    "add",
+    "concat",
+    "mul",
+    "relu",
+    "layer_norm",
+    "attention",
+    "max_pool",
+    "resize",
+    "softmax",
 ]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("source", "count", "reason"), BLOCKS, ids=[row[0] for row in BLOCKS])
-def test_the_largest_repeated_motif_is_the_block_people_name(
-    source: str, count: int, reason: str
-) -> None:
-    repeated = [motif for motif in summarize(narfast.load(source)).motifs if motif.count > 1]
-    largest = max(repeated, key=lambda motif: motif.size * motif.count)
-    assert largest.count == count, f"{reason}; found {largest}"
+@st.composite
+def graphs(draw: st.DrawFn) -> ArchGraph:
+    size = draw(st.integers(1, 24))
+    op = [operators.by_name(draw(st.sampled_from(NAMES))).id for _ in range(size)]
+    inputs = [
+        draw(st.lists(st.integers(0, node - 1), max_size=3)) if node else [] for node in range(size)
+    ]
+    attr = draw(st.lists(st.sampled_from([0, 8]), min_size=size, max_size=size))
+    return build_graph(op, attr, inputs, range(size))
 
 
-# Network, size and occurrences of the block that is second by size * count.
-SECOND = [
-    ("timm:resnet50", 8, 3, "four projections; the first is in one block with the stem"),
-    ("timm:regnety_004", 14, 4, "the first block of each of four stages, with a projection"),
-    ("timm:swin_tiny_patch4_window7_224", 12, 2, "stage 4 at 7x7: two layers, neither shifted"),
-]
-
-
-@pytest.mark.parametrize(("source", "size", "count", "reason"), SECOND, ids=[r[0] for r in SECOND])
-def test_the_blocks_that_differ_from_the_rest_are_found_too(
-    source: str, size: int, count: int, reason: str
-) -> None:
-    repeated = [motif for motif in summarize(narfast.load(source)).motifs if motif.count > 1]
-    second = sorted(repeated, key=lambda motif: motif.size * motif.count)[-2]
-    assert (second.size, second.count) == (size, count), f"{reason}; found {second}"
+@settings(max_examples=200, deadline=None)
+@given(graphs())
+def test_any_graph_is_divided(graph: ArchGraph) -> None:
+    view = blocks_of(graph)
+    check(view)
+    for block in view.blocks:
+        if block.period == 1 and block.count > 1:
+            assert len(block.instances) == block.count
+    assert hash_texts(structural_hash(GraphBatch.from_graphs([graph])))

@@ -11,12 +11,12 @@ from narfast.sources.registry import SOURCES
 # From what knows nothing to what knows everything. A room is a folder or a module of the package.
 HELPERS = "_version _data errors _optional _files _documents _settings _tables"
 CONCEPTS = (
-    "operators attributes hyperparameters graph motifs alignment explain index encoder_config "
-    "structural_features"
+    "operators attributes hyperparameters graph labels motifs alignment blocks explain index "
+    "encoder_config structural_features"
 )
 STAGES = (
-    "taxonomy search_spaces storage sources reading nn encoder zoo evaluation training bulk "
-    "retrieval cli frontends nas pretrain __main__"
+    "comparison drawing taxonomy search_spaces storage sources reading nn encoder zoo evaluation "
+    "training bulk retrieval cli frontends nas pretrain __main__"
 )
 ROOMS = f"{HELPERS} {CONCEPTS} {STAGES}".split()
 

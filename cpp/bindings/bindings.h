@@ -17,6 +17,7 @@ void bind_onnx(pybind11::module_& m);
 void bind_einsum(pybind11::module_& m);
 void bind_motifs(pybind11::module_& m);
 void bind_align(pybind11::module_& m);
+void bind_layout(pybind11::module_& m);
 void bind_encoder(pybind11::module_& m);
 void bind_search_spaces(pybind11::module_& m);
 

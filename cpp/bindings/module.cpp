@@ -13,6 +13,7 @@ PYBIND11_MODULE(_core, m) {
   bind_einsum(m);
   bind_motifs(m);
   bind_align(m);
+  bind_layout(m);
   bind_encoder(m);
   bind_search_spaces(m);
 }

@@ -6,7 +6,7 @@ import collections.abc
 import numpy
 import numpy.typing
 import typing
-__all__: list[str] = ['DARTS_OPERATORS', 'Encoder', 'HYPERPARAMETERS', 'LabelIdf', 'MAX_NODES', 'NASBENCH101_OPERATORS', 'NASBENCH201_OPERATORS', 'align', 'attribute_layout', 'canonicalization_passes', 'canonicalize', 'coarsen', 'darts_networks', 'einsum_steps', 'find_spelling', 'inspect_onnx', 'instruction_set', 'instruction_sets', 'mine', 'nasbench101_cells', 'nasbench101_networks', 'nasbench201_networks', 'neighbor_codes', 'operator_table', 'order_nodes', 'pack_attributes', 'read_onnx', 'structural_hash', 'structural_labels', 'structural_order', 'validate']
+__all__: list[str] = ['DARTS_OPERATORS', 'Encoder', 'HYPERPARAMETERS', 'LabelIdf', 'MAX_NODES', 'NASBENCH101_OPERATORS', 'NASBENCH201_OPERATORS', 'align', 'attribute_layout', 'canonicalization_passes', 'canonicalize', 'coarsen', 'count_crossings', 'darts_networks', 'einsum_steps', 'find_spelling', 'inspect_onnx', 'instruction_set', 'instruction_sets', 'layered_layout', 'mine', 'nasbench101_cells', 'nasbench101_networks', 'nasbench201_networks', 'neighbor_codes', 'operator_table', 'order_nodes', 'pack_attributes', 'read_onnx', 'structural_hash', 'structural_labels', 'structural_order', 'validate']
 class LabelIdf:
     """
     Labels with their inverse document frequencies. Copies its arrays.
@@ -64,6 +64,10 @@ def coarsen(op: numpy.ndarray, attr: numpy.ndarray, node_ptr: numpy.ndarray, in_
     """
     (in_ptr, in_src, in_count, member_ptr, member); see narfast.motifs.coarsen. Shares its arguments.
     """
+def count_crossings(from_place: numpy.ndarray, to_place: numpy.ndarray, weight: numpy.ndarray) -> int:
+    """
+    Crossings of straight edges between two layers, by the places of their ends.
+    """
 def darts_networks(operators: numpy.ndarray, sources: numpy.ndarray, edge_ptr: numpy.ndarray, concat: numpy.ndarray, concat_ptr: numpy.ndarray, *, imagenet: bool, num_threads: typing.SupportsInt | typing.SupportsIndex) -> tuple[tuple[numpy.typing.NDArray[numpy.uint16], numpy.typing.NDArray[numpy.uint32], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int32]], tuple[numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.uint8], numpy.typing.NDArray[numpy.int64]], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64]]:
     """
     (batch arrays, hyperparameters, params, flops); see narfast.search_spaces.darts.networks. Shares its arguments.
@@ -87,6 +91,10 @@ def instruction_set() -> str:
 def instruction_sets() -> list[str]:
     """
     Names of the instruction sets that this processor can run; NARFAST_ISA may name one.
+    """
+def layered_layout(in_ptr: numpy.ndarray, in_src: numpy.ndarray, widths: numpy.ndarray, heights: numpy.ndarray, *, node_gap: typing.SupportsFloat | typing.SupportsIndex, layer_gap: typing.SupportsFloat | typing.SupportsIndex, sweeps: typing.SupportsInt | typing.SupportsIndex) -> tuple[numpy.typing.NDArray[numpy.int32], numpy.typing.NDArray[numpy.int32], numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.uint8], int, float, float]:
+    """
+    (layer, place, x, y, route_ptr, route_x, route_y, bridge, crossings, width, height); see narfast.drawing.layout. Shares its arguments.
     """
 def mine(op: numpy.ndarray, attr: numpy.ndarray, node_ptr: numpy.ndarray, in_ptr: numpy.ndarray, in_src: numpy.ndarray, *, method: str, size: typing.SupportsInt | typing.SupportsIndex, count: typing.SupportsInt | typing.SupportsIndex, min_size: typing.SupportsInt | typing.SupportsIndex, max_size: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, num_threads: typing.SupportsInt | typing.SupportsIndex) -> tuple[numpy.typing.NDArray[numpy.int32], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.uint64]]:
     """

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from narfast import attributes, operators
 from narfast.graph import ArchGraph, GraphBatch, hash_texts, structural_hash
-from narfast.motifs import MacroBatch, coarsen, mine
+from narfast.labels import operator_label
+from narfast.motifs import MacroBatch, coarsen, instance_graphs, mine
 
 __all__ = [
     "MotifCount",
@@ -24,10 +24,6 @@ __all__ = [
     "summarize",
 ]
 
-# The bins of the core's attributes: the first three hold one value each, the others a range.
-_KERNELS = {1: "1", 2: "2", 3: "3", 4: "4-5", 5: "6-7", 6: "8-15", 7: "16+"}
-_EQUAL_WIDTH = 8  # bin: as many output channels as input channels, to the nearest power of two
-_OUTERMOST = 7  # powers of two; larger ratios share a bin
 _CHAIN_LENGTH = 12
 _SIMILAR_SIZE = 3
 
@@ -101,36 +97,6 @@ class NetworkSummary:
         return value
 
 
-def operator_label(op: int, attr: int) -> str:
-    """Name an operator with its main attributes, such as ``conv3x3 /2+ ~×4``.
-
-    Attributes are stored in bins, so a label gives the range: ``conv 4-5`` has a window of 4 or 5
-    elements to a side, ``/2+`` is a stride of 2 or more, ``~×4`` is the ratio of output to input
-    channels to the nearest power of two (2.8 to 5.7). For a window that is not square the number
-    is its largest side.
-    """
-    words = [operators.by_id(op).name]
-    kernel = _KERNELS.get(attributes.value("kernel", attr))
-    rank = attributes.value("rank", attr)
-    if kernel and rank:
-        square = not attributes.value("non_square", attr)
-        if square and len(kernel) == 1:
-            words[0] += "x".join([kernel] * rank)
-        else:
-            words += [kernel] if square else [kernel, "non-square"]
-            words += [] if rank == 2 else [f"{rank}d"]
-    if attributes.value("stride", attr):
-        words.append("/2+")
-    ratio = attributes.value("channel_ratio", attr) - _EQUAL_WIDTH
-    if ratio not in (-_EQUAL_WIDTH, 0):
-        more = "+" if abs(ratio) == _OUTERMOST else ""
-        words.append(f"~{'×' if ratio > 0 else '÷'}{2 ** abs(ratio)}{more}")
-    groups = attributes.value("groups", attr)
-    if groups > 1:
-        words.append("grouped" if groups == 2 else "depthwise")
-    return " ".join(words)
-
-
 def _weight(motif: MotifCount | SharedMotif) -> tuple[int, int, str]:
     """Sort key: largest ``size * count`` first; for shared motifs, ``count`` is the lower one."""
     count = motif.count
@@ -150,39 +116,6 @@ def _distinct(hashes: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np
     return number, order[begins]
 
 
-def _offsets(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
-
-
-def _ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Concatenate the ranges ``start, start + 1, ...`` of all pairs of start and length."""
-    ends = np.cumsum(lengths)
-    total = int(ends[-1]) if len(ends) else 0
-    return np.arange(total) + np.repeat(starts - ends + lengths, lengths)
-
-
-def _blocks(batch: GraphBatch, macro: MacroBatch, instances: NDArray[np.int64]) -> GraphBatch:
-    """Return the induced subgraphs of motif instances; nodes keep the order of their graph."""
-    sizes = macro.sizes[instances]
-    graph = np.searchsorted(macro.instance_ptr, instances, side="right") - 1
-    members = macro.member[_ranges(macro.member_ptr[instances], sizes)]
-    nodes = members + np.repeat(batch.node_ptr[graph], sizes)  # node numbers in the batch
-    place = np.zeros(len(batch.op), dtype=np.int32)  # of a node in its block
-    place[nodes] = _ranges(np.zeros_like(sizes), sizes)
-    degrees = batch.in_ptr[nodes + 1] - batch.in_ptr[nodes]
-    target = np.repeat(np.arange(len(nodes)), degrees)
-    shift = np.repeat(batch.node_ptr[graph], sizes)[target]
-    source = batch.in_src[_ranges(batch.in_ptr[nodes], degrees)] + shift
-    within = macro.node_instance[source] == macro.node_instance[nodes[target]]
-    return GraphBatch(
-        op=batch.op[nodes],
-        attr=batch.attr[nodes],
-        node_ptr=_offsets(sizes),
-        in_ptr=_offsets(np.bincount(target[within], minlength=len(nodes))),
-        in_src=place[source[within]],
-    )
-
-
 def _labels(block: ArchGraph) -> list[str]:
     return list(map(operator_label, block.op.tolist(), block.attr.tolist()))
 
@@ -194,7 +127,7 @@ def _motifs_of(graph: ArchGraph) -> tuple[list[MotifCount], MacroBatch]:
     number, first = _distinct(macro.motif_id)
     counts = np.bincount(number, minlength=len(first)).tolist()
     identifiers = hash_texts(macro.motif_id[first])
-    blocks = _blocks(batch, macro, first)
+    blocks = instance_graphs(batch, macro, first)
     return [
         MotifCount(identifier, block.num_nodes, count, _chain(_labels(block)))
         for identifier, count, block in zip(identifiers, counts, blocks, strict=True)
@@ -264,7 +197,7 @@ class _QueryMotifs:
         large = numbers[sizes[numbers] >= _SIMILAR_SIZE]
         # Blocks match without attributes if their hashes with cleared attributes are equal.
         candidates = np.flatnonzero(np.isin(sizes, sizes[large]))
-        blocks = _blocks(batch, macro, first[candidates])
+        blocks = instance_graphs(batch, macro, first[candidates])
         bare = replace(blocks, attr=np.zeros_like(blocks.attr))
         hashes = structural_hash(bare)
         self._bare = np.full(len(first), -1)
@@ -276,7 +209,7 @@ class _QueryMotifs:
         self._large = large.tolist()
         self._count = dict(zip(numbers.tolist(), counts.tolist(), strict=True))
         identifiers = hash_texts(macro.motif_id[first[numbers]])
-        texts = [_chain(_labels(block)) for block in _blocks(batch, macro, first[numbers])]
+        texts = [_chain(_labels(block)) for block in instance_graphs(batch, macro, first[numbers])]
         own_sizes = sizes[numbers].tolist()
         self._motif = dict(
             zip(self._count, zip(identifiers, own_sizes, texts, strict=True), strict=True)

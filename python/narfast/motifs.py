@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from narfast import _core
 from narfast.graph import ArchGraph, GraphBatch
 
-__all__ = ["MacroBatch", "MiningMethod", "Motifs", "coarsen", "mine"]
+__all__ = ["MacroBatch", "MiningMethod", "Motifs", "coarsen", "instance_graphs", "mine"]
 
 MiningMethod = Literal["repeats", "neighbor_sequence", "fixed_size", "fixed_count", "random"]
 
@@ -131,4 +131,45 @@ def coarsen(batch: GraphBatch | ArchGraph, motifs: Motifs, *, num_threads: int =
         member_ptr=member_ptr,
         member=member,
         node_instance=motifs.node_instance,
+    )
+
+
+def _offsets(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
+
+
+def _ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Concatenate the ranges ``start, start + 1, ...`` of all pairs of start and length."""
+    ends = np.cumsum(lengths)
+    total = int(ends[-1]) if len(ends) else 0
+    return np.arange(total) + np.repeat(starts - ends + lengths, lengths)
+
+
+def instance_graphs(
+    batch: GraphBatch, macro: MacroBatch, instances: NDArray[np.int64]
+) -> GraphBatch:
+    """Return the induced subgraphs of instances, whose nodes keep the order of their graph.
+
+    Args:
+        batch: The graphs that were coarsened.
+        macro: Their macro graphs.
+        instances: int64[I], numbers of instances across the batch.
+    """
+    sizes = macro.sizes[instances]
+    graph = np.searchsorted(macro.instance_ptr, instances, side="right") - 1
+    members = macro.member[_ranges(macro.member_ptr[instances], sizes)]
+    nodes = members + np.repeat(batch.node_ptr[graph], sizes)  # node numbers in the batch
+    place = np.zeros(len(batch.op), dtype=np.int32)  # of a node in its block
+    place[nodes] = _ranges(np.zeros_like(sizes), sizes)
+    degrees = batch.in_ptr[nodes + 1] - batch.in_ptr[nodes]
+    target = np.repeat(np.arange(len(nodes)), degrees)
+    shift = np.repeat(batch.node_ptr[graph], sizes)[target]
+    source = batch.in_src[_ranges(batch.in_ptr[nodes], degrees)] + shift
+    within = macro.node_instance[source] == macro.node_instance[nodes[target]]
+    return GraphBatch(
+        op=batch.op[nodes],
+        attr=batch.attr[nodes],
+        node_ptr=_offsets(sizes),
+        in_ptr=_offsets(np.bincount(target[within], minlength=len(nodes))),
+        in_src=place[source[within]],
     )

@@ -31,7 +31,7 @@ constexpr std::uint32_t suitable(Category category) {
     case Category::kConvolution:
       return kWindow | kWidths | bit(kGroups);
     case Category::kLinear:
-      return kWidths | bit(kEinsum);
+      return kWindow | kWidths | bit(kEinsum);  // a convolution of one element is linear
     case Category::kAttention:
       return bits(kHeads, kKeyHeads, kHeadSize);
     case Category::kNormalization:

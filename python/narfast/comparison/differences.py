@@ -1,0 +1,518 @@
+"""The difference of two aligned networks in sentences, one for each kind of change."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narfast import operators
+from narfast.alignment import Alignment
+from narfast.blocks import Block, BlockView
+from narfast.comparison.facts import stage_widths
+from narfast.labels import exact_of, label, operator_label, sides
+
+__all__ = ["Difference", "Pairing", "differences_of"]
+
+_COMPARED = ("kernel", "stride", "dilation", "groups", "norm_groups", "slope", "einsum")
+_HEADS = ("heads", "key_heads", "head_size")
+_MOST_CHANGED = 0.7  # share of layers whose widths differ: then the network is wider as a whole
+_NAMED = 4  # operators of an unnamed part that are listed
+_GATES = frozenset({"sigmoid", "hardsigmoid", "softmax", "tanh", "clip"})
+
+Kind = Literal["added", "removed", "changed", "repeated"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """One kind of change between network a and network b.
+
+    Attributes:
+        kind: what happened to a, to become b.
+        where: the block, by name; empty for the whole network.
+        count: number of places.
+        text: a sentence.
+    """
+
+    kind: Kind
+    where: str
+    count: int
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class Pairing:
+    """Two networks as blocks, and the alignment of their operators.
+
+    Attributes:
+        a: blocks of network a.
+        b: blocks of network b.
+        alignment: partners of operators.
+    """
+
+    a: BlockView
+    b: BlockView
+    alignment: Alignment
+
+    @cached_property
+    def block_map(self) -> tuple[tuple[int, int], ...]:
+        """Pairs of block numbers in reading order of b; -1 where a block has no counterpart."""
+        partner = _best_partners(
+            self.a.block_of, self.b.block_of, self.alignment, len(self.a), len(self.b)
+        )
+        of_b = {b: a for a, b in partner.items()}
+        pairs: list[tuple[int, int]] = []
+        waiting = iter(range(len(self.a)))
+        for b in range(len(self.b)):
+            a = of_b.get(b, -1)
+            if a >= 0:  # blocks of a that stand before it come first
+                for earlier in waiting:
+                    if earlier == a:
+                        break
+                    if earlier not in partner:
+                        pairs.append((earlier, -1))
+            pairs.append((a, b))
+        seen = {a for a, _ in pairs}
+        pairs += [(a, -1) for a in range(len(self.a)) if a not in seen and a not in partner]
+        return tuple(pairs)
+
+    @cached_property
+    def instance_map(self) -> dict[int, int]:
+        """Instance of a -> instance of b, numbered by `instances`."""
+        return _best_partners(
+            self.instances(self.a),
+            self.instances(self.b),
+            self.alignment,
+            sum(block.count for block in self.a.blocks),
+            sum(block.count for block in self.b.blocks),
+        )
+
+    @staticmethod
+    def instances(view: BlockView) -> NDArray[np.int32]:
+        """int32[N]: the repetition that each node belongs to, numbered over all blocks."""
+        number = np.empty(view.graph.num_nodes, np.int32)
+        place = 0
+        for block in view.blocks:
+            for nodes in block.instances:
+                number[nodes] = place
+                place += 1
+        return number
+
+
+def _best_partners(
+    of_a: NDArray[np.int32],
+    of_b: NDArray[np.int32],
+    alignment: Alignment,
+    count_a: int,
+    count_b: int,
+) -> dict[int, int]:
+    """Match parts of a and b one to one, those with most operators in common first."""
+    pairs = alignment.pairs
+    votes = Counter(zip(of_a[pairs[:, 0]].tolist(), of_b[pairs[:, 1]].tolist(), strict=True))
+    found: dict[int, int] = {}
+    taken: set[int] = set()
+    for (a, b), _ in sorted(votes.items(), key=lambda item: (-item[1], item[0])):
+        if a not in found and b not in taken:
+            found[a] = b
+            taken.add(b)
+    return found
+
+
+class _Places:
+    """Where one kind of change happens: nodes and instances by the name of their block."""
+
+    def __init__(self) -> None:
+        self.nodes: Counter[str] = Counter()
+        self.instances: defaultdict[str, set[int]] = defaultdict(set)
+        self.notes: Counter[str] = Counter()
+
+    def add(self, block: Block, instance: int, note: str = "") -> None:
+        self.nodes[block.name] += 1
+        self.instances[block.name].add(instance)
+        if note:
+            self.notes[note] += 1
+
+
+def differences_of(pairing: Pairing) -> tuple[Difference, ...]:
+    """Say what distinguishes network b from network a.
+
+    Whole blocks come first, then repeats, then changes inside blocks, then widths. A kind of change
+    is one sentence, wherever it happens.
+    """
+    writer = _Writer(pairing)
+    return (
+        *writer.blocks(),
+        *writer.repeats(),
+        *writer.changes(),
+        *writer.parts(),
+        *writer.dimensions(),
+    )
+
+
+class _Writer:
+    def __init__(self, pairing: Pairing) -> None:
+        self.pairing = pairing
+        self.a, self.b = pairing.a, pairing.b
+        self.in_a, self.in_b = pairing.instances(self.a), pairing.instances(self.b)
+        self.instance_map = pairing.instance_map
+        self.of_b = {b: a for a, b in self.instance_map.items()}
+        self.exact = self.a.graph.hyperparameters and self.b.graph.hyperparameters
+        # Instances that have a counterpart, by the name of their block in b.
+        self.total: Counter[str] = Counter()
+        for b in self.of_b:
+            self.total[self._block_of_instance(self.b, b).name] += 1
+
+    @staticmethod
+    def _block_of_instance(view: BlockView, instance: int) -> Block:
+        for block in view.blocks:
+            if instance < block.count:
+                return block
+            instance -= block.count
+        raise IndexError(instance)
+
+    # Whole blocks.
+
+    def blocks(self) -> Iterable[Difference]:
+        """Blocks of one network alone, and repeats of blocks that have no counterpart."""
+        for kind, view, alone in (
+            ("removed", self.a, [a for a, b in self.pairing.block_map if b < 0]),
+            ("added", self.b, [b for a, b in self.pairing.block_map if a < 0]),
+        ):
+            counts: Counter[str] = Counter()
+            for number in alone:
+                counts[view.blocks[number].name] += view.blocks[number].count
+            sign = "+" if kind == "added" else "−"
+            for name, count in counts.items():
+                times = f" ×{count}" if count > 1 else ""
+                yield Difference(
+                    kind=kind,  # type: ignore[arg-type]
+                    where=name,
+                    count=count,
+                    text=f"{sign} {name}{times}",
+                )
+
+    def repeats(self) -> Iterable[Difference]:
+        """Blocks that stand more or less often than their counterparts."""
+        runs: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+        for a, b in self.pairing.block_map:
+            if a >= 0 and b >= 0:
+                runs[self.b.blocks[b].name].append((self.a.blocks[a].count, self.b.blocks[b].count))
+        for name, counts in runs.items():
+            changed = [(before, after) for before, after in counts if before != after]
+            if not changed:
+                continue
+            if len(counts) == 1:
+                text = f"{counts[0][1]}× instead of {counts[0][0]}×: {name}"
+            else:
+                before, after = (", ".join(str(pair[side]) for pair in counts) for side in (0, 1))
+                text = f"{after} instead of {before} times: {name}"
+            yield Difference(
+                kind="repeated",
+                where=name,
+                count=sum(abs(after - before) for before, after in changed),
+                text=text,
+            )
+
+    # Operators that have a partner.
+
+    def changes(self) -> Iterable[Difference]:
+        """Operators that became others, or have other hyperparameters."""
+        found: defaultdict[str, _Places] = defaultdict(_Places)
+        for a, b in self.pairing.alignment.pairs.tolist():
+            for text in self._change(a, b):
+                found[text].add(self.b.blocks[self.b.block_of[b]], int(self.in_b[b]))
+        for text, places in found.items():
+            yield self._sentence("changed", text, places)
+
+    def _change(self, a: int, b: int) -> list[str]:
+        op_a, op_b = int(self.a.graph.op[a]), int(self.b.graph.op[b])
+        if op_a != op_b:
+            before, after = (
+                label(view.graph, node, widths=False) for view, node in ((self.a, a), (self.b, b))
+            )
+            return [f"{before} → {after}"]
+        if not self.exact:
+            labels = (
+                operator_label(op_a, int(view.graph.attr[node]))
+                for view, node in ((self.a, a), (self.b, b))
+            )
+            before, after = labels
+            return [] if before == after else [f"{before} → {after}"]
+        old, new = exact_of(self.a.graph, a), exact_of(self.b.graph, b)
+        name = operators.by_id(op_b).name
+        texts = []
+        for what in _COMPARED:
+            before, after = old.get(what), new.get(what)
+            if before == after or None in (before, after):
+                continue
+            if (
+                what == "groups"
+                and old.get("in_channels") == before
+                and new.get("in_channels") == after
+            ):
+                continue  # depthwise both times
+            window = "" if what == "kernel" or "kernel" not in new else f" {sides(new['kernel'])}"
+            shown = (
+                sides(value)
+                if isinstance(value, tuple)
+                else f"{value:g}"
+                if isinstance(value, float)
+                else str(value)
+                for value in (before, after)
+            )
+            texts.append(f"{name}{window}: {what.replace('_', ' ')} {' → '.join(shown)}")
+        lost, gained = (
+            {operators.by_id(op).name for op in one.get("fused", ())}
+            - {operators.by_id(op).name for op in other.get("fused", ())}
+            for one, other in ((old, new), (new, old))
+        )
+        texts += [f"no {norm} after {name}" for norm in sorted(lost)]
+        texts += [f"{norm} after {name}" for norm in sorted(gained)]
+        return texts
+
+    # Operators without a partner, in blocks that have one.
+
+    def parts(self) -> Iterable[Difference]:
+        """What was put into blocks, taken out of them, or moved within them."""
+        added = self._parts(self.b, self.in_b, self.pairing.alignment.to_a, set(self.of_b))
+        removed = self._parts(
+            self.a, self.in_a, self.pairing.alignment.to_b, set(self.instance_map)
+        )
+        for text in removed:
+            places = added.pop(text, None)
+            if places is None:
+                yield self._sentence("removed", f"− {text}", removed[text])
+                continue
+            before, after = (_most_common(notes) for notes in (removed[text].notes, places.notes))
+            moved = f": {before} → {after}" if before != after else ""
+            yield self._sentence("changed", f"{text} moves{moved}", places)
+        for text, places in added.items():
+            anchor = _most_common(places.notes)
+            yield self._sentence("added", f"+ {text}{anchor and ' ' + anchor}", places)
+
+    def _parts(
+        self,
+        view: BlockView,
+        instance_of: NDArray[np.int32],
+        partner: NDArray[np.int32],
+        paired: set[int],
+    ) -> dict[str, _Places]:
+        alone = [
+            node
+            for node in np.flatnonzero(partner < 0).tolist()
+            if int(instance_of[node]) in paired
+        ]
+        found: defaultdict[str, _Places] = defaultdict(_Places)
+        for part in _connected(view, alone, instance_of):
+            anchors = [
+                source
+                for node in part
+                for source in view.graph.inputs(node).tolist()
+                if partner[source] >= 0 and instance_of[source] == instance_of[part[0]]
+            ]
+            note = f"after {_role(view, anchors[-1])}" if anchors else ""
+            found[_part_name(view, part)].add(
+                view.blocks[view.block_of[part[0]]], int(instance_of[part[0]]), note
+            )
+        return dict(found)
+
+    def _sentence(self, kind: Kind, text: str, places: _Places) -> Difference:
+        where = []
+        for name, instances in places.instances.items():
+            total = max(self.total[name], len(instances))
+            if total == 1:
+                where.append(f"the {name}")
+            elif len(instances) == total:
+                where.append(f"every {name}")
+            else:
+                where.append(f"{len(instances)} of {total}: {name}")
+        count = places.nodes.total()
+        several = count > sum(map(len, places.instances.values()))
+        return Difference(
+            kind=kind,
+            where=", ".join(places.instances),
+            count=count,
+            text=f"{text}, in {' and '.join(where)}" + (f" ({count} places)" if several else ""),
+        )
+
+    # Widths.
+
+    def dimensions(self) -> Iterable[Difference]:
+        """Hidden sizes, heads, and channels."""
+        if not self.exact:
+            return
+        own = [_dimensions(view) for view in (self.a, self.b)]
+        shared = [name for name in own[0] if name in own[1]]
+        changed = [name for name in shared if own[0][name] != own[1][name]]
+        if changed:
+            words = (f"{name} {own[0][name]} → {own[1][name]}" for name in changed)
+            yield Difference(kind="changed", where="", count=len(changed), text=", ".join(words))
+        yield from self._channels(transformer="hidden size" in shared)
+
+    def _channels(self, *, transformer: bool) -> Iterable[Difference]:
+        pairs = self.pairing.alignment.pairs
+        assert self.a.graph.hyperparameters is not None
+        assert self.b.graph.hyperparameters is not None
+        width_a = self.a.graph.hyperparameters.first("out_channels")[pairs[:, 0]]
+        width_b = self.b.graph.hyperparameters.first("out_channels")[pairs[:, 1]]
+        known = (width_a > 0) & (width_b > 0)
+        differ = known & (width_a != width_b)
+        if not differ.any() or transformer:
+            return
+        if differ.sum() >= _MOST_CHANGED * known.sum():
+            before, after = (stage_widths(view) for view in (self.a, self.b))
+            if before != after and before and after:
+                texts = (", ".join(map(str, widths)) for widths in (before, after))
+                yield Difference(
+                    kind="changed",
+                    where="",
+                    count=int(differ.sum()),
+                    text=f"widths {' → '.join(texts)}",
+                )
+                return
+        yield from self._layers(pairs[differ], width_a[differ], width_b[differ])
+
+    def _layers(
+        self, pairs: NDArray[np.int32], before: NDArray[np.int64], after: NDArray[np.int64]
+    ) -> Iterable[Difference]:
+        """Widths of single layers: those of one block that grow alike are one sentence."""
+        groups: defaultdict[tuple[str, float], list[tuple[str, int, int, int]]] = defaultdict(list)
+        for (_, node), old, new in zip(
+            pairs.tolist(), before.tolist(), after.tolist(), strict=True
+        ):
+            name = self.b.blocks[self.b.block_of[node]].name
+            instance = int(self.in_b[node])
+            groups[name, round(new / old, 2)].append((_role(self.b, node), old, new, instance))
+        for (name, ratio), layers in groups.items():
+            roles = list(dict.fromkeys(role for role, *_ in layers))
+            spans = sorted({(old, new) for _, old, new, _ in layers})
+            shown = ", ".join(f"{old} → {new}" for old, new in (spans[:1] + spans[1:][-1:]))
+            shown = shown.replace(", ", " to ") if len(spans) > 2 else shown
+            places = _Places()
+            for *_, instance in layers:
+                places.nodes[name] += 1
+                places.instances[name].add(instance)
+            sentence = self._sentence("changed", "", places)
+            where = sentence.text.removeprefix(", in ").partition(" (")[0]
+            yield Difference(
+                kind="changed",
+                where=name,
+                count=len(layers),
+                text=f"{_enumerated(roles)} in {where}: {ratio:g}× as wide ({shown})",
+            )
+
+
+def _enumerated(words: Sequence[str]) -> str:
+    more = f" and {len(words) - _NAMED} more" if len(words) > _NAMED else ""
+    return ", ".join(words[:_NAMED]) + more
+
+
+def _most_common(notes: Counter[str]) -> str:
+    return notes.most_common(1)[0][0] if notes else ""
+
+
+def _role(view: BlockView, node: int) -> str:
+    """Name an operator within its block: by its module, or as an operator."""
+    path = exact_of(view.graph, node).get("path")
+    info = operators.by_id(int(view.graph.op[node]))
+    if path and "weights" in info.traits:
+        names = [part for part in path.split(".") if not part.isdigit()]
+        if names:
+            return str(names[-1])
+    return label(view.graph, node, widths=False)
+
+
+def _connected(
+    view: BlockView, nodes: Sequence[int], instance_of: NDArray[np.int32]
+) -> list[list[int]]:
+    """Divide nodes into connected parts within their instances, ascending."""
+    root = {node: node for node in nodes}
+
+    def find(node: int) -> int:
+        while root[node] != node:
+            root[node] = root[root[node]]
+            node = root[node]
+        return node
+
+    for node in nodes:
+        for source in view.graph.inputs(node).tolist():
+            if source in root and instance_of[source] == instance_of[node]:
+                first, second = sorted((find(source), find(node)))
+                root[second] = first
+    parts: defaultdict[int, list[int]] = defaultdict(list)
+    for node in nodes:
+        parts[find(node)].append(node)
+    return list(parts.values())
+
+
+def _part_name(view: BlockView, part: Sequence[int]) -> str:
+    """Name a few operators as a person would."""
+    graph = view.graph
+    names = [operators.by_id(int(graph.op[node])).name for node in part]
+    have = set(names)
+    layers = [node for node, name in zip(part, names, strict=True) if name in ("linear", "conv")]
+    if have & {"global_avg_pool", "mean"} and have & _GATES and layers:
+        exact = exact_of(graph, layers[0])
+        if len(layers) >= 2 and exact.get("out_channels", 0) > 0:
+            ratio = exact.get("in_channels", 0) / exact["out_channels"]
+            return f"squeeze-and-excitation (÷{ratio:g})"
+        return "squeeze-and-excitation" if len(layers) >= 2 else "channel attention"
+    if "norm" in have and "mean" in have and "mul" in have:
+        return "global response norm"
+    if have <= {"mul", "affine"} and all(len(graph.inputs(node)) == 1 for node in part):
+        return "learnt scale"
+    if have == {"rotary_embedding"}:
+        return "rotary position embedding"
+    labels = [label(graph, node, widths=False) for node in part]
+    runs: list[tuple[str, int]] = []
+    for text in labels:
+        if runs and runs[-1][0] == text:
+            runs[-1] = (text, runs[-1][1] + 1)
+        else:
+            runs.append((text, 1))
+    return _enumerated([text if count == 1 else f"{count} {text}" for text, count in runs])
+
+
+def _dimensions(view: BlockView) -> dict[str, Any]:
+    """Return the sizes that people quote of a transformer; empty for all other networks."""
+    graph = view.graph
+    if graph.hyperparameters is None:
+        return {}
+    attention = np.flatnonzero(graph.op == operators.by_name("attention").id)
+    layers = [block for block in view.blocks if "layer" in block.name]
+    if not len(attention) or not layers:
+        return {}
+    linear = operators.by_name("linear").id
+    add = operators.by_name("add").id
+    within, out = (graph.hyperparameters.first(name) for name in ("in_channels", "out_channels"))
+    inside = np.isin(view.block_of, [view.blocks.index(block) for block in layers])
+    reads_add = np.zeros(graph.num_nodes, dtype=bool)
+    for node in np.flatnonzero(graph.op == add).tolist():
+        reads_add[graph.inputs(node)] = True
+    last = (graph.op == linear) & inside & reads_add & (out > 0)
+    sizes: dict[str, Any] = {}
+    if last.any():
+        hidden = _mode(out[last])
+        sizes["hidden size"] = hidden
+        wide = within[last & (within != hidden)]
+        if len(wide):
+            sizes["MLP size"] = _mode(wide)
+    for name, words in zip(_HEADS, ("heads", "heads of keys", "head size"), strict=True):
+        values = graph.hyperparameters.first(name)[attention]
+        if (values > 0).any():
+            sizes[words] = _mode(values[values > 0])
+        elif name == "key_heads" and "heads" in sizes:
+            sizes[words] = sizes["heads"]
+    vocabulary = within[graph.op == operators.by_name("embedding").id]
+    if len(vocabulary) and vocabulary.max() > 0:
+        sizes["vocabulary"] = int(vocabulary.max())
+    return sizes
+
+
+def _mode(values: NDArray[np.int64]) -> int:
+    return Counter(values.tolist()).most_common(1)[0][0]

@@ -1,0 +1,1 @@
+"""Networks as pictures: strips for terminals, drawings as SVG and HTML."""

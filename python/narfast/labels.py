@@ -1,0 +1,99 @@
+"""Operators in words: exact where hyperparameters are known, in ranges where they are not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from narfast import attributes, operators
+from narfast.graph import ArchGraph
+
+__all__ = ["exact_of", "label", "operator_label", "sides"]
+
+# The bins of the core's attributes: the first three hold one value each, the others a range.
+_KERNELS = {1: "1", 2: "2", 3: "3", 4: "4-5", 5: "6-7", 6: "8-15", 7: "16+"}
+_EQUAL_WIDTH = 8  # bin: as many output channels as input channels, to the nearest power of two
+_OUTERMOST = 7  # powers of two; larger ratios share a bin
+
+
+def sides(values: tuple[int, ...]) -> str:
+    """Return the sides of a window, such as ``7x7``, or ``1x7``."""
+    return "x".join(map(str, values))
+
+
+def exact_of(graph: ArchGraph, node: int) -> dict[str, Any]:
+    """Return the hyperparameters of a node; empty if none are known."""
+    return {} if graph.hyperparameters is None else graph.hyperparameters.of(node)
+
+
+def label(graph: ArchGraph, node: int, *, widths: bool = True) -> str:
+    """Name an operator with its hyperparameters, such as ``conv 7x7 /2, 3→64``.
+
+    Args:
+        graph: a canonical graph.
+        node: one of its nodes.
+        widths: also say the channels.
+    """
+    exact = exact_of(graph, node)
+    info = operators.by_id(int(graph.op[node]))
+    known = exact.keys() & {"kernel", "in_channels", "heads", "norm_size", "slope", "output_size"}
+    if not known:
+        return operator_label(int(graph.op[node]), int(graph.attr[node]))
+    words = [info.name]
+    kernel = exact.get("kernel")
+    if kernel:
+        # A dense window of one element is linear in a canonical graph.
+        words = [f"{'conv' if info.name == 'linear' else info.name} {sides(kernel)}"]
+    stride = exact.get("stride", ())
+    if any(step > 1 for step in stride):
+        words.append(f"/{sides(stride) if len(set(stride)) > 1 else stride[0]}")
+    dilation = exact.get("dilation", ())
+    if any(step > 1 for step in dilation):
+        words.append(f"dilated {max(dilation)}")
+    groups = exact.get("groups", 1)
+    if groups > 1:
+        depthwise = groups == exact.get("in_channels")
+        words.append("depthwise" if depthwise else f"in {groups} groups")
+    if "heads" in exact:
+        words.append(f"{exact['heads']} heads")
+        if "key_heads" in exact:
+            words[-1] += f" ({exact['key_heads']} of keys)"
+    if "slope" in exact:
+        words.append(f"{exact['slope']:g}")
+    if "norm_groups" in exact:
+        words.append(f"in {exact['norm_groups']} groups")
+    if "output_size" in exact:
+        words.append(f"to {sides(exact['output_size'])}")
+    text = " ".join(words)
+    if widths and "in_channels" in exact and "out_channels" in exact:
+        return f"{text}, {exact['in_channels']}→{exact['out_channels']}"
+    return text
+
+
+def operator_label(op: int, attr: int) -> str:
+    """Name an operator with its main attributes, such as ``conv3x3 /2+ ~×4``.
+
+    Attributes are stored in bins, so a label gives the range: ``conv 4-5`` has a window of 4 or 5
+    elements to a side, ``/2+`` is a stride of 2 or more, ``~×4`` is the ratio of output to input
+    channels to the nearest power of two (2.8 to 5.7). For a window that is not square the number
+    is its largest side.
+    """
+    words = [operators.by_id(op).name]
+    kernel = _KERNELS.get(attributes.value("kernel", attr))
+    rank = attributes.value("rank", attr)
+    if kernel and rank:
+        square = not attributes.value("non_square", attr)
+        if square and len(kernel) == 1:
+            words[0] += "x".join([kernel] * rank)
+        else:
+            words += [kernel] if square else [kernel, "non-square"]
+            words += [] if rank == 2 else [f"{rank}d"]
+    if attributes.value("stride", attr):
+        words.append("/2+")
+    ratio = attributes.value("channel_ratio", attr) - _EQUAL_WIDTH
+    if ratio not in (-_EQUAL_WIDTH, 0):
+        more = "+" if abs(ratio) == _OUTERMOST else ""
+        words.append(f"~{'×' if ratio > 0 else '÷'}{2 ** abs(ratio)}{more}")
+    groups = attributes.value("groups", attr)
+    if groups > 1:
+        words.append("grouped" if groups == 2 else "depthwise")
+    return " ".join(words)
