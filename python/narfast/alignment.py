@@ -12,6 +12,8 @@ from narfast.graph import ArchGraph, GraphBatch
 
 __all__ = ["Alignment", "align"]
 
+_NO_PARTS = np.empty(0, np.int32)
+
 
 @dataclass(frozen=True, eq=False)
 class Alignment:
@@ -48,14 +50,26 @@ class Alignment:
         return Alignment(self.to_a, self.to_b, self.kept_edges)
 
 
-def align(a: ArchGraph, b: ArchGraph) -> Alignment:
+def align(
+    a: ArchGraph,
+    b: ArchGraph,
+    *,
+    parts: tuple[NDArray[np.int32], NDArray[np.int32]] | None = None,
+) -> Alignment:
     """Align two canonical graphs.
 
     Names, depths, and the order of towers may differ. ``align(b, a)`` is the inverse of ``align(a,
     b)``, and ``align(a, a)`` the identity. Near-linear; see cpp/narfast/align/align.h.
 
+    Args:
+        a: a canonical graph.
+        b: another one.
+        parts: int32[nodes of a] and int32[nodes of b], numbers of parts that are known to
+            correspond, such as blocks: nodes of one number are matched first, then the rest; -1
+            for nodes without partner.
+
     Raises:
-        InvalidGraphError: a graph is not well formed.
+        InvalidGraphError: a graph is not well formed, or there is not one part for each node.
 
     Example:
         >>> from narfast import load
@@ -63,4 +77,6 @@ def align(a: ArchGraph, b: ArchGraph) -> Alignment:
         >>> align(cell, cell).kept_edges == cell.num_edges
         True
     """
-    return Alignment(*_core.align(*GraphBatch.from_graphs([a, b]).arrays))
+    part_a, part_b = parts or (_NO_PARTS, _NO_PARTS)
+    arrays = GraphBatch.from_graphs([a, b]).arrays
+    return Alignment(*_core.align(*arrays, part_a=part_a, part_b=part_b))

@@ -16,6 +16,7 @@ namespace narfast {
 namespace {
 
 constexpr NodeId kNone = -1;
+constexpr NodeId kBarred = -2;  // a node that stays alone
 
 // Level 0 is the operator, level 1 adds its attributes, each level above a neighbourhood of one
 // step more.
@@ -23,6 +24,7 @@ constexpr int kLevels = 9;
 constexpr int kAlike = -1;         // two operators of a kind
 constexpr int kUnlike = -2;        // nothing in common
 constexpr std::size_t kFan = 8;    // neighbours that are compared with one another
+constexpr std::size_t kEqual = 8;  // nodes of one label that are matched in their order
 constexpr std::size_t kWalk = 12;  // nodes of a walk through what was put in
 constexpr int kMoves = 4;          // sweeps that move single nodes
 
@@ -57,11 +59,16 @@ struct Side {
   explicit Side(const GraphView& view)
       : graph(view), readers(consumers_of(view)), nodes(view.num_nodes()) {
     labels.resize(index(nodes) * kLevels);
+  }
+
+  // Nodes of different parts have nothing in common; without parts, all are in one.
+  void set_labels(std::span<const std::int32_t> part) {
     for (NodeId node = 0; node < nodes; ++node) {
       // The sum of two branches and the sum with a learnt vector are two things.
       const OpId op = graph.op[index(node)];
       const bool joins = importance(op) == 1 && graph.inputs(node).size() > 1;
       label(node, 0) = mix(2U * op + (joins ? 1U : 0U) + 1U);
+      if (!part.empty()) label(node, 0) += mix(static_cast<std::uint64_t>(part[index(node)]));
       label(node, 1) = mix(label(node, 0) + graph.attr[index(node)]);
     }
     for (int level = 2; level < kLevels; ++level) {
@@ -108,32 +115,45 @@ bool are_alike(OpId a, OpId b) {
 
 class Aligner {
  public:
-  Aligner(const GraphView& a, const GraphView& b) : a_(a), b_(b) {
+  Aligner(const GraphView& a, const GraphView& b, Parts parts) : a_(a), b_(b), parts_(parts) {
     to_b_.assign(index(a_.nodes), kNone);
     to_a_.assign(index(b_.nodes), kNone);
+    const auto bar = [](std::span<const std::int32_t> part, std::vector<NodeId>& partner) {
+      for (std::size_t node = 0; node < part.size(); ++node)
+        if (part[node] < 0) partner[node] = kBarred;
+    };
+    bar(parts.of_a, to_b_);
+    bar(parts.of_b, to_a_);
   }
 
   Alignment run() {
-    for (int level = kLevels - 1; level >= 2; --level) {
-      match_unique(level);
-      grow(level);
-    }
-    match_ends();
-    for (int level = 1; level >= 0; --level) {
-      match_unique(level);
-      grow(level);
-    }
-    bridge_gaps();
-    grow(kAlike);
-    for (int level = kLevels - 1; level >= 0; --level) match_in_order(level);
+    if (!parts_.of_a.empty()) match_all(true);
+    match_all(false);
     for (int sweep = 0; sweep < kMoves; ++sweep) move_nodes(sweep % 2 == 0);
     drop_strays();
     Offset kept = 0;
+    for (auto* partner : {&to_b_, &to_a_})
+      std::replace(partner->begin(), partner->end(), kBarred, kNone);
     for (NodeId node = 0; node < a_.nodes; ++node) kept += kept_inputs(node, to_b_[index(node)]);
     return {std::move(to_b_), std::move(to_a_), kept};
   }
 
  private:
+  void match_all(bool within_parts) {
+    within_parts_ = within_parts;
+    a_.set_labels(within_parts ? parts_.of_a : std::span<const std::int32_t>{});
+    b_.set_labels(within_parts ? parts_.of_b : std::span<const std::int32_t>{});
+    bridged_ = 0;
+    for (int level = kLevels - 1; level >= 2; --level) match_equal(level, 1, true);
+    for (int level = kLevels - 1; level >= 1; --level) match_equal(level, kEqual, true);
+    for (int level = kLevels - 1; level >= 2; --level) match_equal(level, 1, false);
+    match_ends();
+    for (int level = 1; level >= 0; --level) match_equal(level, 1, true);
+    bridge_gaps();
+    grow(kAlike);
+    for (int level = kLevels - 1; level >= 0; --level) match_in_order(level);
+  }
+
   struct Candidate {
     int level;
     int votes;
@@ -148,11 +168,16 @@ class Aligner {
 
   // The highest level at which two nodes agree.
   [[nodiscard]] int agreement(NodeId a, NodeId b) const {
+    if (within_parts_ && !same_part(a, b)) return kUnlike;
     if (a_.label(a, 0) != b_.label(b, 0))
       return are_alike(a_.graph.op[index(a)], b_.graph.op[index(b)]) ? kAlike : kUnlike;
     int level = 0;
     while (level + 1 < kLevels && a_.label(a, level + 1) == b_.label(b, level + 1)) ++level;
     return level;
+  }
+
+  [[nodiscard]] bool same_part(NodeId a, NodeId b) const {
+    return parts_.of_a.empty() || parts_.of_a[index(a)] == parts_.of_b[index(b)];
   }
 
   // Inputs of `a` that are matched to inputs of `b`, and readers likewise.
@@ -170,7 +195,7 @@ class Aligner {
     if (of_b.size() <= kFan) {
       for (const NodeId node : of_a) {
         const NodeId image = to_b_[index(node)];
-        count += image != kNone && std::find(of_b.begin(), of_b.end(), image) != of_b.end() ? 1 : 0;
+        count += image >= 0 && std::find(of_b.begin(), of_b.end(), image) != of_b.end() ? 1 : 0;
       }
       return count;
     }
@@ -178,7 +203,7 @@ class Aligner {
     std::sort(images_.begin(), images_.end());
     for (const NodeId node : of_a) {
       const NodeId image = to_b_[index(node)];
-      count += image != kNone && std::binary_search(images_.begin(), images_.end(), image) ? 1 : 0;
+      count += image >= 0 && std::binary_search(images_.begin(), images_.end(), image) ? 1 : 0;
     }
     return count;
   }
@@ -224,22 +249,23 @@ class Aligner {
     }
   }
 
-  // The unmatched nodes by their label, each group in the order of the graph.
-  static void sort_unmatched(const Side& side, const std::vector<NodeId>& partner, int level,
-                             std::vector<std::pair<std::uint64_t, NodeId>>& nodes) {
+  // The unmatched nodes with their labels.
+  static void collect_unmatched(const Side& side, const std::vector<NodeId>& partner, int level,
+                                std::vector<std::pair<std::uint64_t, NodeId>>& nodes) {
     nodes.clear();
     for (NodeId node = 0; node < side.nodes; ++node)
       if (partner[index(node)] == kNone) nodes.emplace_back(side.label(node, level), node);
-    std::sort(nodes.begin(), nodes.end());
   }
 
   // Calls visit(nodes of a, nodes of b) for every label of unmatched nodes of both graphs, in the
   // order in which the labels appear in a.
   template <typename Visit>
   void for_each_label(int level, Visit visit) {
-    sort_unmatched(a_, to_b_, level, unmatched_a_);
-    if (unmatched_a_.empty()) return;
-    sort_unmatched(b_, to_a_, level, unmatched_b_);
+    collect_unmatched(a_, to_b_, level, unmatched_a_);
+    collect_unmatched(b_, to_a_, level, unmatched_b_);
+    if (unmatched_a_.empty() || unmatched_b_.empty()) return;
+    std::sort(unmatched_a_.begin(), unmatched_a_.end());
+    std::sort(unmatched_b_.begin(), unmatched_b_.end());
     using Group = std::span<const std::pair<std::uint64_t, NodeId>>;
     std::vector<std::pair<Group, Group>> groups;
     auto a = unmatched_a_.begin();
@@ -264,10 +290,56 @@ class Aligner {
     for (const auto& [of_a, of_b] : groups) visit(of_a, of_b);
   }
 
-  void match_unique(int level) {
+  // Matches nodes of a label that is equally frequent in both graphs, at most `most` times, and
+  // grows from them. `ordered` leaves out what would cross the matches that stand, and each other.
+  void match_equal(int level, std::size_t most, bool ordered) {
+    seeds_.clear();
     for_each_label(level, [&](auto of_a, auto of_b) {
-      if (of_a.size() == 1 && of_b.size() == 1) match(of_a.front().second, of_b.front().second);
+      if (of_a.size() != of_b.size() || of_a.size() > most) return;
+      for (std::size_t i = 0; i < of_a.size(); ++i)
+        seeds_.emplace_back(of_a[i].second, of_b[i].second);
     });
+    if (ordered) drop_crossing_seeds();
+    for (const auto& [a, b] : seeds_)
+      if (to_b_[index(a)] == kNone && to_a_[index(b)] == kNone) match(a, b);
+    grow(level);
+  }
+
+  // Keeps a longest list of seeds whose partners rise, between the partners of the matched nodes
+  // before and after them.
+  void drop_crossing_seeds() {
+    if (seeds_.empty()) return;
+    std::sort(seeds_.begin(), seeds_.end());
+    std::vector<NodeId> after(seeds_.size());
+    NodeId node = a_.nodes - 1, bound = b_.nodes;
+    for (std::size_t i = seeds_.size(); i-- > 0;) {
+      for (; node > seeds_[i].first; --node)
+        if (to_b_[index(node)] >= 0) bound = to_b_[index(node)];
+      after[i] = bound;
+    }
+    std::vector<std::size_t> tails, before(seeds_.size());  // of the longest lists so far
+    node = 0;
+    bound = kNone;
+    for (std::size_t i = 0; i < seeds_.size(); ++i) {
+      const auto [a, b] = seeds_[i];
+      for (; node < a; ++node)
+        if (to_b_[index(node)] >= 0) bound = to_b_[index(node)];
+      if (b <= bound || b >= after[i]) continue;
+      const auto place = std::lower_bound(
+          tails.begin(), tails.end(), b,
+          [&](std::size_t seed, NodeId value) { return seeds_[seed].second < value; });
+      before[i] = place == tails.begin() ? i : *(place - 1);
+      if (place == tails.end())
+        tails.push_back(i);
+      else
+        *place = i;
+    }
+    std::vector<std::pair<NodeId, NodeId>> kept;
+    if (!tails.empty())
+      for (std::size_t i = tails.back(), left = tails.size(); left > 0; i = before[i], --left)
+        kept.push_back(seeds_[i]);
+    std::reverse(kept.begin(), kept.end());
+    seeds_ = std::move(kept);
   }
 
   // Matches like operators on both sides of what was put in or taken out: the nearest ones that
@@ -278,8 +350,7 @@ class Aligner {
     // Every match is looked at once, new ones included.
     for (; bridged_ < matches_.size(); ++bridged_) {
       const NodeId node = matches_[bridged_];
-      while (to_b_[index(node)] != kNone && (bridge(node, inputs) || bridge(node, readers)))
-        grow(0);
+      while (to_b_[index(node)] >= 0 && (bridge(node, inputs) || bridge(node, readers))) grow(0);
     }
   }
 
@@ -368,6 +439,7 @@ class Aligner {
   void move_nodes(bool towards_readers) {
     for (NodeId step = 0; step < a_.nodes; ++step) {
       const NodeId node = towards_readers ? a_.nodes - 1 - step : step;
+      if (to_b_[index(node)] == kBarred) continue;
       collect_partners(node);
       for (const NodeId partner : partners_) try_move(node, partner, towards_readers);
     }
@@ -378,10 +450,11 @@ class Aligner {
     const auto collect = [&](std::span<const NodeId> neighbours, auto neighbours_in_b) {
       for (const NodeId neighbour : neighbours.first(std::min(neighbours.size(), kFan))) {
         const NodeId image = to_b_[index(neighbour)];
-        if (image == kNone) continue;
+        if (image < 0) continue;
         const std::span<const NodeId> found = neighbours_in_b(image);
         for (const NodeId partner : found.first(std::min(found.size(), kFan)))
-          if (b_.label(partner, 0) == a_.label(node, 0)) partners_.push_back(partner);
+          if (b_.label(partner, 0) == a_.label(node, 0) && same_part(node, partner))
+            partners_.push_back(partner);
       }
     };
     collect(a_.graph.inputs(node), [&](NodeId image) { return b_.readers[image]; });
@@ -393,7 +466,7 @@ class Aligner {
   void try_move(NodeId node, NodeId partner, bool towards_readers) {
     const NodeId current = to_b_[index(node)];
     const NodeId rival = to_a_[index(partner)];
-    if (partner == current) return;
+    if (partner == current || rival == kBarred) return;
     const auto worth = [&](NodeId a, NodeId b) {  // edges first, then equal attributes
       if (a == kNone || b == kNone) return 0;
       return 2 * kept_edges(a, b) + (a_.label(a, 1) == b_.label(b, 1) ? 1 : 0);
@@ -427,6 +500,8 @@ class Aligner {
 
   Side a_;
   Side b_;
+  Parts parts_;
+  bool within_parts_ = false;
   std::vector<NodeId> to_b_;
   std::vector<NodeId> to_a_;
   std::priority_queue<Candidate> queue_;
@@ -436,6 +511,7 @@ class Aligner {
   std::int64_t turn_ = 0;
   // Buffers.
   std::vector<std::pair<std::uint64_t, NodeId>> unmatched_a_, unmatched_b_;
+  std::vector<std::pair<NodeId, NodeId>> seeds_;
   std::vector<NodeId> partners_, walk_a_, walk_b_;
   mutable std::vector<NodeId> images_;
 };
@@ -459,7 +535,9 @@ bool equal(const GraphView& a, const GraphView& b) {
 
 }  // namespace
 
-Alignment align(const GraphView& a, const GraphView& b) {
+Alignment align(const GraphView& a, const GraphView& b, Parts parts) {
+  if (!parts.of_a.empty() && (parts.of_a.size() != a.op.size() || parts.of_b.size() != b.op.size()))
+    throw InvalidGraph("parts must have one entry for each node of both graphs");
   if (equal(a, b)) {
     Alignment same;
     same.to_b.resize(a.op.size());
@@ -468,8 +546,8 @@ Alignment align(const GraphView& a, const GraphView& b) {
     same.kept_edges = a.num_edges();
     return same;
   }
-  if (comes_first(a, b)) return Aligner(a, b).run();
-  Alignment inverse = Aligner(b, a).run();
+  if (comes_first(a, b)) return Aligner(a, b, parts).run();
+  Alignment inverse = Aligner(b, a, {parts.of_b, parts.of_a}).run();
   std::swap(inverse.to_a, inverse.to_b);
   return inverse;
 }

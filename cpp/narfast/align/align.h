@@ -2,6 +2,8 @@
 // Names, depths and the order of towers may differ.
 #pragma once
 
+#include <cstdint>
+#include <span>
 #include <vector>
 
 #include "narfast/graph/graph.h"
@@ -18,18 +20,29 @@ struct Alignment {
   bool operator==(const Alignment&) const = default;
 };
 
+/// Parts of graphs a and b that are known to correspond, such as blocks: a number for each node, -1
+/// for a node without partner. Both are empty where nothing is known.
+struct Parts {
+  std::span<const std::int32_t> of_a;
+  std::span<const std::int32_t> of_b;
+};
+
 /// Aligns two topologically ordered graphs.
 ///
-/// Seeds are nodes whose neighbourhood of some radius is unique in both graphs, the largest radius
-/// first. From matched nodes the alignment grows to their neighbours, best first: by the radius to
-/// which the neighbourhoods of two nodes agree, then by the number of their neighbours that are
-/// matched to each other. What is left starts again from nodes of equal neighbourhoods in their
-/// order, and at last from operators of one category (layer_norm and rms_norm). Then single nodes
-/// move where that keeps more edges, which puts the gap of a longer repeat at its narrowest place.
+/// Seeds are nodes whose neighbourhood of some radius is rare and equally frequent in both graphs,
+/// the largest radius first, those in the order of both graphs before others. From matched nodes
+/// the alignment grows to their neighbours, best first: by the radius to which the neighbourhoods
+/// of two nodes agree, then by the number of their neighbours that are matched to each other. What
+/// is left starts again from nodes of equal neighbourhoods in their order, and at last from
+/// operators of one category (layer_norm and rms_norm). Then single nodes move where that keeps
+/// more edges, which puts the gap of a longer repeat at its narrowest place.
+///
+/// With `parts`, nodes of equal number are matched first, and the rest without regard to parts.
 ///
 /// align(b, a) is the inverse of align(a, b); align(a, a) is the identity. Deterministic.
 /// Near-linear: O(r (nodes + edges)) for labels of r = 7 radii, O(d edges log edges) for growth,
 /// where d is the degree, of which at most 8 neighbours are compared with one another.
-[[nodiscard]] Alignment align(const GraphView& a, const GraphView& b);
+/// Throws InvalidGraph if there are parts, but not one for each node.
+[[nodiscard]] Alignment align(const GraphView& a, const GraphView& b, Parts parts = {});
 
 }  // namespace narfast

@@ -12,6 +12,7 @@ from narfast.alignment import Alignment, align
 from narfast.blocks import BlockView, blocks_of
 from narfast.comparison.differences import Difference, Pairing, differences_of
 from narfast.comparison.facts import FACTS, facts_of
+from narfast.comparison.parts import corresponding_parts
 from narfast.graph import ArchGraph
 
 __all__ = ["Comparison", "Fact", "compare_graphs"]
@@ -138,4 +139,5 @@ def compare_graphs(a: ArchGraph, b: ArchGraph) -> Comparison:
     Raises:
         InvalidGraphError: a graph is not well formed.
     """
-    return Comparison(Pairing(blocks_of(a), blocks_of(b), align(a, b)))
+    views = blocks_of(a), blocks_of(b)
+    return Comparison(Pairing(*views, align(a, b, parts=corresponding_parts(*views))))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from narfast import operators
 from narfast.alignment import Alignment
 from narfast.blocks import Block, BlockView
-from narfast.comparison.facts import stage_widths
+from narfast.comparison.facts import ENDS, layers_of, stage_widths
 from narfast.labels import exact_of, label, operator_label, sides
 
 __all__ = ["Difference", "Pairing", "differences_of"]
@@ -62,9 +62,7 @@ class Pairing:
     @cached_property
     def block_map(self) -> tuple[tuple[int, int], ...]:
         """Pairs of block numbers in reading order of b; -1 where a block has no counterpart."""
-        partner = _best_partners(
-            self.a.block_of, self.b.block_of, self.alignment, len(self.a), len(self.b)
-        )
+        partner = _best_partners(self.a.block_of, self.b.block_of, self.alignment)
         of_b = {b: a for a, b in partner.items()}
         pairs: list[tuple[int, int]] = []
         waiting = iter(range(len(self.a)))
@@ -84,13 +82,13 @@ class Pairing:
     @cached_property
     def instance_map(self) -> dict[int, int]:
         """Instance of a -> instance of b, numbered by `instances`."""
-        return _best_partners(
-            self.instances(self.a),
-            self.instances(self.b),
-            self.alignment,
-            sum(block.count for block in self.a.blocks),
-            sum(block.count for block in self.b.blocks),
+        found = _best_partners(self.instances(self.a), self.instances(self.b), self.alignment)
+        block_a, block_b = (
+            [number for number, block in enumerate(view.blocks) for _ in block.instances]
+            for view in (self.a, self.b)
         )
+        corresponding = set(self.block_map)
+        return {a: b for a, b in found.items() if (block_a[a], block_b[b]) in corresponding}
 
     @staticmethod
     def instances(view: BlockView) -> NDArray[np.int32]:
@@ -108,8 +106,6 @@ def _best_partners(
     of_a: NDArray[np.int32],
     of_b: NDArray[np.int32],
     alignment: Alignment,
-    count_a: int,
-    count_b: int,
 ) -> dict[int, int]:
     """Match parts of a and b one to one, those with most operators in common first."""
     pairs = alignment.pairs
@@ -147,6 +143,7 @@ def differences_of(pairing: Pairing) -> tuple[Difference, ...]:
     writer = _Writer(pairing)
     return (
         *writer.blocks(),
+        *writer.ends(),
         *writer.repeats(),
         *writer.changes(),
         *writer.parts(),
@@ -160,20 +157,15 @@ class _Writer:
         self.a, self.b = pairing.a, pairing.b
         self.in_a, self.in_b = pairing.instances(self.a), pairing.instances(self.b)
         self.instance_map = pairing.instance_map
-        self.of_b = {b: a for a, b in self.instance_map.items()}
         self.exact = self.a.graph.hyperparameters and self.b.graph.hyperparameters
+        self.ends_written = self._changed_ends()
         # Instances that have a counterpart, by the name of their block in b.
         self.total: Counter[str] = Counter()
-        for b in self.of_b:
-            self.total[self._block_of_instance(self.b, b).name] += 1
-
-    @staticmethod
-    def _block_of_instance(view: BlockView, instance: int) -> Block:
-        for block in view.blocks:
-            if instance < block.count:
-                return block
-            instance -= block.count
-        raise IndexError(instance)
+        self.block_of_b = [
+            number for number, block in enumerate(self.b.blocks) for _ in block.instances
+        ]
+        for b in self.instance_map.values():
+            self.total[self.b.blocks[self.block_of_b[b]].name] += 1
 
     # Whole blocks.
 
@@ -195,6 +187,24 @@ class _Writer:
                     count=count,
                     text=f"{sign} {name}{times}",
                 )
+
+    def _changed_ends(self) -> dict[int, str]:
+        """Return the stems and heads of b whose layers are others, each with a sentence."""
+        written = {}
+        for a, b in self.pairing.block_map:
+            if a < 0 or b < 0 or self.b.blocks[b].name not in ENDS:
+                continue
+            before, after = (
+                layers_of(view, view.blocks[number]) for view, number in ((self.a, a), (self.b, b))
+            )
+            if before != after and before and after:
+                written[b] = f"{self.b.blocks[b].name}: {before} → {after}"
+        return written
+
+    def ends(self) -> Iterable[Difference]:
+        """Stems and heads that were changed; their sentences name all layers."""
+        for number, text in self.ends_written.items():
+            yield Difference(kind="changed", where=self.b.blocks[number].name, count=1, text=text)
 
     def repeats(self) -> Iterable[Difference]:
         """Blocks that stand more or less often than their counterparts."""
@@ -224,6 +234,8 @@ class _Writer:
         """Operators that became others, or have other hyperparameters."""
         found: defaultdict[str, _Places] = defaultdict(_Places)
         for a, b in self.pairing.alignment.pairs.tolist():
+            if int(self.b.block_of[b]) in self.ends_written:
+                continue
             for text in self._change(a, b):
                 found[text].add(self.b.blocks[self.b.block_of[b]], int(self.in_b[b]))
         for text, places in found.items():
@@ -271,18 +283,22 @@ class _Writer:
             - {operators.by_id(op).name for op in other.get("fused", ())}
             for one, other in ((old, new), (new, old))
         )
-        texts += [f"no {norm} after {name}" for norm in sorted(lost)]
-        texts += [f"{norm} after {name}" for norm in sorted(gained)]
+        texts += [f"− {norm} after layers, or folded into them" for norm in sorted(lost)]
+        texts += [f"+ {norm} after layers" for norm in sorted(gained)]
         return texts
 
     # Operators without a partner, in blocks that have one.
 
     def parts(self) -> Iterable[Difference]:
         """What was put into blocks, taken out of them, or moved within them."""
-        added = self._parts(self.b, self.in_b, self.pairing.alignment.to_a, set(self.of_b))
-        removed = self._parts(
-            self.a, self.in_a, self.pairing.alignment.to_b, set(self.instance_map)
-        )
+        in_body = {
+            a: b
+            for a, b in self.instance_map.items()
+            if self.block_of_b[b] not in self.ends_written
+        }
+        partners = self.pairing.alignment
+        added = self._parts(self.b, self.in_b, partners.to_a, set(in_body.values()))
+        removed = self._parts(self.a, self.in_a, partners.to_b, set(in_body))
         for text in removed:
             places = added.pop(text, None)
             if places is None:
@@ -361,6 +377,8 @@ class _Writer:
         width_a = self.a.graph.hyperparameters.first("out_channels")[pairs[:, 0]]
         width_b = self.b.graph.hyperparameters.first("out_channels")[pairs[:, 1]]
         known = (width_a > 0) & (width_b > 0)
+        ends = np.isin(self.b.block_of[pairs[:, 1]], list(self.ends_written))
+        known &= ~ends
         differ = known & (width_a != width_b)
         if not differ.any() or transformer:
             return

@@ -9,15 +9,18 @@ import numpy as np
 
 from narfast import operators
 from narfast._tables import short_count
-from narfast.blocks import BlockView
+from narfast.blocks import Block, BlockView
 from narfast.hyperparameters import NAMES
 from narfast.labels import exact_of, label
 
-__all__ = ["FACTS", "facts_of"]
+__all__ = ["ENDS", "FACTS", "facts_of", "layers_of", "stage_widths"]
+
+ENDS = ("stem", "embedding", "head")
+"""Names of the blocks that the body of a network stands between."""
 
 _WEIGHTED = ("convolution", "linear", "attention", "recurrent")  # categories that count as depth
 _STAGES = 12  # widths that are listed
-_STEM_LAYERS = 4
+_STEM_LAYERS = 5
 _FUSED = NAMES.index("fused")
 
 
@@ -62,7 +65,7 @@ def _blocks(view: BlockView) -> str:
 
 
 def stage_widths(view: BlockView) -> list[int]:
-    """Return the output channels of the last layer of every repeated block, equal runs joined."""
+    """Return the output channels of each block between stem and head, equal neighbours joined."""
     if view.graph.hyperparameters is None:
         return []
     width = view.graph.hyperparameters.first("out_channels")
@@ -70,7 +73,7 @@ def stage_widths(view: BlockView) -> list[int]:
     for block in view.blocks:
         known = width[block.instances[-1]]
         known = known[known > 0]
-        if not len(known) or block.count < 2:
+        if not len(known) or block.name in ENDS:
             continue
         if not widths or widths[-1] != known[-1]:
             widths.append(int(known[-1]))
@@ -140,13 +143,14 @@ def _head(view: BlockView) -> str:
 
 
 def _end(view: BlockView, *names: str) -> str:
-    for block in view.blocks:
-        if block.name not in names:
-            continue
-        nodes = [node for node in block.nodes.tolist() if _shown(view, node)]
-        more = ", …" if len(nodes) > _STEM_LAYERS else ""
-        return "; ".join(label(view.graph, node) for node in nodes[:_STEM_LAYERS]) + more
-    return ""
+    return next((layers_of(view, block) for block in view.blocks if block.name in names), "")
+
+
+def layers_of(view: BlockView, block: Block) -> str:
+    """List the layers of a block that people name, such as ``conv 7x7 /2, 3→64; max_pool 3x3 /2``."""
+    nodes = [node for node in block.nodes.tolist() if _shown(view, node)]
+    more = "; …" if len(nodes) > _STEM_LAYERS else ""
+    return "; ".join(label(view.graph, node) for node in nodes[:_STEM_LAYERS]) + more
 
 
 def _shown(view: BlockView, node: int) -> bool:
