@@ -6,7 +6,7 @@ People and `narfast.compare` read them; hash, motifs and encoder do not.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -36,12 +36,14 @@ class Hyperparameters:
         key: uint8[M], place in `NAMES`, rising within a node; a key stands once for each side.
         value: int64[M]; slopes in millionths, texts by their place in `texts`.
         texts: module paths and equations.
+        network: id of the network that they belong to, where others share its graph.
     """
 
     ptr: NDArray[np.int64]
     key: NDArray[np.uint8]
     value: NDArray[np.int64]
     texts: tuple[str, ...] = ()
+    network: str = ""
 
     @classmethod
     def from_rows(cls, rows: Iterable[Mapping[str, Any]]) -> Hyperparameters:
@@ -87,6 +89,27 @@ class Hyperparameters:
                 found[name] = value / _MILLIONTH if name == "slope" else value
         return found
 
+    def check(self, nodes: int) -> None:
+        """Raise ValueError unless the arrays describe ``nodes`` nodes."""
+        ends = self.ptr[[0, -1]].tolist() if len(self.ptr) else []
+        fits = len(self.ptr) == nodes + 1 and ends == [0, len(self.key)]
+        if not fits or len(self.key) != len(self.value) or (np.diff(self.ptr) < 0).any():
+            raise ValueError("hyperparameters do not fit the nodes")
+        row = np.repeat(np.arange(nodes), np.diff(self.ptr))
+        falls = np.diff(self.key.astype(np.int64)) < 0
+        if (self.key >= len(NAMES)).any() or (falls & (np.diff(row) == 0)).any():
+            raise ValueError("unknown or unordered hyperparameters")
+        said = self.value[np.isin(self.key, [_KEY[name] for name in _TEXTS])]
+        if ((said < 0) | (said >= len(self.texts))).any():
+            raise ValueError("hyperparameters refer to missing texts")
+
+    def with_operators(self, renumbered: NDArray[np.uint16]) -> Hyperparameters:
+        """Return the same with other operator ids: ``renumbered[old]`` is the new one."""
+        fused = self.key == _KEY["fused"]
+        value = self.value.copy()
+        value[fused] = renumbered[value[fused]]
+        return replace(self, value=value)
+
     def first(self, name: str, default: int = -1) -> NDArray[np.int64]:
         """Return int64[N]: the first value of a hyperparameter at each node, or the default."""
         at = np.flatnonzero(self.key == _KEY[name])[::-1]
@@ -105,7 +128,7 @@ class Hyperparameters:
         ptr = np.zeros(len(nodes) + 1, np.int64)
         np.cumsum(lengths, out=ptr[1:])
         at = np.arange(ptr[-1]) + np.repeat(self.ptr[nodes] - ptr[:-1], lengths)
-        return Hyperparameters(ptr, self.key[at], self.value[at], self.texts)
+        return Hyperparameters(ptr, self.key[at], self.value[at], self.texts, self.network)
 
     @staticmethod
     def concatenated(

@@ -145,19 +145,25 @@ class StoredZoo:
             )
         renumbered = operator_map(stored, path)
         metas = tuple(group[0].graph_meta() for group in groups)
-        return replace(
-            batch, op=batch.op if renumbered is None else renumbered[batch.op], metas=metas
-        )
+        if renumbered is not None:
+            exact = tuple(own and own.with_operators(renumbered) for own in batch.hyperparameters)
+            batch = replace(batch, op=renumbered[batch.op], hyperparameters=exact)
+        return replace(batch, metas=metas)
 
     def graph_of(self, identifier: str) -> ArchGraph:
         """Return the canonical graph of a name, with the metadata of this name.
+
+        It has hyperparameters only if those that the zoo stores of its structure are its own.
 
         Raises:
             KeyError: no such id.
         """
         row = self.groups.row_of_id[identifier]
         record = next(record for record in self.groups[row] if record.id == identifier)
-        return replace(self.graphs_at([row])[0], meta=record.graph_meta())
+        graph = self.graphs_at([row])[0]
+        exact = graph.hyperparameters
+        own = exact if exact is not None and exact.network == identifier else None
+        return replace(graph, meta=record.graph_meta(), hyperparameters=own)
 
     @cached_property
     def embeddings(self) -> NDArray[np.float32]:

@@ -12,6 +12,7 @@ import re
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, overload
 
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from narfast._documents import Integer, MapOf, parse_document
 from narfast.errors import CorruptFileError, Failure, InvalidGraphError, NarfastError
 from narfast.graph import ArchGraph, GraphBatch
+from narfast.hyperparameters import Hyperparameters
 from narfast.storage.format import remedy
 from narfast.storage.records import NetworkRecord, rows_by_structure
 
@@ -86,6 +88,21 @@ def _graph_schema() -> Any:
             ("attr", pa.list_(pa.uint32())),
             ("in_degree", pa.list_(pa.uint32())),
             ("in_distance", pa.list_(pa.int32())),
+        ]
+    )
+
+
+def _exact_schema() -> Any:
+    """Return the columns of hyperparameters, which graphs may have (`Hyperparameters`)."""
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            ("exact_network", pa.string()),  # null: nothing is known
+            ("exact_count", pa.list_(pa.uint8())),  # values of each node
+            ("exact_key", pa.list_(pa.uint8())),
+            ("exact_value", pa.list_(pa.int64())),
+            ("exact_texts", pa.list_(pa.string())),
         ]
     )
 
@@ -287,7 +304,28 @@ def graphs_to_bytes(hashes: Sequence[str], graphs: GraphBatch) -> bytes:
         _list_column(graphs.node_ptr, degrees.astype(np.uint32)),
         _list_column(edge_ptr, distances.astype(np.int32)),
     ]
-    return _write(pa.table(columns, schema=_graph_schema()))
+    schema = _graph_schema()
+    if any(exact is not None for exact in graphs.hyperparameters):
+        columns += _exact_columns(graphs)
+        schema = pa.unify_schemas([schema, _exact_schema()])
+    return _write(pa.table(columns, schema=schema))
+
+
+def _exact_columns(graphs: GraphBatch) -> list[Any]:
+    """Return the columns of `_exact_schema`."""
+    import pyarrow as pa
+
+    rows = graphs.hyperparameters
+    sizes = np.diff(graphs.node_ptr)
+    ptr, key, value = Hyperparameters.concatenated(rows, sizes.tolist())
+    value_ptr = ptr[graphs.node_ptr]
+    return [
+        pa.array([None if row is None else row.network for row in rows], type=pa.string()),
+        _list_column(graphs.node_ptr, np.diff(ptr).astype(np.uint8)),
+        _list_column(value_ptr, key),
+        _list_column(value_ptr, value),
+        pa.array([[] if row is None else list(row.texts) for row in rows]),
+    ]
 
 
 def graphs_from_bytes(data: bytes, path: Path) -> tuple[list[str], GraphBatch]:
@@ -296,7 +334,10 @@ def graphs_from_bytes(data: bytes, path: Path) -> tuple[list[str], GraphBatch]:
     Raises:
         CorruptFileError: not such a table, or a row that is not a graph.
     """
-    return _graphs(_read(data, _graph_schema(), path, required=_graph_schema().names), path)
+    required = _graph_schema().names
+    return _graphs(
+        _read(data, _graph_schema(), path, required=required, optional=_exact_schema()), path
+    )
 
 
 class GraphFile:
@@ -370,7 +411,9 @@ class GraphFile:
                     raise ValueError(f"row group {number} ends too soon")
             table = pa.Table.from_batches(parts)
         schema = _graph_schema()
-        checked = _checked(table, schema, self._path, required=schema.names)
+        checked = _checked(
+            table, schema, self._path, required=schema.names, optional=_exact_schema()
+        )
         hashes, graphs = _graphs(checked, self._path)
         place = {row: i for i, row in enumerate(wanted)}
         return (
@@ -389,7 +432,9 @@ class GraphFile:
             with _parquet_errors(self._path):
                 table = self._file.read_row_group(number, use_threads=False)
             schema = _graph_schema()
-            checked = _checked(table, schema, self._path, required=schema.names)
+            checked = _checked(
+                table, schema, self._path, required=schema.names, optional=_exact_schema()
+            )
             self._last = (number, *_graphs(checked, self._path))
         return self._last[1:]
 
@@ -422,7 +467,35 @@ def _graphs(table: Any, path: Path) -> tuple[list[str], GraphBatch]:
         raise CorruptFileError(
             f"{path}: contains an invalid graph ({error}); {remedy(path.name)}"
         ) from error
+    if "exact_network" in table.schema.names:
+        batch = replace(batch, hyperparameters=_hyperparameters(table, op_ptr, path))
     return hashes, batch
+
+
+def _hyperparameters(
+    table: Any, node_ptr: NDArray[np.int64], path: Path
+) -> tuple[Hyperparameters | None, ...]:
+    """Read the columns of `_exact_schema`."""
+    with _parquet_errors(path):
+        networks = table.column("exact_network").to_pylist()
+        texts = table.column("exact_texts").to_pylist()
+        (count_ptr, counts), (key_ptr, key), (value_ptr, value) = (
+            _split_column(table.column(f"exact_{name}")) for name in ("count", "key", "value")
+        )
+        if not (np.array_equal(count_ptr, node_ptr) and np.array_equal(key_ptr, value_ptr)):
+            raise ValueError("hyperparameters do not fit the nodes")
+        found: list[Hyperparameters | None] = []
+        for row, network in enumerate(networks):
+            if network is None:
+                found.append(None)
+                continue
+            own = slice(int(key_ptr[row]), int(key_ptr[row + 1]))
+            nodes = counts[node_ptr[row] : node_ptr[row + 1]]
+            ptr = np.concatenate([[0], np.cumsum(nodes, dtype=np.int64)])
+            exact = Hyperparameters(ptr, key[own], value[own], tuple(texts[row]), network)
+            exact.check(len(nodes))
+            found.append(exact)
+    return tuple(found)
 
 
 def _local_numbers(node_ptr: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -520,7 +593,9 @@ def _parquet_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _read(data: bytes, schema: Any, path: Path, *, required: Sequence[str]) -> Any:
+def _read(
+    data: bytes, schema: Any, path: Path, *, required: Sequence[str], optional: Any = None
+) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -530,12 +605,17 @@ def _read(data: bytes, schema: Any, path: Path, *, required: Sequence[str]) -> A
         if file.metadata.num_rows > len(data):  # every row has a distinct id
             raise ValueError(f"{file.metadata.num_rows} rows in {len(data)} bytes")
         table = file.read(use_threads=False)
-    return _checked(table, schema, path, required=required)
+    return _checked(table, schema, path, required=required, optional=optional)
 
 
-def _checked(table: Any, schema: Any, path: Path, *, required: Sequence[str]) -> Any:
+def _checked(
+    table: Any, schema: Any, path: Path, *, required: Sequence[str], optional: Any = None
+) -> Any:
+    """Return the table in the types of a schema, with all optional columns or none of them."""
     import pyarrow as pa
 
+    if optional is not None and set(optional.names) <= set(table.schema.names):
+        schema = pa.unify_schemas([schema, optional])
     for name in _ADDED:
         if name in schema.names and name not in table.schema.names:
             position = schema.get_field_index(name)

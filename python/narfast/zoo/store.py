@@ -85,7 +85,12 @@ class ZooContents:
         graphs: dict[str, ArchGraph] = {}
         for record, graph in networks:
             records[record.id] = record
-            graphs.setdefault(record.structural_hash, graph)
+            exact = graph.hyperparameters
+            if exact is not None and not exact.network:
+                graph = replace(graph, hyperparameters=replace(exact, network=record.id))
+            known = graphs.setdefault(record.structural_hash, graph)
+            if known.hyperparameters is None and exact is not None and known.same_structure(graph):
+                graphs[record.structural_hash] = graph
         groups = by_structure(records.values())
         batch = GraphBatch.from_graphs([graphs[key] for key in groups])
         return cls(groups=groups, graphs=batch, errors=errors)
