@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "narfast/base/errors.h"
 #include "narfast/graph/attributes.h"
 #include "narfast/graph/operators.h"
