@@ -76,8 +76,17 @@ def _order(pattern: Plain, anchor: int) -> list[int]:
     return order
 
 
-def occurrences(pattern: Plain, graph: Plain, *, first: bool = False) -> list[list[int]]:
-    """All occurrences, or at most one; exponential where many nodes are alike."""
+class TooLong(Exception):
+    """A search that reached its limit."""
+
+
+def occurrences(
+    pattern: Plain, graph: Plain, *, first: bool = False, limit: float = float("inf")
+) -> list[list[int]]:
+    """All occurrences, or at most one; exponential where many nodes are alike.
+
+    Raises TooLong above `limit` places tried.
+    """
     if not pattern.counts <= graph.counts:
         return []
     anchor = min(range(len(pattern.labels)), key=lambda i: graph.counts[pattern.labels[i]])
@@ -104,7 +113,11 @@ def occurrences(pattern: Plain, graph: Plain, *, first: bool = False) -> list[li
         )
 
     options = [iter(places(order[0]))]
+    tried = 0
     while options:
+        tried += 1
+        if tried > limit:
+            raise TooLong
         depth = len(options) - 1
         i = order[depth]
         if image[i] >= 0:

@@ -1,8 +1,11 @@
-// Backtracking search with conflict-directed backjumping over a fixed order of the pattern's nodes.
+// Two searches: conflict-directed backjumping over a fixed order of the pattern's nodes, which is
+// quick where places are nearly unique, and forward checking for those places where it is not.
 #include "narfast/match/occurrences.h"
 
 #include <algorithm>
 #include <bit>
+#include <cstdlib>
+#include <iterator>
 #include <queue>
 #include <stdexcept>
 #include <string>
@@ -18,6 +21,12 @@ namespace {
 constexpr NodeId kFree = -1;   // no node of the pattern stands here
 constexpr NodeId kTaken = -2;  // part of an earlier occurrence
 constexpr NodeId kNowhere = -1;
+// Steps for each node of the pattern after which a place is searched by forward checking.
+constexpr std::int64_t kQuickSteps = 200;
+// Likewise, after which a place is put off until all others have been searched.
+constexpr std::int64_t kOrderedSteps = 1'000;
+// Places put off in a graph that has an occurrence before the search is cut short.
+constexpr std::size_t kMaxUndecided = 4;
 
 Label label_of(const GraphView& graph, NodeId node, MatchLevel level) {
   return label_at(make_label(graph.op[index(node)], graph.attr[index(node)]), level);
@@ -161,18 +170,38 @@ class Search {
         image_(index(pattern.size()), kNowhere),
         cursor_(index(pattern.size())),
         conflicts_(index(pattern.size())),
-        steps_left_(kMatchSteps + kMatchStepsPerNode * graph_.num_nodes()) {}
+        steps_left_(kMatchSteps + kMatchStepsPerNode * graph_.num_nodes()),
+        domains_(image_.size()) {}
 
   /// Appends the images of all occurrences; false if the limit of steps was reached.
   bool run(std::vector<NodeId>& found) {
     const NodeId anchor = plan_.order.front();
+    const auto size = static_cast<std::int64_t>(image_.size());
+    const auto keep = [&] {
+      found.insert(found.end(), image_.begin(), image_.end());
+      for (const NodeId node : image_) role_[index(node)] = kTaken;
+      std::fill(image_.begin(), image_.end(), kNowhere);
+    };
+    std::vector<NodeId> undecided;
     for (const NodeId place : graphs_.nodes_of(row_, pattern_.graph.op[index(anchor)])) {
       --steps_left_;
+      stop_at_ = std::max<std::int64_t>(0, steps_left_ - kQuickSteps * size);
       if (match(place)) {
-        found.insert(found.end(), image_.begin(), image_.end());
-        for (const NodeId node : image_) role_[index(node)] = kTaken;
-        std::fill(image_.begin(), image_.end(), kNowhere);
+        keep();
+      } else if (steps_left_ < stop_at_) {
+        stop_at_ = std::max<std::int64_t>(0, steps_left_ - kOrderedSteps * size);
+        if (match_by_domains(place, true))
+          keep();
+        else
+          undecided.push_back(place);
       }
+      const bool tedious = !found.empty() && undecided.size() > kMaxUndecided;
+      if (steps_left_ < 0 || tedious) return false;
+    }
+    if (!undecided.empty() && !found.empty()) return false;  // it occurs; more would take long
+    stop_at_ = 0;
+    for (const NodeId place : undecided) {
+      if (match_by_domains(place, false)) keep();
       if (steps_left_ < 0) return false;
     }
     return true;
@@ -186,6 +215,7 @@ class Search {
     bool ascending = true;  // equal places stand together
   };
 
+  /// Conflict-directed backjumping; gives up below `stop_at_`.
   bool match(NodeId anchor) {
     conflicts_.clear(0);
     if (!try_place(0, anchor)) return false;
@@ -196,7 +226,7 @@ class Search {
         if (++position < image_.size()) open(position);
         continue;
       }
-      const std::int32_t back = steps_left_ < 0 ? 0 : conflicts_.take_largest(position);
+      const std::int32_t back = steps_left_ < stop_at_ ? 0 : conflicts_.take_largest(position);
       const std::size_t target = index(std::max(back, 0));
       if (target > 0) conflicts_.merge(target, position);
       while (position > target) lift(--position);
@@ -227,7 +257,7 @@ class Search {
 
   bool place_next(std::size_t position) {
     Cursor& cursor = cursor_[position];
-    while (cursor.next < cursor.places.size() && steps_left_ >= 0) {
+    while (cursor.next < cursor.places.size() && steps_left_ >= stop_at_) {
       const std::size_t at = cursor.next++;
       const NodeId place = cursor.places[at];
       --steps_left_;
@@ -245,14 +275,11 @@ class Search {
 
   bool try_place(std::size_t position, NodeId place) {
     const NodeId node = plan_.order[position];
-    if (label_of(graph_, place, pattern_.level) != pattern_.label[index(node)]) return false;
     if (role_[index(place)] != kFree) {
       blame(position, role_[index(place)]);
       return false;
     }
-    if (graph_.inputs(place).size() < pattern_.graph.inputs(node).size() ||
-        readers_[place].size() < pattern_.readers[node].size())
-      return false;
+    if (!fits(node, place)) return false;
     role_[index(place)] = node;
     image_[index(node)] = place;
     if (edges_agree(position, node, place)) return true;
@@ -272,6 +299,128 @@ class Search {
     if (role < 0) return;
     const std::int32_t at = plan_.position[index(role)];
     if (index(at) < position) conflicts_.add(position, at);
+  }
+
+  /// Forward checking (Haralick and Elliott, Increasing tree search efficiency for constraint
+  /// satisfaction problems, 1980): each node keeps the list of places that agree with all that are
+  /// placed, in edges that are there and in edges that are not, and the node with the fewest is
+  /// placed next. If `ordered`, nodes of the pattern must have places in the order of
+  /// their numbers, as in the network that the pattern was cut from: few choices are left then.
+  /// Gives up below `stop_at_`.
+  bool match_by_domains(NodeId anchor, bool ordered) {
+    const NodeId first = plan_.order.front();
+    if (role_[index(anchor)] != kFree || !fits(first, anchor)) return false;
+    std::vector<NodeId> unplaced;
+    for (NodeId node = 0; node < pattern_.size(); ++node) {
+      auto& domain = domains_[index(node)];
+      domain.clear();
+      if (node == first) continue;
+      unplaced.push_back(node);
+      const auto places = graphs_.nodes_of(row_, pattern_.graph.op[index(node)]);
+      steps_left_ -= static_cast<std::int64_t>(places.size());
+      for (const NodeId place : places)
+        if (role_[index(place)] == kFree && place != anchor && fits(node, place))
+          domain.push_back(place);
+    }
+    from_.assign(role_.size(), 0);
+    to_.assign(role_.size(), 0);
+    /// A decision: its node, the places left to try, and the domains before it.
+    struct Decision {
+      NodeId node;
+      std::vector<NodeId> places;
+      std::size_t next;
+      std::vector<std::pair<NodeId, std::vector<NodeId>>> changed;
+    };
+    std::vector<Decision> decisions;
+    decisions.push_back({first, {anchor}, 0, {}});
+    while (!decisions.empty()) {
+      Decision& now = decisions.back();
+      if (image_[index(now.node)] != kNowhere) {  // back from a dead end
+        role_[index(image_[index(now.node)])] = kFree;
+        image_[index(now.node)] = kNowhere;
+        for (auto& [node, domain] : now.changed) domains_[index(node)] = std::move(domain);
+        now.changed.clear();
+      }
+      if (now.next == now.places.size() || steps_left_ < stop_at_) {
+        if (now.node != first) unplaced.push_back(now.node);
+        decisions.pop_back();
+        continue;
+      }
+      const NodeId place = now.places[now.next++];
+      role_[index(place)] = now.node;
+      image_[index(now.node)] = place;
+      if (!arguments_agree(now.node) || !narrow(now.node, place, ordered, unplaced, now.changed))
+        continue;
+      if (unplaced.empty()) return true;
+      // In order, nodes are placed from the anchor outwards, as near to it as they can be: that
+      // leaves the most room for the others.
+      const auto urgency = [&](NodeId node) {
+        const std::size_t places = domains_[index(node)].size();
+        return std::pair(ordered && places > 1 ? kMaxNodes : static_cast<Offset>(places),
+                         ordered ? std::abs(node - first) : node);
+      };
+      const auto fewest =
+          std::min_element(unplaced.begin(), unplaced.end(),
+                           [&](NodeId a, NodeId b) { return urgency(a) < urgency(b); });
+      const NodeId node = *fewest;
+      unplaced.erase(fewest);
+      decisions.push_back({node, domains_[index(node)], 0, {}});
+      if (ordered && node < first)
+        std::reverse(decisions.back().places.begin(), decisions.back().places.end());
+    }
+    return false;
+  }
+
+  /// Whether a node may stand at a place, its neighbours apart.
+  [[nodiscard]] bool fits(NodeId node, NodeId place) const {
+    return label_of(graph_, place, pattern_.level) == pattern_.label[index(node)] &&
+           graph_.inputs(place).size() >= pattern_.graph.inputs(node).size() &&
+           readers_[place].size() >= pattern_.readers[node].size();
+  }
+
+  /// Whether a node just placed and its placed readers read the right nodes in the right order.
+  bool arguments_agree(NodeId node) {
+    const std::size_t all = image_.size();
+    if (!inputs_agree(all, node)) return false;
+    const auto readers = pattern_.readers[node];
+    return std::all_of(readers.begin(), readers.end(), [&](NodeId reader) {
+      return image_[index(reader)] == kNowhere || inputs_agree(all, reader);
+    });
+  }
+
+  /// Removes from all domains what disagrees with a new node; false if a domain is empty then.
+  bool narrow(NodeId node, NodeId place, bool ordered, const std::vector<NodeId>& unplaced,
+              std::vector<std::pair<NodeId, std::vector<NodeId>>>& changed) {
+    // Edges of the graph to and from the place, and of the pattern to and from the node.
+    for (const NodeId source : graph_.inputs(place)) ++from_[index(source)];
+    for (const NodeId reader : readers_[place]) ++to_[index(reader)];
+    const auto sources = pattern_.graph.inputs(node);
+    const auto readers = pattern_.readers[node];
+    steps_left_ -= static_cast<std::int64_t>(graph_.inputs(place).size() + readers_[place].size());
+    bool possible = true;
+    for (const NodeId other : unplaced) {
+      const auto from = std::count(sources.begin(), sources.end(), other);
+      const auto to = std::count(readers.begin(), readers.end(), other);
+      auto& domain = domains_[index(other)];
+      // In order, the nodes between two nodes need places between theirs.
+      const auto in_order = [&](NodeId at) {
+        return other > node ? at - place >= other - node : place - at >= node - other;
+      };
+      const auto agrees = [&](NodeId at) {
+        return at != place && from_[index(at)] == from && to_[index(at)] == to &&
+               (!ordered || in_order(at));
+      };
+      steps_left_ -= 1 + static_cast<std::int64_t>(domain.size() / 4);
+      if (std::all_of(domain.begin(), domain.end(), agrees)) continue;
+      std::vector<NodeId> kept;
+      std::copy_if(domain.begin(), domain.end(), std::back_inserter(kept), agrees);
+      possible = !kept.empty();
+      changed.emplace_back(other, std::exchange(domain, std::move(kept)));
+      if (!possible) break;
+    }
+    for (const NodeId source : graph_.inputs(place)) from_[index(source)] = 0;
+    for (const NodeId reader : readers_[place]) to_[index(reader)] = 0;
+    return possible;
   }
 
   /// Whether the edges between a new node and those placed before are those of the pattern.
@@ -338,6 +487,9 @@ class Search {
   Conflicts conflicts_;
   std::vector<NodeId> actual_, expected_;
   std::int64_t steps_left_;
+  std::int64_t stop_at_ = 0;                  // steps left below which a search gives up
+  std::vector<std::vector<NodeId>> domains_;  // of match_by_domains
+  std::vector<std::int32_t> from_, to_;       // edges between a place and each node
 };
 
 /// The occurrences of a pattern of one node: the nodes with its label.

@@ -29,9 +29,9 @@ namespace narfast {
 inline constexpr NodeId kMaxPatternNodes = 10'000;
 
 /// Steps that a search may take in one graph: so many, and so many for each node of the graph. A
-/// step is a node or an edge that is looked at; a million take a few milliseconds.
-inline constexpr std::int64_t kMatchSteps = 1'000'000;
-inline constexpr std::int64_t kMatchStepsPerNode = 1'000;
+/// step is a node or an edge that is looked at; a million take about ten milliseconds.
+inline constexpr std::int64_t kMatchSteps = 300'000;
+inline constexpr std::int64_t kMatchStepsPerNode = 500;
 
 /// Graphs prepared for search: readers of each node, and nodes of each operator. Keeps the view,
 /// not a copy. Needs graphs that `validate` accepts. O(nodes + edges), about 13 bytes for each edge
@@ -65,7 +65,7 @@ class SearchableGraphs {
 struct Occurrences {
   std::vector<Offset> ptr{0};          // per searched graph, one entry more
   std::vector<NodeId> node;            // pattern size for each occurrence: the image of each node
-  std::vector<std::uint8_t> complete;  // per searched graph: 0 where the limit of steps was reached
+  std::vector<std::uint8_t> complete;  // per searched graph: 0 where the search was cut short
 
   bool operator==(const Occurrences&) const = default;
 };
@@ -76,9 +76,12 @@ struct Occurrences {
 /// rarest in the graph, and tries the anchor's places in ascending order. From the anchor on nodes
 /// are placed along edges, the most constrained first; a dead end jumps back to the last decision
 /// that had a part in it (conflict-directed backjumping: Prosser, Hybrid algorithms for the
-/// constraint satisfaction problem, 1993). Iterative. The worst case is exponential and ends at the
-/// limit of steps, with what was found until then and `complete` 0; expected cost is the number of
-/// places of the anchor times the size of the pattern.
+/// constraint satisfaction problem, 1993). Where that takes long, as among the many alike inputs of
+/// the concatenations in a DenseNet, the anchor's place is searched anew by forward checking: first
+/// for places in the order of the pattern's numbers, then, if nothing was found, for any.
+/// Iterative. The worst case is exponential and ends at the limit of steps, or where an occurrence
+/// is known and more would take long, with what was found until then and `complete` 0; expected
+/// cost is the number of places of the anchor times the size of the pattern.
 ///
 /// The result depends on pattern, graph and level alone. Patterns may fall apart into several
 /// pieces. Throws InvalidGraph for a pattern that is empty or above kMaxPatternNodes, and
