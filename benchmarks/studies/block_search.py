@@ -32,7 +32,7 @@ from narfast.motifs import mine
 from narfast.zoo import Zoo
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
-from oracles.occurrences import (  # noqa: E402
+from oracles.occurrences import (
     Plain,
     TooLong,
     grown,

@@ -25,7 +25,7 @@ from narfast.graph import (
 )
 from narfast.motifs import mine
 from narfast.reading.worker_pool import read_apart
-from narfast.sources.loader import load_raw, python_file_of
+from narfast.sources.loader import load, load_raw, python_file_of
 from narfast.sources.registry import check_allowed, kind_of, may_open_paths
 from narfast.zoo.zoo import Zoo
 
@@ -169,7 +169,19 @@ def _with_modules(
     source: str, zoo: Zoo, allow: Collection[str] | None
 ) -> tuple[ArchGraph, Sequence[str | None] | None]:
     """Return a network with the module path of each node, or None if they are not known."""
-    return _network(source, zoo, allow), None
+    graph = _network(source, zoo, allow)
+    paths = _paths(graph)
+    if paths is None and zoo.find(source) is not None and not source.startswith("zoo:"):
+        # Zoos of older formats do not have them; the library does.
+        graph = load(source, allow=allow)
+        paths = _paths(graph)
+    return graph, paths
+
+
+def _paths(graph: ArchGraph) -> Sequence[str | None] | None:
+    known = getattr(graph, "hyperparameters", None)
+    paths: Sequence[str | None] | None = None if known is None else known.paths
+    return paths if paths is not None and any(paths) else None
 
 
 def _alone(spec: Any, zoo: Zoo, allow: Collection[str] | None) -> ArchGraph:
