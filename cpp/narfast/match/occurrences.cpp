@@ -26,7 +26,7 @@ constexpr std::int64_t kQuickSteps = 200;
 // Likewise, after which a place is put off until all others have been searched.
 constexpr std::int64_t kOrderedSteps = 1'000;
 // Places put off in a graph that has an occurrence before the search is cut short.
-constexpr std::size_t kMaxUndecided = 4;
+constexpr std::size_t kMaxUndecided = 2;
 
 Label label_of(const GraphView& graph, NodeId node, MatchLevel level) {
   return label_at(make_label(graph.op[index(node)], graph.attr[index(node)]), level);
@@ -318,12 +318,15 @@ class Search {
       unplaced.push_back(node);
       const auto places = graphs_.nodes_of(row_, pattern_.graph.op[index(node)]);
       steps_left_ -= static_cast<std::int64_t>(places.size());
+      if (steps_left_ < stop_at_) return false;
       for (const NodeId place : places)
         if (role_[index(place)] == kFree && place != anchor && fits(node, place))
           domain.push_back(place);
     }
     from_.assign(role_.size(), 0);
     to_.assign(role_.size(), 0);
+    wanted_from_.assign(image_.size(), 0);
+    wanted_to_.assign(image_.size(), 0);
     /// A decision: its node, the places left to try, and the domains before it.
     struct Decision {
       NodeId node;
@@ -397,10 +400,12 @@ class Search {
     const auto sources = pattern_.graph.inputs(node);
     const auto readers = pattern_.readers[node];
     steps_left_ -= static_cast<std::int64_t>(graph_.inputs(place).size() + readers_[place].size());
+    for (const NodeId source : sources) ++wanted_from_[index(source)];
+    for (const NodeId reader : readers) ++wanted_to_[index(reader)];
     bool possible = true;
     for (const NodeId other : unplaced) {
-      const auto from = std::count(sources.begin(), sources.end(), other);
-      const auto to = std::count(readers.begin(), readers.end(), other);
+      const std::int32_t from = wanted_from_[index(other)];
+      const std::int32_t to = wanted_to_[index(other)];
       auto& domain = domains_[index(other)];
       // In order, the nodes between two nodes need places between theirs.
       const auto in_order = [&](NodeId at) {
@@ -420,6 +425,8 @@ class Search {
     }
     for (const NodeId source : graph_.inputs(place)) from_[index(source)] = 0;
     for (const NodeId reader : readers_[place]) to_[index(reader)] = 0;
+    for (const NodeId source : sources) wanted_from_[index(source)] = 0;
+    for (const NodeId reader : readers) wanted_to_[index(reader)] = 0;
     return possible;
   }
 
@@ -487,9 +494,10 @@ class Search {
   Conflicts conflicts_;
   std::vector<NodeId> actual_, expected_;
   std::int64_t steps_left_;
-  std::int64_t stop_at_ = 0;                  // steps left below which a search gives up
-  std::vector<std::vector<NodeId>> domains_;  // of match_by_domains
-  std::vector<std::int32_t> from_, to_;       // edges between a place and each node
+  std::int64_t stop_at_ = 0;                           // steps left below which a search gives up
+  std::vector<std::vector<NodeId>> domains_;           // of match_by_domains
+  std::vector<std::int32_t> from_, to_;                // edges between a place and each node
+  std::vector<std::int32_t> wanted_from_, wanted_to_;  // likewise, in the pattern
 };
 
 /// The occurrences of a pattern of one node: the nodes with its label.

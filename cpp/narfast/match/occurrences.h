@@ -30,8 +30,8 @@ inline constexpr NodeId kMaxPatternNodes = 10'000;
 
 /// Steps that a search may take in one graph: so many, and so many for each node of the graph. A
 /// step is a node or an edge that is looked at; a million take about ten milliseconds.
-inline constexpr std::int64_t kMatchSteps = 300'000;
-inline constexpr std::int64_t kMatchStepsPerNode = 500;
+inline constexpr std::int64_t kMatchSteps = 500'000;
+inline constexpr std::int64_t kMatchStepsPerNode = 100;
 
 /// Graphs prepared for search: readers of each node, and nodes of each operator. Keeps the view,
 /// not a copy. Needs graphs that `validate` accepts. O(nodes + edges), about 13 bytes for each edge
