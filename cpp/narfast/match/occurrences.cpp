@@ -170,7 +170,8 @@ class Search {
         image_(index(pattern.size()), kNowhere),
         cursor_(index(pattern.size())),
         conflicts_(index(pattern.size())),
-        steps_left_(kMatchSteps + kMatchStepsPerNode * graph_.num_nodes()),
+        steps_left_(
+            std::min(kMatchSteps + kMatchStepsPerNode * graph_.num_nodes(), kMostMatchSteps)),
         domains_(image_.size()) {}
 
   /// Appends the images of all occurrences; false if the limit of steps was reached.

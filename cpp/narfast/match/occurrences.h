@@ -28,10 +28,12 @@ namespace narfast {
 /// Largest pattern that is accepted, in nodes.
 inline constexpr NodeId kMaxPatternNodes = 10'000;
 
-/// Steps that a search may take in one graph: so many, and so many for each node of the graph. A
-/// step is a node or an edge that is looked at; a million take about ten milliseconds.
+/// Steps that a search may take in one graph: so many and so many for each node of the graph, at
+/// most the last number. A step is a node or an edge that is looked at; a million take about ten
+/// milliseconds.
 inline constexpr std::int64_t kMatchSteps = 500'000;
-inline constexpr std::int64_t kMatchStepsPerNode = 100;
+inline constexpr std::int64_t kMatchStepsPerNode = 1'000;
+inline constexpr std::int64_t kMostMatchSteps = 200'000'000;
 
 /// Graphs prepared for search: readers of each node, and nodes of each operator. Keeps the view,
 /// not a copy. Needs graphs that `validate` accepts. O(nodes + edges), about 13 bytes for each edge
