@@ -6,7 +6,7 @@ import collections.abc
 import numpy
 import numpy.typing
 import typing
-__all__: list[str] = ['DARTS_OPERATORS', 'Encoder', 'LabelIdf', 'MAX_NODES', 'MAX_PATTERN_NODES', 'NASBENCH101_OPERATORS', 'NASBENCH201_OPERATORS', 'NO_LABEL', 'NgramIndex', 'SearchableGraphs', 'attribute_layout', 'between', 'canonicalization_passes', 'canonicalize', 'coarsen', 'compared_attributes', 'count_ngrams', 'darts_networks', 'einsum_steps', 'find_spelling', 'inspect_onnx', 'instruction_set', 'instruction_sets', 'mine', 'nasbench101_cells', 'nasbench101_networks', 'nasbench201_networks', 'neighbor_codes', 'operator_table', 'order_nodes', 'pack_attributes', 'read_onnx', 'structural_hash', 'structural_labels', 'structural_order', 'validate']
+__all__: list[str] = ['DARTS_OPERATORS', 'Encoder', 'HYPERPARAMETERS', 'LabelIdf', 'MAX_NODES', 'MAX_PATTERN_NODES', 'NASBENCH101_OPERATORS', 'NASBENCH201_OPERATORS', 'NO_LABEL', 'NgramIndex', 'SearchableGraphs', 'align', 'attribute_layout', 'between', 'canonicalization_passes', 'canonicalize', 'coarsen', 'compared_attributes', 'count_crossings', 'count_ngrams', 'darts_networks', 'einsum_steps', 'find_spelling', 'inspect_onnx', 'instruction_set', 'instruction_sets', 'layered_layout', 'mine', 'nasbench101_cells', 'nasbench101_networks', 'nasbench201_networks', 'neighbor_codes', 'operator_table', 'order_nodes', 'pack_attributes', 'read_onnx', 'structural_hash', 'structural_labels', 'structural_order', 'validate']
 class SearchableGraphs:
     """
     A batch prepared for search by block.
@@ -84,6 +84,10 @@ class Encoder:
         """
         Number of distinct motifs in the cache.
         """
+def align(op: numpy.ndarray, attr: numpy.ndarray, node_ptr: numpy.ndarray, in_ptr: numpy.ndarray, in_src: numpy.ndarray) -> tuple[numpy.typing.NDArray[numpy.int32], numpy.typing.NDArray[numpy.int32], int]:
+    """
+    (to_b, to_a, kept edges) of a batch of two graphs: int32 partners, -1 for none. Shares its arguments.
+    """
 def attribute_layout() -> dict[str, tuple[int, int]]:
     """
     The fields of packed attributes in the order of their bits: {name: (first bit, bits)}.
@@ -96,9 +100,9 @@ def canonicalization_passes() -> list[tuple[str, str]]:
     """
     All passes in the order they run: (name, summary).
     """
-def canonicalize(op: numpy.ndarray, attr: numpy.ndarray, node_ptr: numpy.ndarray, in_ptr: numpy.ndarray, in_src: numpy.ndarray, *, passes: collections.abc.Sequence[str], num_threads: typing.SupportsInt | typing.SupportsIndex) -> tuple[numpy.typing.NDArray[numpy.uint16], numpy.typing.NDArray[numpy.uint32], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int32]]:
+def canonicalize(op: numpy.ndarray, attr: numpy.ndarray, node_ptr: numpy.ndarray, in_ptr: numpy.ndarray, in_src: numpy.ndarray, *, hyperparameters: tuple[typing.Annotated[numpy.typing.ArrayLike, numpy.int64], typing.Annotated[numpy.typing.ArrayLike, numpy.uint8], typing.Annotated[numpy.typing.ArrayLike, numpy.int64]] | None = None, passes: collections.abc.Sequence[str], num_threads: typing.SupportsInt | typing.SupportsIndex) -> tuple[tuple[numpy.typing.NDArray[numpy.uint16], numpy.typing.NDArray[numpy.uint32], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int32]], tuple[numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.uint8], numpy.typing.NDArray[numpy.int64]] | None]:
     """
-    The five arrays of the canonical batch. Shares its arguments.
+    The five arrays of the canonical batch, and its hyperparameters if the batch has some: (ptr, key, value). Shares its arguments.
     """
 def coarsen(op: numpy.ndarray, attr: numpy.ndarray, node_ptr: numpy.ndarray, in_ptr: numpy.ndarray, in_src: numpy.ndarray, node_instance: numpy.ndarray, instance_ptr: numpy.ndarray, *, num_threads: typing.SupportsInt | typing.SupportsIndex) -> tuple[numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int32], numpy.typing.NDArray[numpy.int32], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int32]]:
     """
@@ -108,13 +112,17 @@ def compared_attributes(level: str) -> int:
     """
     The mask of the packed attributes that count at a level.
     """
+def count_crossings(from_place: numpy.ndarray, to_place: numpy.ndarray, weight: numpy.ndarray) -> int:
+    """
+    Crossings of straight edges between two layers, by the places of their ends.
+    """
 def count_ngrams(op: numpy.ndarray, attr: numpy.ndarray, in_ptr: numpy.ndarray, in_src: numpy.ndarray, *, level: str) -> tuple[numpy.typing.NDArray[numpy.uint64], numpy.typing.NDArray[numpy.uint32], bool]:
     """
     (uint64[n, 3] labels, uint32[n] counts, whether only single operators are counted) of one graph. Shares its arguments.
     """
-def darts_networks(operators: numpy.ndarray, sources: numpy.ndarray, edge_ptr: numpy.ndarray, concat: numpy.ndarray, concat_ptr: numpy.ndarray, *, imagenet: bool, num_threads: typing.SupportsInt | typing.SupportsIndex) -> tuple[tuple[numpy.typing.NDArray[numpy.uint16], numpy.typing.NDArray[numpy.uint32], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int32]], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64]]:
+def darts_networks(operators: numpy.ndarray, sources: numpy.ndarray, edge_ptr: numpy.ndarray, concat: numpy.ndarray, concat_ptr: numpy.ndarray, *, imagenet: bool, num_threads: typing.SupportsInt | typing.SupportsIndex) -> tuple[tuple[numpy.typing.NDArray[numpy.uint16], numpy.typing.NDArray[numpy.uint32], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int32]], tuple[numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.uint8], numpy.typing.NDArray[numpy.int64]], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64]]:
     """
-    (batch arrays, params, flops); see narfast.search_spaces.darts.networks. Shares its arguments.
+    (batch arrays, hyperparameters, params, flops); see narfast.search_spaces.darts.networks. Shares its arguments.
     """
 def einsum_steps(equation: str, shapes: collections.abc.Sequence[collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]]) -> list[tuple[str, int, int, list[int]]] | None:
     """
@@ -136,6 +144,10 @@ def instruction_sets() -> list[str]:
     """
     Names of the instruction sets that this processor can run; NARFAST_ISA may name one.
     """
+def layered_layout(in_ptr: numpy.ndarray, in_src: numpy.ndarray, widths: numpy.ndarray, heights: numpy.ndarray, *, node_gap: typing.SupportsFloat | typing.SupportsIndex, layer_gap: typing.SupportsFloat | typing.SupportsIndex, sweeps: typing.SupportsInt | typing.SupportsIndex) -> tuple[numpy.typing.NDArray[numpy.int32], numpy.typing.NDArray[numpy.int32], numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.uint8], int, float, float]:
+    """
+    (layer, place, x, y, route_ptr, route_x, route_y, bridge, crossings, width, height); see narfast.drawing.layout. Shares its arguments.
+    """
 def mine(op: numpy.ndarray, attr: numpy.ndarray, node_ptr: numpy.ndarray, in_ptr: numpy.ndarray, in_src: numpy.ndarray, *, method: str, size: typing.SupportsInt | typing.SupportsIndex, count: typing.SupportsInt | typing.SupportsIndex, min_size: typing.SupportsInt | typing.SupportsIndex, max_size: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, num_threads: typing.SupportsInt | typing.SupportsIndex) -> tuple[numpy.typing.NDArray[numpy.int32], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.uint64]]:
     """
     (node_instance, instance_ptr, motif_id); see narfast.motifs.mine. Shares its arguments.
@@ -144,13 +156,13 @@ def nasbench101_cells() -> numpy.typing.NDArray[numpy.uint64]:
     """
     uint64[423624]: one cell of every class; see narfast.search_spaces.nasbench101.cells.
     """
-def nasbench101_networks(cells: numpy.ndarray, *, whole: bool, num_threads: typing.SupportsInt | typing.SupportsIndex) -> tuple[tuple[numpy.typing.NDArray[numpy.uint16], numpy.typing.NDArray[numpy.uint32], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int32]], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64]]:
+def nasbench101_networks(cells: numpy.ndarray, *, whole: bool, num_threads: typing.SupportsInt | typing.SupportsIndex) -> tuple[tuple[numpy.typing.NDArray[numpy.uint16], numpy.typing.NDArray[numpy.uint32], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int32]], tuple[numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.uint8], numpy.typing.NDArray[numpy.int64]], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64]]:
     """
-    (batch arrays, params, flops); see narfast.search_spaces.nasbench101.networks. Shares its arguments.
+    (batch arrays, hyperparameters, params, flops); see narfast.search_spaces.nasbench101.networks. Shares its arguments.
     """
-def nasbench201_networks(cells: numpy.ndarray, *, num_threads: typing.SupportsInt | typing.SupportsIndex) -> tuple[tuple[numpy.typing.NDArray[numpy.uint16], numpy.typing.NDArray[numpy.uint32], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int32]], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64]]:
+def nasbench201_networks(cells: numpy.ndarray, *, num_threads: typing.SupportsInt | typing.SupportsIndex) -> tuple[tuple[numpy.typing.NDArray[numpy.uint16], numpy.typing.NDArray[numpy.uint32], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int32]], tuple[numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.uint8], numpy.typing.NDArray[numpy.int64]], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64]]:
     """
-    (batch arrays, params, flops); see narfast.search_spaces.nasbench201.networks. Shares its arguments.
+    (batch arrays, hyperparameters, params, flops); see narfast.search_spaces.nasbench201.networks. Shares its arguments.
     """
 def neighbor_codes(op: numpy.ndarray, attr: numpy.ndarray, in_ptr: numpy.ndarray, in_src: numpy.ndarray) -> numpy.typing.NDArray[numpy.int32]:
     """
@@ -189,6 +201,7 @@ def validate(op: numpy.ndarray, attr: numpy.ndarray, node_ptr: numpy.ndarray, in
     Raises InvalidGraphError unless the batch is well formed. Shares its arguments.
     """
 DARTS_OPERATORS: tuple = ('none', 'max_pool_3x3', 'avg_pool_3x3', 'skip_connect', 'sep_conv_3x3', 'sep_conv_5x5', 'sep_conv_7x7', 'dil_conv_3x3', 'dil_conv_5x5', 'conv_7x1_1x7')
+HYPERPARAMETERS: tuple = ('kernel', 'stride', 'dilation', 'padding', 'groups', 'in_channels', 'out_channels', 'heads', 'key_heads', 'head_size', 'norm_size', 'norm_groups', 'slope', 'axes', 'output_size', 'params', 'fused', 'einsum', 'path')
 MAX_NODES: int = 2000000
 MAX_PATTERN_NODES: int = 10000
 NASBENCH101_OPERATORS: tuple = ('conv3x3-bn-relu', 'conv1x1-bn-relu', 'maxpool3x3')

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import importlib
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -13,9 +14,11 @@ from narfast.block_search.block import motif_of, read_block
 from narfast.block_search.index import BlockIndex
 from narfast.block_search.parts import induced, nodes_of_module
 from narfast.errors import NarfastError
-from narfast.explain import summarize
+from narfast.explain import block_text, summarize
 from narfast.graph import hash_texts
+from narfast.hyperparameters import Hyperparameters
 from narfast.operators import by_name
+from narfast.zoo import Zoo
 from zoo_fakes import network
 
 
@@ -124,8 +127,6 @@ def test_the_ends_of_a_block_are_not_those_of_a_network(zoo, tmp_path):
     """Inside a network the first and last width count; alone they would be dropped."""
     block = read_block(str(block_file(tmp_path / "a#block.onnx")), zoo)
     assert block.op_names() == ["linear", "relu", "conv", "add"]
-    from narfast.explain import block_text
-
     assert block_text(block) == "linear ~÷4 → relu → conv3x3 ~×4 → add"
     assert block.inputs(3).tolist() == [2]
 
@@ -137,16 +138,6 @@ def test_only_what_is_allowed(zoo, tmp_path):
     assert read_block("fake:plain_2#motif:1", zoo, allow=["zoo"]).num_nodes
     with pytest.raises(NarfastError):
         read_block("fake:plain_2#motif:1", zoo, allow=["onnx"])
-
-
-PATHS = (None, "stem", "layers.0.a", None, "layers.0.b", "layers.0", "layers.1.a", "layers.10.a")
-
-
-@dataclass
-class Known:
-    """Stands for the hyperparameters of a graph: module paths."""
-
-    paths: tuple
 
 
 def test_a_module_with_what_lies_between(zoo):
@@ -164,13 +155,54 @@ def test_a_module_with_what_lies_between(zoo):
 
 
 def test_a_part_by_its_module(zoo, monkeypatch):
-    graph = replace(network("plain", 2, name="n"))
-    object.__setattr__(
-        graph,
-        "hyperparameters",
-        Known((None, "layers.0.conv", None, "layers.0", "layers.1.conv", None, "layers.1")),
-    )
+    paths = (None, "layers.0.conv", None, "layers.0", "layers.1.conv", None, "layers.1")
+    known = Hyperparameters.from_rows([{"path": path} for path in paths])
+    graph = replace(network("plain", 2, name="n"), hyperparameters=known)
     monkeypatch.setattr("narfast.block_search.block._network", lambda *_: graph)
     assert read_block("some:network#layers.1", zoo).op_names() == ["conv", "relu", "add"]
     with pytest.raises(NarfastError, match="no module of n has this path"):
         read_block("some:network#layers.3", zoo)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("module", "build", "shape", "network"),
+    [
+        ("timm.models.convnext", ("ConvNeXtBlock", 96), (1, 96, 14, 14), "convnext_tiny"),
+        ("timm.models.resnet", ("Bottleneck", 256, 64), (1, 256, 14, 14), "resnet50"),
+        (
+            "timm.models.vision_transformer",
+            ("Block", 384, 6),
+            (1, 10, 384),
+            "vit_small_patch16_224",
+        ),
+    ],
+)
+def test_a_block_alone_reads_as_inside_its_network(module, build, shape, network):
+    """As a module with inputs, as a motif, and by its module path, a block is one graph."""
+    import torch
+
+    from narfast.sources.loader import library
+
+    library("timm").build("resnet18")  # imports timm as narfast does
+    name, *arguments = build
+    block = getattr(importlib.import_module(module), name)(*arguments)
+    shipped = Zoo.open("default")
+    alone = read_block((block, torch.zeros(shape)), shipped)
+    as_motif = read_block(f"timm:{network}#motif:1", shipped)
+    path = {"convnext_tiny": "stages.1.blocks.1", "resnet50": "layer1.1"}.get(network, "blocks.3")
+    as_module = read_block(f"timm:{network}#{path}", shipped)
+    assert alone.structural_hash == as_motif.structural_hash == as_module.structural_hash
+
+
+@pytest.mark.slow
+def test_a_block_of_a_python_file(tmp_path):
+    file = tmp_path / "block.py"
+    file.write_text(
+        "import torch\n"
+        "def build():\n"
+        "    layers = [torch.nn.Linear(8, 32), torch.nn.GELU(), torch.nn.Linear(32, 8)]\n"
+        "    return torch.nn.Sequential(*layers), torch.zeros(2, 8)\n"
+    )
+    block = read_block(f"{file}:build", Zoo.open("default"))
+    assert block_text(block) == "linear ~×4 → gelu → linear ~÷4"

@@ -36,6 +36,8 @@ def test_names_of_the_shipped_zoo():
     assert named["resnet"].operators == (
         "linear ~÷4 → relu → conv3x3 → relu → linear ~×4 → add → relu"
     )
+    assert named["vit"].name == "vit transformer layer"
+    assert named["resnet"].name == "resnet bottleneck"
     assert "attention" in named["bert"].operators
     assert named["efficientnet"].size > 4
     # Decoders of smp read the features of every backbone: no backbone's block is named after them.

@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from narfast import operators
 from narfast.block_search.index import BlockIndex
@@ -29,7 +30,7 @@ from narfast.sources.loader import load, load_raw, python_file_of
 from narfast.sources.registry import check_allowed, kind_of, may_open_paths
 from narfast.zoo.zoo import Zoo
 
-__all__ = ["BLOCK_PASSES", "motif_of", "read_block"]
+__all__ = ["BLOCK_PASSES", "motif_of", "nodes_of_motif", "read_block"]
 
 _SHORTEST_ID = 8  # digits, as many as ``narfast inspect`` prints
 _ID = re.compile("[0-9a-f]{1,32}")
@@ -115,12 +116,17 @@ def motif_of(graph: ArchGraph, motif_id: str) -> ArchGraph:
     Raises:
         NarfastError: the graph has no such motif.
     """
+    return induced(graph, nodes_of_motif(graph, motif_id))
+
+
+def nodes_of_motif(graph: ArchGraph, motif_id: str) -> NDArray[np.int64]:
+    """Return the nodes of the first occurrence of a motif, ascending; see `motif_of`."""
     motifs = mine(graph)
     wanted = np.array([int(motif_id[:16], 16), int(motif_id[16:], 16)], dtype=np.uint64)
     instances = np.flatnonzero((motifs.motif_id == wanted).all(axis=1))
     if len(instances) == 0:
         raise NarfastError(f"{motif_id}: {graph.meta.name or 'the network'} has no such motif")
-    return induced(graph, np.flatnonzero(motifs.node_instance == instances[0]))
+    return np.flatnonzero(motifs.node_instance == instances[0])
 
 
 def _part_of(source: str, part: str, zoo: Zoo, allow: Collection[str] | None) -> ArchGraph:
@@ -179,9 +185,8 @@ def _with_modules(
 
 
 def _paths(graph: ArchGraph) -> Sequence[str | None] | None:
-    known = getattr(graph, "hyperparameters", None)
-    paths: Sequence[str | None] | None = None if known is None else known.paths
-    return paths if paths is not None and any(paths) else None
+    paths = [] if graph.hyperparameters is None else graph.hyperparameters.paths
+    return paths if any(paths) else None
 
 
 def _alone(spec: Any, zoo: Zoo, allow: Collection[str] | None) -> ArchGraph:

@@ -7,15 +7,20 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from narfast.block_search.block import motif_of
+from narfast.block_search.block import nodes_of_motif
 from narfast.block_search.index import BlockIndex
+from narfast.block_search.parts import induced
+from narfast.blocks import blocks_of
 from narfast.errors import NarfastError
 from narfast.explain import block_text
-from narfast.graph import hash_texts
+from narfast.graph import ArchGraph, hash_texts
 from narfast.zoo.zoo import Zoo
 
 __all__ = ["ZooMotif", "widespread_motifs"]
+
+_OVERLAP = 0.5  # part of a motif and a block that they share, if the motif is called like the block
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +29,8 @@ class ZooMotif:
 
     Attributes:
         motif_id: structural hash, 32 hexadecimal digits.
-        name: after the family that it fits best, such as ``resnet block``.
+        name: after the family that it fits best and the block of `narfast.blocks` that it is, such
+            as ``resnet bottleneck``; ``resnet block`` if it is none of these.
         named_after: this family, or None if no network with the motif has a family.
         size: operators in one occurrence.
         networks: structures that have it.
@@ -56,7 +62,7 @@ def widespread_motifs(
     twice the family's structures that have it, divided by all structures of the family and all that
     have the motif). The family with the most structures would not do, because networks that decode
     the features of many backbones outnumber these; and the zoo has no dates to tell which was
-    first. Motifs that fit one family best are numbered in the order of this list.
+    first. Motifs that would have one name are numbered in the order of this list.
 
     Args:
         zoo: an open zoo.
@@ -99,20 +105,34 @@ def widespread_motifs(
     for each in chosen.tolist():
         fits = np.flatnonzero((motif == each) & named)
         best = None if len(fits) == 0 else known[member[fits[np.argmax(dice[fits])]]]
-        used[best or ""] += 1
-        again = f" {used[best or '']}" if used[best or ""] > 1 else ""
         identifier = hash_texts(motifs.motif_id[each : each + 1])[0]
         example = zoo.graphs_at([int(motifs.rows_of(each)[0])])[0]
+        nodes = nodes_of_motif(example, identifier)
+        name = _block_name(example, nodes)
+        if not name.startswith(best or "block"):  # as "convnext block" does
+            name = f"{best} {name}"
+        used[name] += 1
         result.append(
             ZooMotif(
                 motif_id=identifier,
-                name=f"{best or 'nameless'} block{again}",
+                name=f"{name} {used[name]}" if used[name] > 1 else name,
                 named_after=best,
                 size=int(motifs.size[each]),
                 networks=int(index.motif_rows[each]),
                 families=int(spread[each]),
                 count=int(motifs.count[motifs.ptr[each] : motifs.ptr[each + 1]].sum()),
-                operators=block_text(motif_of(example, identifier)),
+                operators=block_text(induced(example, nodes)),
             )
         )
     return result
+
+
+def _block_name(graph: ArchGraph, nodes: NDArray[np.int64]) -> str:
+    """Name the block of a network that some of its nodes make up for the most part."""
+    view = blocks_of(graph)
+    block = view.blocks[int(np.bincount(view.block_of[nodes]).argmax())]
+    common = max(
+        len(np.intersect1d(nodes, instance)) / len(np.union1d(nodes, instance))
+        for instance in block.instances
+    )
+    return block.name if common > _OVERLAP else "block"
