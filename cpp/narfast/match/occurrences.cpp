@@ -25,6 +25,8 @@ constexpr NodeId kNowhere = -1;
 constexpr std::int64_t kQuickSteps = 200;
 // Likewise, after which a place is put off until all others have been searched.
 constexpr std::int64_t kOrderedSteps = 1'000;
+// Steps that every place may take.
+constexpr std::int64_t kLeastSteps = 10'000;
 // Places put off in a graph that has an occurrence before the search is cut short.
 constexpr std::size_t kMaxUndecided = 2;
 
@@ -190,7 +192,10 @@ class Search {
       if (match(place)) {
         keep();
       } else if (steps_left_ < stop_at_) {
-        stop_at_ = std::max<std::int64_t>(0, steps_left_ - kOrderedSteps * size);
+        // Whether there is one matters more than how many.
+        const std::int64_t steps =
+            found.empty() ? kOrderedSteps * size : std::max(kQuickSteps * size, kLeastSteps);
+        stop_at_ = std::max<std::int64_t>(0, steps_left_ - steps);
         if (match_by_domains(place, true))
           keep();
         else
