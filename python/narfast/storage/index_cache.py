@@ -84,7 +84,7 @@ def store_index(key: str, index: bytes, kind: IndexKind = "usearch") -> None:
         _log.warning("the index cannot be kept for later (%s)", error)
 
 
-def _path(key: str, kind: IndexKind) -> Path | None:
+def _path(key: str, kind: IndexKind = "usearch") -> Path | None:
     """Path of a stored index; None if the user has no cache folder."""
     try:
         cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
