@@ -15,8 +15,8 @@ CONCEPTS = (
     "encoder_config structural_features"
 )
 STAGES = (
-    "comparison drawing taxonomy search_spaces storage sources reading nn encoder zoo evaluation "
-    "training bulk retrieval cli frontends nas pretrain __main__"
+    "comparison drawing taxonomy search_spaces storage sources reading nn encoder zoo "
+    "block_search evaluation training bulk retrieval cli frontends nas pretrain __main__"
 )
 ROOMS = f"{HELPERS} {CONCEPTS} {STAGES}".split()
 

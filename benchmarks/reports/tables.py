@@ -5,6 +5,7 @@
     python benchmarks/studies/ablations.py
     python benchmarks/studies/mutate.py --count 20000 --out benchmarks/results/mutations.json
     python benchmarks/studies/oracle.py
+    python benchmarks/studies/block_search.py
     python benchmarks/reports/tables.py
 
 A table stands between two marks, ``<!-- NAME: ... -->`` and ``<!-- NAME ends -->``; one whose
@@ -233,6 +234,34 @@ def mutations() -> list[str]:
     return mutate.table_lines(json.loads((RESULTS / "mutations.json").read_text()))
 
 
+def block_search() -> list[str]:
+    """How long a search by block takes, and what a scan of all networks says of it."""
+    result = json.loads((RESULTS / "block_search.json").read_text())
+    seconds = result["seconds"]
+    lines = [
+        f"{result['blocks']} blocks of {result['block_sizes']['median']:g} operators in the median "
+        f"and {result['block_sizes']['max']} at most, {result['structures']:,} structures, "
+        f"{result['operators']:,} operators, load {result['load_average'][0]:.1f}. The index takes "
+        f"{seconds['build the index, one thread']:.1f} s to build (one thread, after "
+        f"{seconds['read all graphs']:.1f} s for reading the graphs), "
+        f"{1e3 * seconds['read the index']:.0f} ms to read and "
+        f"{result['index_bytes'] / 1e6:.1f} MB on disk.",
+        "",
+        "| level | a search: median | 95 % | longest | by the clock: median | longest "
+        "| found by the scan | of these by the index | confirmed | left open by the scan |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for level, row in result["levels"].items():
+        used, clock = row["processor"], row["clock"]
+        lines.append(
+            f"| `{level}` | {used['median_ms']:.1f} ms | {used['p95_ms']:.1f} ms "
+            f"| {used['max_ms']:.1f} ms | {clock['median_ms']:.1f} ms | {clock['max_ms']:.1f} ms "
+            f"| {row['pairs_by_scan']:,} | {100 * row['recall']:.2f} % "
+            f"| {100 * row['precision']:.2f} % | {row['pairs_undecided_by_scan']} |"
+        )
+    return lines
+
+
 TABLES: list[tuple[str, str, str, Callable[[], list[str]]]] = [  # file, name, needs, lines
     ("docs/results.md", "retrieval", "cross_library.json", retrieval),
     ("SECURITY.md", "mutations", "mutations.json", mutations),
@@ -242,6 +271,7 @@ TABLES: list[tuple[str, str, str, Callable[[], list[str]]]] = [  # file, name, n
     ("benchmarks/README.md", "ablations", "ablations.json", ablations),
     ("benchmarks/README.md", "bulk", "bulk_encode.json", speed.bulk),
     ("benchmarks/README.md", "nas-index", "nas_index.json", speed.nas_index),
+    ("benchmarks/README.md", "blocks", "block_search.json", block_search),
     ("benchmarks/README.md", "exports", "cross_format.json", exports),
     ("benchmarks/README.md", "threads", "threads.json", speed.threads),
     ("benchmarks/README.md", "oracle", "oracle.json", speed.oracle),

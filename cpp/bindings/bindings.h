@@ -18,6 +18,7 @@ void bind_einsum(pybind11::module_& m);
 void bind_motifs(pybind11::module_& m);
 void bind_align(pybind11::module_& m);
 void bind_layout(pybind11::module_& m);
+void bind_match(pybind11::module_& m);
 void bind_encoder(pybind11::module_& m);
 void bind_search_spaces(pybind11::module_& m);
 

@@ -14,6 +14,7 @@ PYBIND11_MODULE(_core, m) {
   bind_motifs(m);
   bind_align(m);
   bind_layout(m);
+  bind_match(m);
   bind_encoder(m);
   bind_search_spaces(m);
 }

@@ -19,6 +19,7 @@ from narfast.errors import (
 )
 
 if TYPE_CHECKING:
+    from narfast.block_search.search import BlockSearchResult, find_blocks
     from narfast.encoder.calibration import Relation
     from narfast.encoder.encoder import ArchitectureEncoder
     from narfast.graph import ArchGraph, GraphBatch, canonicalize
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ArchGraph",
     "ArchitectureEncoder",
+    "BlockSearchResult",
     "CorruptFileError",
     "GraphBatch",
     "InvalidGraphError",
@@ -44,6 +46,7 @@ __all__ = [
     "__version__",
     "canonicalize",
     "coarsen",
+    "find_blocks",
     "load",
     "mine",
     "search",
@@ -53,12 +56,14 @@ __all__ = [
 _LAZY = {
     "ArchGraph": "narfast.graph",
     "ArchitectureEncoder": "narfast.encoder",
+    "BlockSearchResult": "narfast.block_search",
     "GraphBatch": "narfast.graph",
     "Relation": "narfast.encoder.calibration",
     "SearchResult": "narfast.retrieval",
     "Zoo": "narfast.zoo",
     "canonicalize": "narfast.graph",
     "coarsen": "narfast.motifs",
+    "find_blocks": "narfast.block_search",
     "load": "narfast.sources.loader",
     "mine": "narfast.motifs",
     "search": "narfast.retrieval",

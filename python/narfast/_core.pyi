@@ -6,7 +6,47 @@ import collections.abc
 import numpy
 import numpy.typing
 import typing
-__all__: list[str] = ['DARTS_OPERATORS', 'Encoder', 'HYPERPARAMETERS', 'LabelIdf', 'MAX_NODES', 'NASBENCH101_OPERATORS', 'NASBENCH201_OPERATORS', 'align', 'attribute_layout', 'canonicalization_passes', 'canonicalize', 'coarsen', 'count_crossings', 'darts_networks', 'einsum_steps', 'find_spelling', 'inspect_onnx', 'instruction_set', 'instruction_sets', 'layered_layout', 'mine', 'nasbench101_cells', 'nasbench101_networks', 'nasbench201_networks', 'neighbor_codes', 'operator_table', 'order_nodes', 'pack_attributes', 'read_onnx', 'structural_hash', 'structural_labels', 'structural_order', 'validate']
+__all__: list[str] = ['DARTS_OPERATORS', 'Encoder', 'HYPERPARAMETERS', 'LabelIdf', 'MAX_NODES', 'MAX_PATTERN_NODES', 'NASBENCH101_OPERATORS', 'NASBENCH201_OPERATORS', 'NO_LABEL', 'NgramIndex', 'SearchableGraphs', 'align', 'attribute_layout', 'between', 'canonicalization_passes', 'canonicalize', 'coarsen', 'compared_attributes', 'count_crossings', 'count_ngrams', 'darts_networks', 'einsum_steps', 'find_spelling', 'inspect_onnx', 'instruction_set', 'instruction_sets', 'layered_layout', 'mine', 'nasbench101_cells', 'nasbench101_networks', 'nasbench201_networks', 'neighbor_codes', 'operator_table', 'order_nodes', 'pack_attributes', 'read_onnx', 'structural_hash', 'structural_labels', 'structural_order', 'validate']
+class SearchableGraphs:
+    """
+    A batch prepared for search by block.
+    """
+    def __init__(self, op: numpy.ndarray, attr: numpy.ndarray, node_ptr: numpy.ndarray, in_ptr: numpy.ndarray, in_src: numpy.ndarray, *, num_threads: typing.SupportsInt | typing.SupportsIndex) -> None:
+        """
+        Shares its arguments.
+        """
+    def find(self, rows: numpy.ndarray, op: numpy.ndarray, attr: numpy.ndarray, in_ptr: numpy.ndarray, in_src: numpy.ndarray, *, level: str, num_threads: typing.SupportsInt | typing.SupportsIndex) -> tuple[numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int32], numpy.typing.NDArray[numpy.uint8]]:
+        """
+        (ptr, node, complete): occurrences of a graph, the pattern, in the graphs `rows`; see cpp/narfast/match/occurrences.h. Shares its arguments.
+        """
+class NgramIndex:
+    """
+    Which graphs have which n-grams.
+    """
+    @staticmethod
+    def build(op: numpy.ndarray, attr: numpy.ndarray, node_ptr: numpy.ndarray, in_ptr: numpy.ndarray, in_src: numpy.ndarray, *, num_threads: typing.SupportsInt | typing.SupportsIndex) -> NgramIndex:
+        """
+        The index of a batch. Shares its arguments.
+        """
+    def __init__(self, rows: typing.SupportsInt | typing.SupportsIndex, label: numpy.ndarray, ngram: numpy.ndarray, ptr: numpy.ndarray, row: numpy.ndarray, count: numpy.ndarray, partial: numpy.ndarray) -> None:
+        """
+        An index from its arrays, which are checked and copied. Raises CorruptFileError.
+        """
+    def arrays(self) -> tuple[numpy.typing.NDArray[numpy.uint64], numpy.typing.NDArray[numpy.int32], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int32], numpy.typing.NDArray[numpy.uint32], numpy.typing.NDArray[numpy.int32]]:
+        """
+        (label, ngram, ptr, row, count, partial), copied.
+        """
+    def candidate_rows(self, op: numpy.ndarray, attr: numpy.ndarray, in_ptr: numpy.ndarray, in_src: numpy.ndarray, *, level: str) -> numpy.typing.NDArray[numpy.int32]:
+        """
+        int32[n]: the rows that have all n-grams of a graph. Shares its arguments.
+        """
+    def find(self, ngrams: numpy.ndarray, *, level: str) -> tuple[numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int32], numpy.typing.NDArray[numpy.uint64]]:
+        """
+        (ptr, row, count): the rows of each n-gram of uint64[n, 3]. Shares its argument.
+        """
+    @property
+    def rows(self) -> int:
+        ...
 class LabelIdf:
     """
     Labels with their inverse document frequencies. Copies its arrays.
@@ -52,6 +92,10 @@ def attribute_layout() -> dict[str, tuple[int, int]]:
     """
     The fields of packed attributes in the order of their bits: {name: (first bit, bits)}.
     """
+def between(op: numpy.ndarray, attr: numpy.ndarray, in_ptr: numpy.ndarray, in_src: numpy.ndarray, marked: numpy.ndarray) -> numpy.typing.NDArray[numpy.uint8]:
+    """
+    uint8[nodes]: 1 for nodes that are marked or lie on a path between marked ones. Shares its arguments.
+    """
 def canonicalization_passes() -> list[tuple[str, str]]:
     """
     All passes in the order they run: (name, summary).
@@ -64,9 +108,17 @@ def coarsen(op: numpy.ndarray, attr: numpy.ndarray, node_ptr: numpy.ndarray, in_
     """
     (in_ptr, in_src, in_count, member_ptr, member); see narfast.motifs.coarsen. Shares its arguments.
     """
+def compared_attributes(level: str) -> int:
+    """
+    The mask of the packed attributes that count at a level.
+    """
 def count_crossings(from_place: numpy.ndarray, to_place: numpy.ndarray, weight: numpy.ndarray) -> int:
     """
     Crossings of straight edges between two layers, by the places of their ends.
+    """
+def count_ngrams(op: numpy.ndarray, attr: numpy.ndarray, in_ptr: numpy.ndarray, in_src: numpy.ndarray, *, level: str) -> tuple[numpy.typing.NDArray[numpy.uint64], numpy.typing.NDArray[numpy.uint32], bool]:
+    """
+    (uint64[n, 3] labels, uint32[n] counts, whether only single operators are counted) of one graph. Shares its arguments.
     """
 def darts_networks(operators: numpy.ndarray, sources: numpy.ndarray, edge_ptr: numpy.ndarray, concat: numpy.ndarray, concat_ptr: numpy.ndarray, *, imagenet: bool, num_threads: typing.SupportsInt | typing.SupportsIndex) -> tuple[tuple[numpy.typing.NDArray[numpy.uint16], numpy.typing.NDArray[numpy.uint32], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int32]], tuple[numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.uint8], numpy.typing.NDArray[numpy.int64]], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64]]:
     """
@@ -151,5 +203,7 @@ def validate(op: numpy.ndarray, attr: numpy.ndarray, node_ptr: numpy.ndarray, in
 DARTS_OPERATORS: tuple = ('none', 'max_pool_3x3', 'avg_pool_3x3', 'skip_connect', 'sep_conv_3x3', 'sep_conv_5x5', 'sep_conv_7x7', 'dil_conv_3x3', 'dil_conv_5x5', 'conv_7x1_1x7')
 HYPERPARAMETERS: tuple = ('kernel', 'stride', 'dilation', 'padding', 'groups', 'in_channels', 'out_channels', 'heads', 'key_heads', 'head_size', 'norm_size', 'norm_groups', 'slope', 'axes', 'output_size', 'params', 'fused', 'einsum', 'path')
 MAX_NODES: int = 2000000
+MAX_PATTERN_NODES: int = 10000
 NASBENCH101_OPERATORS: tuple = ('conv3x3-bn-relu', 'conv1x1-bn-relu', 'maxpool3x3')
 NASBENCH201_OPERATORS: tuple = ('none', 'skip_connect', 'nor_conv_1x1', 'nor_conv_3x3', 'avg_pool_3x3')
+NO_LABEL: int = 18446744073709551615

@@ -19,6 +19,7 @@ __all__ = [
     "MotifCount",
     "NetworkSummary",
     "SharedMotif",
+    "block_text",
     "operator_label",
     "shared_motifs",
     "summarize",
@@ -114,6 +115,11 @@ def _distinct(hashes: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np
     number = np.empty(len(hashes), dtype=np.int64)
     number[order] = np.cumsum(begins) - 1
     return number, order[begins]
+
+
+def block_text(block: ArchGraph) -> str:
+    """Return the operators of a block in order, in words."""
+    return _chain(_labels(block))
 
 
 def _labels(block: ArchGraph) -> list[str]:

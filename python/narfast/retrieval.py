@@ -5,7 +5,6 @@ The command line, the demo and search services all call this function.
 
 from __future__ import annotations
 
-import difflib
 import io
 import os
 from collections.abc import Callable, Collection, Sequence
@@ -15,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from narfast.encoder.calibration import Calibration, Relation, shares_blocks
-from narfast.errors import NarfastError
 from narfast.explain import SharedMotif, shared_motifs
 from narfast.graph import ArchGraph
 from narfast.reading.isolation import isolated
@@ -120,7 +118,7 @@ def search(
     """
     opened = zoo if isinstance(zoo, Zoo) else Zoo.open(zoo)
     if family is not None:
-        _check_family(opened, family)
+        opened.check_family(family)
     graph: ArchGraph | None = None
     if isinstance(query, np.ndarray):
         vector: Query = query
@@ -188,14 +186,6 @@ def _filter(
         return where is None or where(record)
 
     return keep
-
-
-def _check_family(zoo: Zoo, family: str) -> None:
-    known = sorted({record.family for record in zoo.records if record.family})
-    if family not in known:
-        close = difflib.get_close_matches(family, known, n=3)
-        hint = f"did you mean {', '.join(close)}?" if close else "see 'narfast zoo info'"
-        raise NarfastError(f"{family}: no such family in the zoo {zoo.directory}; {hint}")
 
 
 def _print_hits(console: Console, result: SearchResult) -> None:

@@ -109,6 +109,56 @@ def test_search_filters(run, zoo_path):
     assert json.loads(none.stdout) == []
 
 
+def test_search_by_block(run, zoo_path):
+    result = run("search", "--block", "fake:plain_3#motif:1", "--zoo", zoo_path, "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["level"] == "exact"
+    assert {hit["name"] for hit in found["hits"]} >= {"plain_3", "plain_4"}
+    assert {"id", "name", "family", "source", "count", "places"} <= set(found["hits"][0])
+    motif = json.loads(run("inspect", "fake:plain_3", "--json").stdout)["motifs"][0]["motif_id"]
+    words = ["search", "--block", motif[:8], "--zoo", zoo_path, "-k", 2, "--family", "plain"]
+    assert json.loads(run(*words, "--json").stdout)["hits"] == found["hits"][:2]
+    shown = run(*words, "--level", "operators").stdout
+    assert "operators and connections alone" in shown
+    assert "first nodes" in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ([], "name a SOURCE, or a block with --block"),
+        (["fake:plain_3", "--block", "00000000"], "do not go together"),
+        (["--block", "00000000", "--max-params", 3], "do not go together"),
+        (["fake:plain_3", "--level", "exact"], "--level needs --block"),
+        (["--block", "00000000", "--level", "rough"], "choose from auto, exact"),
+        (["--block", "00000000"], "has this motif"),
+        (["--block", ""], "the block is empty"),
+    ],
+)
+def test_mistakes_in_a_search_by_block(run, zoo_path, words, reason):
+    result = run("search", *words, "--zoo", zoo_path)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert reason in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_motifs(run, zoo_path):
+    words = ["motifs", "--zoo", zoo_path, "--min-size", 2]
+    found = json.loads(run(*words, "--json").stdout)
+    assert {"motif_id", "name", "networks", "families", "size", "operators"} <= set(found[0])
+    shown = run(*words, "-k", 1).stdout
+    assert found[0]["motif_id"][:8] in shown
+    assert found[1]["motif_id"][:8] not in shown
+    few = json.loads(run(*words, "--family", "mixer", "--json").stdout)
+    assert 0 < len(few) < len(found)
+    assert run(*words, "--family", "mixxer").exit_code == 2
+    none = run("motifs", "--zoo", zoo_path, "--min-size", 500)
+    assert none.exit_code == 0
+    assert "no block of this size" in none.stderr
+
+
 def test_inspect_json(run):
     result = run("inspect", "fake:smooth_4", "--json")
     assert result.exit_code == 0, result.output

@@ -21,6 +21,7 @@ __all__ = [
     "IndexThreads",
     "Json",
     "Memory",
+    "OptionalSource",
     "Source",
     "Timeout",
     "ZooDir",
@@ -37,13 +38,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables
 ZooOption = Annotated[
     str, typer.Option("--zoo", metavar="DIR", help="A zoo folder; the shipped one by default.")
 ]
-Source = Annotated[
-    str,
-    typer.Argument(
-        metavar="SOURCE",
-        help=f"{accepted(objects=False)}. A Python file is run.",
-    ),
-]
+_SOURCE = typer.Argument(metavar="SOURCE", help=f"{accepted(objects=False)}. A Python file is run.")
+Source = Annotated[str, _SOURCE]
+OptionalSource = Annotated[str | None, _SOURCE]
 ZooDir = Annotated[Path, typer.Argument(metavar="DIR", help="A zoo folder.")]
 EncoderOption = Annotated[
     str,

@@ -15,12 +15,14 @@ from rich.table import Table
 from narfast._tables import make_table, print_table, short_count, stdout_console
 
 if TYPE_CHECKING:
+    from narfast.block_search import ZooMotif
     from narfast.evaluation import Report
     from narfast.explain import NetworkSummary
 
 __all__ = [
     "UpdateBar",
     "print_errors",
+    "print_motifs",
     "print_report",
     "print_summary",
     "print_zoo_info",
@@ -87,6 +89,27 @@ def print_summary(summary: NetworkSummary) -> None:
     if len(summary.motifs) > _MOTIF_ROWS:
         table.caption = f"and {len(summary.motifs) - _MOTIF_ROWS} smaller motifs"
     console.print(table)
+
+
+def print_motifs(motifs: Sequence[ZooMotif]) -> None:
+    """Print the most widespread blocks of a zoo."""
+    table = make_table("The most widespread blocks, those of most families first")
+    table.add_column("motif")
+    table.add_column("name", overflow="fold")
+    for column in ("families", "networks", "times", "size"):
+        table.add_column(column, justify="right")
+    table.add_column("operators", overflow="fold")
+    for motif in motifs:
+        table.add_row(
+            motif.motif_id[:8],
+            escape(motif.name),
+            f"{motif.families:,}",
+            f"{motif.networks:,}",
+            f"{motif.count:,}",
+            str(motif.size),
+            escape(motif.operators),
+        )
+    print_table(stdout_console(), table)
 
 
 def print_zoo_info(info: Mapping[str, Any]) -> None:

@@ -24,7 +24,7 @@ from narfast.cli._process import (
 from narfast.cli.encode import encode
 from narfast.cli.evaluate import evaluate
 from narfast.cli.pretrain import pretrain
-from narfast.cli.search import inspect, search
+from narfast.cli.search import inspect, motifs, search
 from narfast.cli.zoo import zoo_app
 
 __all__ = ["app", "main"]
@@ -38,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (search, inspect, encode, pretrain, evaluate):
+for command in (search, inspect, motifs, encode, pretrain, evaluate):
     app.command()(command)
 app.add_typer(zoo_app, name="zoo")
 

@@ -1,8 +1,9 @@
-"""HNSW graphs of large zoos that this user has built on this machine, kept for later runs.
+"""Indexes of zoos that this user has built on this machine, kept for later runs.
 
-usearch trusts the bytes that it restores: crafted bytes crash the process, and a checksum beside
-them proves nothing. So no zoo contains an index. A missing index is built from the vectors and kept
-in a folder that only its user can write.
+There are two kinds: HNSW graphs of the vectors of large zoos (``usearch``) and indexes of the
+blocks of networks (``blocks``). usearch trusts the bytes that it restores: crafted bytes crash the
+process, and a checksum beside them proves nothing. So no zoo contains an index. A missing index is
+built from the zoo and kept in a folder that only its user can write.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import logging
 import os
 import stat
 from pathlib import Path
+from typing import Literal
 
 from narfast._files import open_regular, replacing
 from narfast.errors import CorruptFileError
@@ -22,9 +24,11 @@ from narfast.index import IndexSettings
 
 __all__ = ["index_key", "load_index", "store_index"]
 
+IndexKind = Literal["usearch", "blocks"]
+
 _log = logging.getLogger("narfast")
 
-_KEPT = 8  # number of indexes; the most recently used are kept
+_KEPT = 8  # number of indexes of each kind; the most recently used are kept
 _DIGEST = 32  # bytes before an index
 
 
@@ -39,9 +43,9 @@ def index_key(embeddings: str, settings: IndexSettings) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def load_index(key: str) -> bytes | None:
+def load_index(key: str, kind: IndexKind = "usearch") -> bytes | None:
     """Return the bytes of an index from `store_index`; None if there is no trustworthy one."""
-    path = _path(key)
+    path = _path(key, kind)
     if path is None:
         return None
     try:
@@ -61,9 +65,9 @@ def load_index(key: str) -> bytes | None:
     return data[_DIGEST:]
 
 
-def store_index(key: str, index: bytes) -> None:
+def store_index(key: str, index: bytes, kind: IndexKind = "usearch") -> None:
     """Store an index; log a warning if that is not possible."""
-    path = _path(key)
+    path = _path(key, kind)
     if path is None:
         return
     try:
@@ -73,20 +77,20 @@ def store_index(key: str, index: bytes) -> None:
         with replacing(path, mode=0o600) as stream:
             stream.write(_digest(key, index))
             stream.write(index)
-        old = sorted(path.parent.glob("*.usearch"), key=lambda p: p.stat().st_mtime)[:-_KEPT]
+        old = sorted(path.parent.glob(f"*.{kind}"), key=lambda p: p.stat().st_mtime)[:-_KEPT]
         for unused in old:
             unused.unlink(missing_ok=True)
     except OSError as error:
         _log.warning("the index cannot be kept for later (%s)", error)
 
 
-def _path(key: str) -> Path | None:
+def _path(key: str, kind: IndexKind = "usearch") -> Path | None:
     """Path of a stored index; None if the user has no cache folder."""
     try:
         cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     except RuntimeError:
         return None
-    return Path(cache) / "narfast" / "indexes" / f"{key}.usearch"
+    return Path(cache) / "narfast" / "indexes" / f"{key}.{kind}"
 
 
 def _is_own(facts: os.stat_result) -> bool:

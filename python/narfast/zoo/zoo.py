@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 import os
 from collections import Counter
@@ -150,6 +151,14 @@ class Zoo:
     def family_of(self, row: int) -> str | None:
         """Return the family of most names of a row; ties go to the representative's family."""
         return self._stored.family_of(row)
+
+    def check_family(self, family: str) -> None:
+        """Raise NarfastError unless a name of this zoo has this family; name those like it."""
+        known = sorted({record.family for record in self.records if record.family})
+        if family not in known:
+            close = difflib.get_close_matches(family, known, n=3)
+            hint = f"did you mean {', '.join(close)}?" if close else "see 'narfast zoo info'"
+            raise NarfastError(f"{family}: no such family in the zoo {self.directory}; {hint}")
 
     def __len__(self) -> int:
         """Count distinct structures."""
