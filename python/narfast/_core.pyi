@@ -84,7 +84,7 @@ class Encoder:
         """
         Number of distinct motifs in the cache.
         """
-def align(op: numpy.ndarray, attr: numpy.ndarray, node_ptr: numpy.ndarray, in_ptr: numpy.ndarray, in_src: numpy.ndarray) -> tuple[numpy.typing.NDArray[numpy.int32], numpy.typing.NDArray[numpy.int32], int]:
+def align(op: numpy.ndarray, attr: numpy.ndarray, node_ptr: numpy.ndarray, in_ptr: numpy.ndarray, in_src: numpy.ndarray, *, part_a: numpy.ndarray, part_b: numpy.ndarray) -> tuple[numpy.typing.NDArray[numpy.int32], numpy.typing.NDArray[numpy.int32], int]:
     """
     (to_b, to_a, kept edges) of a batch of two graphs: int32 partners, -1 for none. Shares its arguments.
     """

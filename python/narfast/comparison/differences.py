@@ -259,25 +259,15 @@ class _Writer:
         name = operators.by_id(op_b).name
         texts = []
         for what in _COMPARED:
-            before, after = old.get(what), new.get(what)
-            if before == after or None in (before, after):
+            if old.get(what) == new.get(what) or what not in old or what not in new:
                 continue
-            if (
-                what == "groups"
-                and old.get("in_channels") == before
-                and new.get("in_channels") == after
+            if what == "groups" and all(
+                own["groups"] == own.get("in_channels") for own in (old, new)
             ):
                 continue  # depthwise both times
             window = "" if what == "kernel" or "kernel" not in new else f" {sides(new['kernel'])}"
-            shown = (
-                sides(value)
-                if isinstance(value, tuple)
-                else f"{value:g}"
-                if isinstance(value, float)
-                else str(value)
-                for value in (before, after)
-            )
-            texts.append(f"{name}{window}: {what.replace('_', ' ')} {' → '.join(shown)}")
+            change = " → ".join(_shown(own[what]) for own in (old, new))
+            texts.append(f"{name}{window}: {what.replace('_', ' ')} {change}")
         lost, gained = (
             {operators.by_id(op).name for op in one.get("fused", ())}
             - {operators.by_id(op).name for op in other.get("fused", ())}
@@ -430,6 +420,13 @@ def _enumerated(words: Sequence[str]) -> str:
     return ", ".join(words[:_NAMED]) + more
 
 
+def _shown(value: Any) -> str:
+    """Return a hyperparameter as text."""
+    if isinstance(value, tuple):
+        return sides(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def _most_common(notes: Counter[str]) -> str:
     return notes.most_common(1)[0][0] if notes else ""
 
@@ -533,4 +530,5 @@ def _dimensions(view: BlockView) -> dict[str, Any]:
 
 
 def _mode(values: NDArray[np.int64]) -> int:
-    return Counter(values.tolist()).most_common(1)[0][0]
+    found, _ = Counter[int](values.tolist()).most_common(1)[0]
+    return found

@@ -147,7 +147,7 @@ def _end(view: BlockView, *names: str) -> str:
 
 
 def layers_of(view: BlockView, block: Block) -> str:
-    """List the layers of a block that people name, such as ``conv 7x7 /2, 3→64; max_pool 3x3 /2``."""
+    """List the layers of a block that people name: ``conv 7x7 /2, 3→64; max_pool 3x3 /2``."""
     nodes = [node for node in block.nodes.tolist() if _shown(view, node)]
     more = "; …" if len(nodes) > _STEM_LAYERS else ""
     return "; ".join(label(view.graph, node) for node in nodes[:_STEM_LAYERS]) + more
