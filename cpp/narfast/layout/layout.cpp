@@ -401,6 +401,14 @@ class LayoutBuilder {
     return std::binary_search(list.begin(), list.end(), upper);
   }
 
+  // Whether the end of a long edge is a node that another node can align with.
+  bool gives_way(std::int32_t end, const Csr<Offset, Neighbor>& sides) const {
+    if (end >= size_) return false;
+    const auto side = sides[end];
+    return std::any_of(side.begin(), side.end(),
+                       [&](const Neighbor& n) { return n.vertex < size_; });
+  }
+
   // One of the four alignments: from above or below, from the left or the right. Vertices that are
   // aligned get the same root.
   void align(bool from_above, bool from_left) {
@@ -418,8 +426,15 @@ class LayoutBuilder {
       for (std::size_t i = 0; i < row.size(); ++i) {
         const std::int32_t vertex = from_left ? row[i] : row[row.size() - 1 - i];
         sorted_.clear();
-        for (const Neighbor& n : sides[vertex]) sorted_.push_back(n.vertex);
+        // What runs from node to node should be straight; long edges pass beside it.
+        for (const Neighbor& n : sides[vertex])
+          if (n.vertex < size_) sorted_.push_back(n.vertex);
+        if (sorted_.empty() || vertex >= size_) {
+          sorted_.clear();
+          for (const Neighbor& n : sides[vertex]) sorted_.push_back(n.vertex);
+        }
         if (sorted_.empty()) continue;
+        if (vertex >= size_ && gives_way(sorted_.front(), from_above ? below_ : above_)) continue;
         std::sort(sorted_.begin(), sorted_.end(), [&](std::int32_t a, std::int32_t b) {
           return place_[index(a)] < place_[index(b)];
         });

@@ -44,7 +44,8 @@ struct Layout {
 /// there are eight for each node and edge: then the longest edges become bridges. Barycentre and
 /// median sweeps and exchanges of neighbours reduce crossings; the best order wins. Coordinates are
 /// those of Brandes and Koepf (Fast and simple horizontal coordinate assignment, 2001): the mean of
-/// the two middle ones of four alignments.
+/// the two middle ones of four alignments, in which nodes align with nodes before they align with
+/// points, so that trunks are straight.
 ///
 /// Crossings count as if every edge were drawn on its own: edges that share points cross another
 /// edge once each.
