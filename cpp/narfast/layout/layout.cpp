@@ -401,12 +401,29 @@ class LayoutBuilder {
     return std::binary_search(list.begin(), list.end(), upper);
   }
 
-  // Whether the end of a long edge is a node that another node can align with.
-  bool gives_way(std::int32_t end, const Csr<Offset, Neighbor>& sides) const {
+  // Whether a vertex is a node that a node can align with on that side.
+  bool has_node(std::int32_t end, const Csr<Offset, Neighbor>& sides) const {
     if (end >= size_) return false;
     const auto side = sides[end];
     return std::any_of(side.begin(), side.end(),
                        [&](const Neighbor& n) { return n.vertex < size_; });
+  }
+
+  // The neighbours that a vertex may align with. What runs from node to node should be straight,
+  // and long edges pass beside it: nodes come before points, and among several nodes those that a
+  // node follows.
+  void choose(std::int32_t vertex, const Csr<Offset, Neighbor>& sides) {
+    sorted_.clear();
+    const auto side = sides[vertex];
+    if (vertex < size_) {
+      for (const Neighbor& n : side)
+        if (has_node(n.vertex, sides)) sorted_.push_back(n.vertex);
+      if (sorted_.empty())
+        for (const Neighbor& n : side)
+          if (n.vertex < size_) sorted_.push_back(n.vertex);
+    }
+    if (sorted_.empty())
+      for (const Neighbor& n : side) sorted_.push_back(n.vertex);
   }
 
   // One of the four alignments: from above or below, from the left or the right. Vertices that are
@@ -426,15 +443,9 @@ class LayoutBuilder {
       for (std::size_t i = 0; i < row.size(); ++i) {
         const std::int32_t vertex = from_left ? row[i] : row[row.size() - 1 - i];
         sorted_.clear();
-        // What runs from node to node should be straight; long edges pass beside it.
-        for (const Neighbor& n : sides[vertex])
-          if (n.vertex < size_) sorted_.push_back(n.vertex);
-        if (sorted_.empty() || vertex >= size_) {
-          sorted_.clear();
-          for (const Neighbor& n : sides[vertex]) sorted_.push_back(n.vertex);
-        }
+        choose(vertex, sides);
         if (sorted_.empty()) continue;
-        if (vertex >= size_ && gives_way(sorted_.front(), from_above ? below_ : above_)) continue;
+        if (vertex >= size_ && has_node(sorted_.front(), from_above ? below_ : above_)) continue;
         std::sort(sorted_.begin(), sorted_.end(), [&](std::int32_t a, std::int32_t b) {
           return place_[index(a)] < place_[index(b)];
         });

@@ -28,7 +28,7 @@ from narfast.drawing.svg import (
 
 __all__ = ["Correspondence", "draw_pair"]
 
-_MIDDLE = 120.0  # between the two drawings, at least
+MIDDLE = 120.0  # between the two drawings, at least
 _ONLY_HERE, _CHANGED = "only in this network", "in both, but changed"
 
 
@@ -98,14 +98,14 @@ def draw_pair(
     )
     opened = chosen, others
     classes = marked(first, second, pairs)
-    notes = _notes(first, second, correspondence.nodes)
+    notes = notes_of(first, second, correspondence.nodes)
     openings = level(scenes, opened, pairs)
     extents = [extent(s, o) for s, o in zip(scenes, openings, strict=True)]
     above = min(e[1] for e in extents)
     below = max(e[3] for e in extents)
     words = {pair: difference(first.blocks[pair[0]], second.blocks[pair[1]]) for pair in pairs}
     small = size * SMALL
-    middle = max([_MIDDLE, *(text_width(w, small) + 40 for w in words.values())])
+    middle = max([MIDDLE, *(text_width(w, small) + 40 for w in words.values())])
     names = titles or (first.graph.meta.name, second.graph.meta.name)
     columns = [
         max(e[2] - e[0], text_width(n, size + 3, bold=True), text_width(summary(v), small))
@@ -140,13 +140,14 @@ def draw_pair(
     width, height = columns[0] + middle + columns[1], TITLE + below - above
     kinds = kinds_of(first, opened[0]) | kinds_of(second, opened[1])
     signs = marks_of(openings[0].boxes) + marks_of(openings[1].boxes)
-    shown = legend_of(kinds, _signs(classes) + list(dict.fromkeys(signs)), width, size)
+    shown = legend_of(kinds, signs_of(classes) + list(dict.fromkeys(signs)), width, size)
     parts.append(f'<g transform="translate(0 {height + 22:.1f})">{shown[0]}</g>')
     title = f"{names[0]} and {names[1]}"
     return document("".join(parts), width, height + 22 + shown[1], title, size)
 
 
-def _signs(classes: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
+def signs_of(classes: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
+    """Return the signs of what is new and changed, with their meaning."""
     used = {name for row in classes for name in row}
     return [
         (
@@ -188,7 +189,7 @@ def difference(first: Block, second: Block) -> str:
     return ", ".join(words)
 
 
-def _notes(
+def notes_of(
     first: BlockView, second: BlockView, nodes: NDArray[np.int32] | None
 ) -> tuple[dict[int, str], dict[int, str]]:
     """Return the classes of operators: new, or changed where their words differ."""

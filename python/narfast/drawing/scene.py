@@ -277,7 +277,11 @@ def make_scene(view: BlockView, *, size: float = 13.0) -> Scene:
             if source not in marks or number == readers[source][0]:
                 edges.append((source, number))
     places, lines = _as_u(view, trunk, edges, width) or _in_layers(view, edges, width)
-    entered = {line.target for line in lines if line.skip and line.sides == "rl"}
+    entered = {
+        line.target
+        for line in lines
+        if line.skip and line.sides == "rl" and line.source in on_trunk
+    }
     boxes = []
     for number, block in enumerate(view.blocks):
         x, y, row = places[number]
@@ -296,7 +300,7 @@ def make_scene(view: BlockView, *, size: float = 13.0) -> Scene:
                 row=row,
                 marks=read,
                 mark=marks.get(number, 0),
-                marks_right=number in on_trunk and number in entered,
+                marks_right=number in entered,
             )
         )
     return Scene(view, tuple(boxes), tuple(lines), tuple(trunk), size)

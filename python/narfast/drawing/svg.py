@@ -174,7 +174,7 @@ def _theme(paper: str, ink: str, faint: str, line: str, tint: float, border: flo
         f".narfast .line,.narfast .tie{{stroke:{line}}}",
         f".narfast .tip,.narfast .dot{{fill:{line}}}",
         f".narfast .badge{{fill:{paper};stroke:{line}}}",
-        f".narfast .mark{{fill:{ink}}}.narfast .mark+text{{fill:{paper}}}",
+        f".narfast .mark{{fill:{ink}}}.narfast .mark+.small{{fill:{paper}}}",
     ]
     for kind in KINDS:
         color, name = COLORS[kind], f".narfast .{kind}"
