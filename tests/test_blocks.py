@@ -32,6 +32,9 @@ KNOWN = {
     "inverted residual+se ×3 | head",
     "timm:inception_v3": "stem | inception block | inception block ×2 | inception block ×2 | "
     "inception block ×3 | inception block ×3 | head",
+    "timm:mixer_b16_224": "stem | mixer layer ×12 | head",
+    "darts:NASNet": "stem | cell | cell | cell ×4 | reduction cell | cell ×6 | reduction cell | "
+    "cell ×6 | head",
     "transformers:bert": "embedding | transformer layer ×12 | head",
     "transformers:gpt2": "embedding | transformer layer ×12 | layer_norm",
     "transformers:llama": "embedding | transformer layer ×32 | rms_norm",

@@ -39,7 +39,7 @@ NETWORKS = (
     "transformers:qwen3_omni_moe_thinker",
     "transformers:gemma3n",
 )
-LIMIT = 300  # seconds for one run of dot
+LIMIT = 120  # seconds for one run of dot
 WIDTH, HEIGHT = 72.0, 24.0
 INCH = 72.0
 

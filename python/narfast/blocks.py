@@ -102,7 +102,8 @@ _LETTER_OF_CATEGORY = {"normalization": "N", "activation": "A", "recurrent": "R"
 _GATE = re.compile(r"G[.N]*[PDC][.NA]*(?:P[.N]*)?[AX][.]*\*")  # squeeze-and-excitation and its like
 _WORK = frozenset("PDCVUTMRSFQ")  # a residual branch without any of these is arithmetic
 _DOWN, _UP = frozenset("SV"), frozenset("U")
-_WORK_PER_NODE = 64  # nodes looked at between forks and joins, for each node of the network
+_SHORT_BRANCH = 64  # nodes between fork and join
+_WORK_PER_NODE = 16  # nodes looked at in longer branches, for each node of the network
 _LONGEST_SEARCH = 600  # nodes looked at to see whether one value depends on another
 _LONGEST_PROJECTION = 6  # operators on a shortcut
 _LONGEST_LINK = 3  # operators between the residual branches of one layer
@@ -111,6 +112,11 @@ _LONGEST_CONCATENATION = 200  # nodes behind a concatenation that is one block
 _LONGEST_PIECE = 24  # operators; longer runs without structure are cut where their motifs end
 _MOST_BLOCKS = 12  # above it, repeated sequences of unlike blocks are drawn together
 _LONGEST_PERIOD = 8
+_TANGLED = 32  # blocks; a longer list may be one of cells
+_FEWEST_CELLS = 4
+_SMALLEST_CELL = 12  # operators
+_MOST_ALIVE = 3  # values that later cells read, where a cell ends
+_STRIDED_IN_REDUCTION = 4  # operators; two alone bring a former value to the same size
 
 # What a run between residual blocks is cut into; letters as above, `V` is a strided convolution.
 _SQUEEZE = r"(?:G[.N]*[PDC][.NA]*(?:P[.N]*)?A[.]*\*)?"
@@ -122,7 +128,7 @@ _PIECES = re.compile(
 _LAYERS = re.compile(
     r"mad?[ic]m"  # conformer
     r"|d?[at]d?x?d?[me]"  # attention, at times between depthwise convolutions
-    r"|[sf]d?[me]|pm"
+    r"|[sfk]d?[me]|pm"
 )
 
 
@@ -234,8 +240,12 @@ def blocks_of(graph: ArchGraph) -> BlockView:
     if not graph.num_nodes:
         return BlockView(graph, (), np.empty(0, np.int32))
     reader = _Reader(graph)
-    units = _ordered(graph, reader.units())
-    return _joined(graph, units, reader.letters)
+    view = _joined(graph, _ordered(graph, reader.units()), reader.letters)
+    if len(view.blocks) > _TANGLED and (cells := reader.cells()):
+        found = _joined(graph, _ordered(graph, cells), reader.letters)
+        if 2 * len(found.blocks) < len(view.blocks):
+            return found
+    return view
 
 
 class _Reader:
@@ -358,9 +368,10 @@ class _Reader:
             if found is None:
                 continue
             fork, shortcut = found
-            budget -= join - fork
-            if budget < 0:
-                break
+            if join - fork > _SHORT_BRANCH:
+                budget -= join - fork
+                if budget < 0:
+                    continue
             nodes = self.members(fork, join)
             shape = {self.letters[node] for node in nodes}
             if not shape & _WORK or (shape & _UP and shape & _DOWN):
@@ -494,6 +505,10 @@ class _Reader:
             name, role = "pooling", "s"
         elif re.fullmatch(r"D+", core):
             name, role = "depthwise conv", "d"
+        elif re.fullmatch(r"P{3,}", core) and "exp" in names:
+            name, role = "linear recurrence", "s"
+        elif core == "PP" and names.count("permute") > 1:
+            name, role = "token mixing", "k"
         elif re.fullmatch(r"P{2,}", core):
             name, role = "mlp", "m"
         elif core == "P":
@@ -579,6 +594,39 @@ class _Reader:
                 if unit.name == "transformer layer":
                     unit.name = "encoder layer"
         return units
+
+    def cells(self) -> list[_Unit]:
+        """Cut a network that is made of cells where they end; nothing if it is not.
+
+        A cell ends with a concatenation after which only a few values are still read: its own, and
+        that of the cell before.
+        """
+        last = [max(readers, default=node) for node, readers in enumerate(self.readers)]
+        alive = np.zeros(self.size + 1, np.int64)
+        np.add.at(alive, np.arange(self.size), 1)
+        np.add.at(alive, last, -1)
+        alive = np.cumsum(alive)
+        ends = [
+            node
+            for node in range(self.size)
+            if self.letters[node] == "K" and alive[node] <= _MOST_ALIVE
+        ]
+        if len(ends) < _FEWEST_CELLS or "T" in self.letters:
+            return []
+        begin = next((n for n in range(ends[0]) if len(self.readers[n]) > 1), 0) + 1
+        result = [_Unit(list(range(begin)), "stem")]
+        for end in ends:
+            if end - begin < _SMALLEST_CELL:
+                continue  # two halves of a value, brought together
+            nodes = list(range(begin, end + 1))
+            strided = attributes.field("stride").of(self.graph.attr[begin : end + 1]).sum()
+            name = "reduction cell" if strided >= _STRIDED_IN_REDUCTION else "cell"
+            result.append(_Unit(nodes, name, fork=begin, join=end))
+            begin = end + 1
+        if 4 * (self.size - begin) > self.size:
+            return []  # most of it comes after the cells
+        result.append(_Unit(list(range(begin, self.size)), "head"))
+        return [unit for unit in result if unit.nodes]
 
     def without_crumbs(self, units: list[_Unit]) -> list[_Unit]:
         """Join pieces that do no work to the one unit that reads them."""
@@ -793,7 +841,10 @@ def _layer(parts: list[_Unit], between: list[int]) -> _Unit:
     elif roles[0] == "m":
         name = "conformer block"
     elif roles[0] == "s":
-        name = "metaformer block"
+        mixing = parts[0].name
+        name = "metaformer block" if mixing == "pooling" else f"{mixing} layer"
+    elif roles[0] == "k":
+        name = "mixer layer"
     elif roles[0] == "f":
         name = "fourier layer"
     elif roles[0] == "p":
@@ -1015,6 +1066,7 @@ def _with_periods(runs: list[_Run], keys: list[object]) -> list[_Run]:
             while end < len(runs) and keys[end] == keys[end - period]:
                 end += 1
             count = (end - place) // period
+            steps = count * period
             part = runs[place : place + period]
             if count < 2:
                 result.append(runs[place])
@@ -1024,9 +1076,13 @@ def _with_periods(runs: list[_Run], keys: list[object]) -> list[_Run]:
             name = " + ".join(r.name + (f" ×{r.count}" if r.count > 1 else "") for r in part)
             stop = runs[place + count * period - 1].end
             size = sum(run.period for run in part)
+            if (
+                size == period and len({run.name for run in part}) == 1
+            ):  # near copies that alternate
+                name, size, count = part[0].name, 1, count * sum(run.count for run in part)
             result.append(_Run(part[0].begin, stop, count, name, size))
             result_keys.append((name, count))
-            place += count * period
+            place += steps
         runs, keys = result, result_keys
         if len(runs) <= _MOST_BLOCKS:
             break
