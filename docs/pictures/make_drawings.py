@@ -1,6 +1,6 @@
 """Draws the pictures of docs/drawing.md; run it after a change of blocks, labels or drawings.
 
-    python docs/pictures/make_drawings.py
+python docs/pictures/make_drawings.py
 """
 
 from __future__ import annotations

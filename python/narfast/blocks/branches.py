@@ -20,6 +20,7 @@ _LONGEST_CONCATENATION = 200  # nodes behind a concatenation that is one block
 _LAYERS = re.compile(
     r"mad?[ic]m"  # conformer
     r"|d?[at]d?x?d?[me]"  # attention, at times between depthwise convolutions
+    r"|[at]i"  # the multilayer perceptron with a depthwise convolution inside
     r"|[sfk]d?[me]|pm"
 )
 
@@ -187,17 +188,20 @@ class BranchFinder(Network):
         gated = GATE.search(letters) is not None
         plain = GATE.sub("", letters)
         core = re.sub(r"[^PDCVTMXRSFQUZ]", "", plain).replace("V", "C")
+        if "C" in core:
+            core = core.replace("S", "")  # blur before a stride
         names = [self.names[n] for n in unit.nodes]
         acts = "A" in plain
         name, role = "", ""
-        if "Q" in core and ("P" in core or "M" in core):
+        chosen = {"gather", "scatter", "one_hot"} & set(names) and "matmul" in names
+        if ("Q" in core or (chosen and "A" in plain)) and ("P" in core or "M" in core):
             name, role = "mixture of experts", "e"
             if "T" in core:
                 name, role = "transformer layer", "t"
         elif "R" in core:
             name = next(n for n in names if operators.by_name(n).category == "recurrent") + " layer"
         elif "D" in core and "T" not in core and {"exp", "softplus", "cumsum"} & set(names):
-            name, role = "state space block", "s"
+            name, role = "state space layer", "s"
         elif "T" in core or ("X" in core and core.count("M") >= 2):
             if re.search(r"P[N*.]*A[N*.]*P", plain) or (
                 re.search(r"P[N*.]*A", plain) and re.search(r"T.*K.*P", plain)
@@ -302,7 +306,9 @@ def _layer(parts: list[Unit], between: list[int]) -> Unit:
         name = "conformer block"
     elif roles[0] == "s":
         mixing = parts[0].name
-        name = "metaformer block" if mixing == "pooling" else f"{mixing} layer"
+        name = (
+            "metaformer block" if mixing == "pooling" else f"{mixing.removesuffix(' layer')} layer"
+        )
     elif roles[0] == "k":
         name = "mixer layer"
     elif roles[0] == "f":
