@@ -35,8 +35,8 @@ KNOWN = {
     "timm:mixer_b16_224": "stem | mixer layer ×12 | head",
     "darts:NASNet": "stem | cell | cell | cell ×4 | reduction cell | cell ×6 | reduction cell | "
     "cell ×6 | head",
-    "timm:pvt_v2_b2": "stem | transformer layer ×3 | downsample | transformer layer ×4 | downsample | "
-    "transformer layer ×6 | downsample | transformer layer ×3 | head",
+    "timm:pvt_v2_b2": "stem | transformer layer ×3 | downsample | transformer layer ×4 | "
+    "downsample | transformer layer ×6 | downsample | transformer layer ×3 | head",
     "timm:poolformer_s12": "stem | metaformer block ×2 | downsample | metaformer block ×2 | "
     "downsample | metaformer block ×6 | downsample | metaformer block ×2 | head",
     "transformers:deepseek_v3": "embedding | transformer layer ×3 | mixture of experts layer ×58 | "

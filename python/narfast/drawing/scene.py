@@ -12,10 +12,9 @@ from functools import cache
 
 import numpy as np
 
-from narfast import operators
+from narfast import labels, operators
 from narfast.blocks import Block, BlockView, Kind, kind_of_operator
 from narfast.drawing.layout import layered_layout
-from narfast.explain import operator_label
 from narfast.graph import ArchGraph
 
 __all__ = ["Box", "Inner", "Line", "Opening", "Operator", "Scene", "label", "make_scene"]
@@ -35,15 +34,23 @@ SMALL = 0.82  # size of small text, of that of names
 _MOST_SIDE_BLOCKS = 4  # beside the two arms of a U
 
 
-def label(graph: ArchGraph, node: int) -> str:
+def label(graph: ArchGraph, node: int, *, widths: bool = True) -> str:
     """Return the words for one operator; the only place where drawings ask for them."""
-    return operator_label(int(graph.op[node]), int(graph.attr[node]))
+    return labels.label(graph, node, widths=widths)
 
 
 def hint(graph: ArchGraph, node: int) -> str:
-    """Return what is shown when the pointer rests on an operator."""
+    """Return what is shown when the pointer rests on an operator: all that is known of it."""
     info = operators.by_id(int(graph.op[node]))
-    return f"{label(graph, node)}\n{info.category}, operator {node}"
+    exact = dict(labels.exact_of(graph, node))
+    path = exact.pop("path", None)
+    lines = [label(graph, node), *([path] if path else [])]
+    for name, value in exact.items():
+        if name == "fused":
+            value = [operators.by_id(op).name for op in value]
+        text = ", ".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
+        lines.append(f"{name.replace('_', ' ')}: {text}")
+    return "\n".join([*lines, f"{info.category}, operator {node}"])
 
 
 @cache
@@ -318,7 +325,7 @@ def _detail(graph: ArchGraph, block: Block) -> str:
     kept = kept or [n for n in nodes if kind_of_operator(int(graph.op[n])) != "layout"] or nodes
     words: list[tuple[str, int]] = []
     for node in kept:
-        text = label(graph, node)
+        text = label(graph, node, widths=False)
         if words and words[-1][0] == text:
             words[-1] = text, words[-1][1] + 1
         else:
@@ -327,7 +334,14 @@ def _detail(graph: ArchGraph, block: Block) -> str:
     if texts == [block.name]:
         return ""
     more = f" · {len(texts) - _DETAILS} more" if len(texts) > _DETAILS else ""
-    return " · ".join(texts[:_DETAILS]) + more
+    return " · ".join(texts[:_DETAILS]) + more + _width(graph, kept)
+
+
+def _width(graph: ArchGraph, nodes: Sequence[int]) -> str:
+    """Return the channels with which a block ends, where they are known."""
+    known = [labels.exact_of(graph, node).get("out_channels") for node in reversed(nodes)]
+    last = next((value for value in known if value), None)
+    return f" → {last}" if last else ""
 
 
 def _trunk(view: BlockView, without: Collection[int]) -> list[int]:
