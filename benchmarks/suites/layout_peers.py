@@ -171,7 +171,7 @@ def graphviz(graph: ArchGraph, limit: int = LIMIT) -> dict[str, Any]:
 
 
 def sample(zoo: Zoo) -> dict[str, Any]:
-    """Sums over networks of about 1,000 operators; those that `dot` does not finish are left out."""
+    """Sums over networks of about 1,000 operators, without those that `dot` does not finish."""
     low, high, step = SAMPLE
     sizes = np.diff(zoo.graphs.node_ptr)
     rows = np.flatnonzero((sizes >= low) & (sizes <= high))[::step]

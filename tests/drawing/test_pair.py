@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
+from narfast.alignment import align
 from narfast.blocks import BlockView, blocks_of
 from narfast.drawing.pair import (
     Correspondence,
@@ -16,6 +17,7 @@ from narfast.drawing.pair import (
     level,
     marked,
     notes_of,
+    words_of,
 )
 from narfast.drawing.scene import make_scene
 from narfast.zoo import Zoo
@@ -67,9 +69,16 @@ def test_blocks_of_one_network_only(zoo: Zoo, plain: BlockView) -> None:
     text = draw_pair(plain, dense, Correspondence(pairs), titles=("A", "B"))
     ET.fromstring(text)
     assert "only in this network" in text
-    classes = marked(plain, dense, [(0, 0), (5, 8)])
+    classes = marked(plain, dense, words_of(plain, dense, [(0, 0), (5, 8)], ({}, {})))
     assert classes[0][1:5] == ["new"] * 4
     assert "new" not in (classes[0][0], classes[1][8])
+
+
+def test_a_difference_in_the_opening_of_a_stage_is_told(plain: BlockView) -> None:
+    opening, inside = plain.blocks[2].instances[0], plain.blocks[3].instances[4]
+    notes = {int(opening[3]): "new", int(inside[2]): "changed"}, {}
+    words = words_of(plain, plain, STRAIGHT, notes)
+    assert list(words.values()) == ["", "", "the first differs", "differs inside", "", ""]
 
 
 def test_rows_that_cross_stay_where_they_are(plain: BlockView) -> None:
@@ -100,3 +109,13 @@ def test_a_correspondence_is_checked(plain: BlockView) -> None:
     wrong = np.full(plain.graph.num_nodes, 10_000, np.int32)
     with pytest.raises(ValueError, match="one node of the second network"):
         draw_pair(plain, plain, Correspondence([], wrong))
+
+
+def test_two_networks_of_the_zoo_by_their_alignment(zoo: Zoo, plain: BlockView) -> None:
+    deep_stem = blocks_of(zoo.graph_of("timm:resnet50d"))
+    alignment = align(plain.graph, deep_stem.graph)
+    found = Correspondence([(i, i) for i in range(6)], alignment.to_b)
+    text = draw_pair(plain, deep_stem, found, open=[0])
+    ET.fromstring(text)
+    assert text.count('class="op convolution new"') == 2  # of the three convolutions of the stem
+    assert "the first differs" in text  # its shortcut pools before it projects

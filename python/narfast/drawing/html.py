@@ -14,10 +14,10 @@ from narfast.drawing.pair import (
     MIDDLE,
     Correspondence,
     anchors,
-    difference,
     marked,
     notes_of,
     signs_of,
+    words_of,
 )
 from narfast.drawing.scene import (
     BOX_HEIGHT,
@@ -87,7 +87,7 @@ def draw_html(
     """
     view = graph if isinstance(graph, BlockView) else blocks_of(graph)
     name = view.graph.meta.name or "network" if title is None else title
-    return _page([view], [name], [opened_blocks(view, open)], [], [[""] * len(view)], [{}])
+    return _page([view], [name], [opened_blocks(view, open)], {}, [[""] * len(view)], [{}])
 
 
 def draw_pair_html(
@@ -112,36 +112,35 @@ def draw_pair_html(
     others = [b for a, b in pairs if a in set(chosen)]
     opened = [chosen, opened_blocks(second, "all" if open == "all" else others)]
     names = titles or (first.graph.meta.name, second.graph.meta.name)
-    classes = marked(first, second, pairs)
     notes = notes_of(first, second, correspondence.nodes)
-    return _page([first, second], names, opened, pairs, classes, notes)
+    words = words_of(first, second, pairs, notes)
+    return _page([first, second], names, opened, words, marked(first, second, words), notes)
 
 
 def _page(
     views: Sequence[BlockView],
     names: Sequence[str],
     opened: Sequence[Sequence[int]],
-    pairs: Sequence[tuple[int, int]],
+    words: Mapping[tuple[int, int], str],
     classes: Sequence[Sequence[str]],
     notes: Sequence[Mapping[int, str]],
 ) -> str:
+    pairs = list(words)
     scenes = [make_scene(view) for view in views]
     size = scenes[0].size
     parts = [
-        f'<path class="tie" id="tie{n}"/><text class="small mid" id="word{n}">'
-        f"{escape(difference(views[0].blocks[a], views[1].blocks[b]))}</text>"
-        for n, (a, b) in enumerate(pairs)
+        f'<path class="tie" id="tie{n}"/><text class="small mid" id="word{n}">{escape(text)}</text>'
+        for n, text in enumerate(words.values())
     ]
     for i, (scene, name) in enumerate(zip(scenes, names, strict=True)):
         parts.append(f'<g id="heading{i}">{heading(name, summary(views[i]), size)}</g>')
         parts.append(_scene(scene, i, classes[i], notes[i]))
     kinds = set().union(*(kinds_of(view, range(len(view))) for view in views))
-    signs = signs_of(classes) if pairs else []
+    signs = signs_of(classes, notes) if pairs else []
     for scene in scenes:
         signs += [sign for sign in marks_of(scene.boxes) if sign not in signs]
     legend, height = legend_of(kinds, signs, 460.0, size)
     parts.append(f'<g id="legend">{legend}</g>')
-    words = [difference(views[0].blocks[a], views[1].blocks[b]) for a, b in pairs]
     top = min((box.y - box.height / 2 for scene in scenes for box in scene.boxes), default=0.0)
     data = {
         "scenes": [_numbers(scene, opened[i], names[i], size) for i, scene in enumerate(scenes)],
@@ -152,7 +151,7 @@ def _page(
         "bend": BEND,
         "pad": PAD,
         "top": TITLE - top,
-        "middle": max([MIDDLE, *(text_width(word, size * SMALL) + 40 for word in words)]),
+        "middle": max([MIDDLE, *(text_width(word, size * SMALL) + 40 for word in words.values())]),
         "legend": [200, height],
     }
     svg = document("".join(parts), 800, 600, " and ".join(names), size)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -97,13 +97,13 @@ def draw_pair(
         second, "all" if open == "all" else [b for a, b in pairs if a in set(chosen)]
     )
     opened = chosen, others
-    classes = marked(first, second, pairs)
     notes = notes_of(first, second, correspondence.nodes)
+    words = words_of(first, second, pairs, notes)
+    classes = marked(first, second, words)
     openings = level(scenes, opened, pairs)
     extents = [extent(s, o) for s, o in zip(scenes, openings, strict=True)]
     above = min(e[1] for e in extents)
     below = max(e[3] for e in extents)
-    words = {pair: difference(first.blocks[pair[0]], second.blocks[pair[1]]) for pair in pairs}
     small = size * SMALL
     middle = max([MIDDLE, *(text_width(w, small) + 40 for w in words.values())])
     names = titles or (first.graph.meta.name, second.graph.meta.name)
@@ -140,15 +140,18 @@ def draw_pair(
     width, height = columns[0] + middle + columns[1], TITLE + below - above
     kinds = kinds_of(first, opened[0]) | kinds_of(second, opened[1])
     signs = marks_of(openings[0].boxes) + marks_of(openings[1].boxes)
-    shown = legend_of(kinds, signs_of(classes) + list(dict.fromkeys(signs)), width, size)
+    shown = legend_of(kinds, signs_of(classes, notes) + list(dict.fromkeys(signs)), width, size)
     parts.append(f'<g transform="translate(0 {height + 22:.1f})">{shown[0]}</g>')
     title = f"{names[0]} and {names[1]}"
     return document("".join(parts), width, height + 22 + shown[1], title, size)
 
 
-def signs_of(classes: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
+def signs_of(
+    classes: Sequence[Sequence[str]], notes: Sequence[Mapping[int, str]]
+) -> list[tuple[str, str]]:
     """Return the signs of what is new and changed, with their meaning."""
     used = {name for row in classes for name in row}
+    used |= {name for row in notes for name in row.values()}
     return [
         (
             f'<g class="{name}"><rect class="card" x="1" y="2" width="14" height="11" rx="2" '
@@ -160,14 +163,37 @@ def signs_of(classes: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
     ]
 
 
+def words_of(
+    first: BlockView,
+    second: BlockView,
+    pairs: Sequence[tuple[int, int]],
+    notes: tuple[Mapping[int, str], Mapping[int, str]],
+) -> dict[tuple[int, int], str]:
+    """Say how the blocks of each pair differ; nothing where they do not."""
+    words = {}
+    for a, b in pairs:
+        one, two = first.blocks[a], second.blocks[b]
+        text = difference(one, two)
+        if not text:
+            differ = [
+                number
+                for block, of_block in ((one, notes[0]), (two, notes[1]))
+                for number, nodes in enumerate(block.instances)
+                if not of_block.keys().isdisjoint(nodes.tolist())
+            ]
+            if differ:
+                text = "differs inside" if max(differ) or one.count == 1 else "the first differs"
+        words[a, b] = text
+    return words
+
+
 def marked(
-    first: BlockView, second: BlockView, pairs: Sequence[tuple[int, int]]
+    first: BlockView, second: BlockView, words: Mapping[tuple[int, int], str]
 ) -> tuple[list[str], list[str]]:
     """Return the class of each block: ``new``, ``changed`` or empty."""
     classes = ["new"] * len(first.blocks), ["new"] * len(second.blocks)
-    for a, b in pairs:
-        changed = "changed" if difference(first.blocks[a], second.blocks[b]) else ""
-        classes[0][a] = classes[1][b] = changed
+    for (a, b), text in words.items():
+        classes[0][a] = classes[1][b] = "changed" if text else ""
     return classes
 
 
