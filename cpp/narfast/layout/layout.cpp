@@ -13,10 +13,13 @@ namespace narfast {
 namespace {
 
 constexpr std::int64_t kPointsPerEdge = 8;
+constexpr std::int64_t kOwnPointsPerEdge = 4;  // above it, the edges of a source share points
 constexpr int kTighteningRounds = 4;
-constexpr int kPatience = 8;                 // sweeps without improvement before stopping
-constexpr int kExchangeRounds = 8;           // passes of exchanges after each improving sweep
-constexpr std::int64_t kExchangeWork = 256;  // steps of exchanges for each vertex, in all
+constexpr int kStarts = 4;
+constexpr std::int32_t kManyVertices = 8'000;  // from here on, one start has to do
+constexpr int kPatience = 8;                   // sweeps without improvement before stopping
+constexpr int kExchangeRounds = 8;             // passes of exchanges after each improving sweep
+constexpr std::int64_t kExchangeWork = 256;    // steps of exchanges for each vertex, in all
 
 // A piece of an edge between neighbouring layers. `weight` edges run through it.
 struct Segment {
@@ -155,41 +158,32 @@ class LayoutBuilder {
     return span;
   }
 
+  // Whether every edge can have points of its own: that gives the fewest crossings.
+  bool few_points() const {
+    std::int64_t points = 0;
+    for (std::int32_t node = 0; node < size_; ++node)
+      for (const NodeId reader : readers_[node]) {
+        const std::int32_t span = layer_[index(reader)] - layer_[index(node)];
+        if (span <= longest_) points += span - 1;
+      }
+    return points <= kOwnPointsPerEdge * (size_ + std::ssize(inputs_.values));
+  }
+
   void add_points() {
     longest_ = longest_routed_span();
-    first_point_.assign(index(size_), -1);
+    const bool own = few_points();
+    first_point_.assign(readers_.values.size(), -1);
     origin_.resize(index(size_));
     std::iota(origin_.begin(), origin_.end(), 0);
-    std::vector<std::int32_t> ends;  // how many edges of the node end after so many layers
     for (std::int32_t node = 0; node < size_; ++node) {
-      std::int32_t furthest = 0;
-      for (const NodeId reader : readers_[node]) {
-        const std::int32_t span = layer_[index(reader)] - layer_[index(node)];
-        if (span <= longest_) furthest = std::max(furthest, span);
-      }
-      if (furthest == 0) continue;
-      ends.assign(index(furthest) + 1, 0);
-      for (const NodeId reader : readers_[node]) {
-        const std::int32_t span = layer_[index(reader)] - layer_[index(node)];
-        if (span <= longest_) ++ends[index(span)];
-      }
-      const auto first = static_cast<std::int32_t>(layer_.size());
-      if (furthest > 1) first_point_[index(node)] = first;
-      std::int32_t running = 0;
-      for (const std::int32_t count : ends) running += count;
-      std::int32_t before = node;
-      for (std::int32_t span = 1; span < furthest; ++span) {
-        running -= ends[index(span)];
-        const auto point = static_cast<std::int32_t>(layer_.size());
-        layer_.push_back(layer_[index(node)] + span);
-        origin_.push_back(node);
-        segments_.push_back({before, point, running});
-        before = point;
-      }
-      for (const NodeId reader : readers_[node]) {
-        const std::int32_t span = layer_[index(reader)] - layer_[index(node)];
-        if (span > longest_) continue;
-        segments_.push_back({span == 1 ? node : first + span - 2, reader, 1});
+      const auto readers = readers_[node];
+      const auto edge = index(readers_.ptr[index(node)]);
+      if (own) {
+        for (std::size_t i = 0; i < readers.size(); ++i)
+          first_point_[edge + i] = add_chain(node, readers.subspan(i, 1));
+      } else {
+        const std::int32_t first = add_chain(node, readers);
+        for (std::size_t i = 0; i < readers.size(); ++i) first_point_[edge + i] = first;
       }
     }
     vertices_ = static_cast<std::int32_t>(layer_.size());
@@ -205,6 +199,39 @@ class LayoutBuilder {
     segment_ptr_.assign(index(num_layers_) + 1, 0);
     for (const Segment& s : segments_) ++segment_ptr_[index(layer_[index(s.from)]) + 1];
     std::partial_sum(segment_ptr_.begin(), segment_ptr_.end(), segment_ptr_.begin());
+  }
+
+  // Adds one chain of points from a node towards some of its readers, as far as the furthest, and
+  // the segments of all of their edges. Returns the first point.
+  std::int32_t add_chain(std::int32_t node, std::span<const NodeId> readers) {
+    std::int32_t furthest = 0;
+    for (const NodeId reader : readers) {
+      const std::int32_t span = layer_[index(reader)] - layer_[index(node)];
+      if (span <= longest_) furthest = std::max(furthest, span);
+    }
+    ends_.assign(index(furthest) + 1, 0);  // how many edges end after so many layers
+    std::int32_t running = 0;
+    for (const NodeId reader : readers) {
+      const std::int32_t span = layer_[index(reader)] - layer_[index(node)];
+      if (span > longest_) continue;
+      ++ends_[index(span)];
+      ++running;
+    }
+    const auto first = static_cast<std::int32_t>(layer_.size());
+    std::int32_t before = node;
+    for (std::int32_t span = 1; span < furthest; ++span) {
+      running -= ends_[index(span)];
+      const auto point = static_cast<std::int32_t>(layer_.size());
+      layer_.push_back(layer_[index(node)] + span);
+      origin_.push_back(node);
+      segments_.push_back({before, point, running});
+      before = point;
+    }
+    for (const NodeId reader : readers) {
+      const std::int32_t span = layer_[index(reader)] - layer_[index(node)];
+      if (span <= longest_) segments_.push_back({span == 1 ? node : first + span - 2, reader, 1});
+    }
+    return first;
   }
 
   // Orders.
@@ -324,33 +351,52 @@ class LayoutBuilder {
     return moved;
   }
 
+  // Sweeps from several starts, since each ends in an order of its own; the best one wins.
   void order() {
     start_order();
     crossings_ = all_crossings();
     std::vector<std::int32_t> best = layers_.values;
+    const int starts = vertices_ <= kManyVertices ? kStarts : 1;
+    for (int start = 0; start < starts && crossings_ > 0; ++start) {
+      if (start > 0) start_order();
+      if (start % 2 == 1)
+        for (std::int32_t layer = 0; layer < num_layers_; ++layer) {
+          const std::span<std::int32_t> row = mutable_row(layer);
+          std::reverse(row.begin(), row.end());
+          number(row);
+        }
+      sweep(start, best);
+    }
+    layers_.values = best;
+    for (std::int32_t layer = 0; layer < num_layers_; ++layer) number(layers_[layer]);
+  }
+
+  void sweep(int start, std::vector<std::int32_t>& best) {
     std::int64_t work = kExchangeWork * (vertices_ + 1024);
+    std::int64_t least = start == 0 ? crossings_ : std::numeric_limits<std::int64_t>::max();
     int idle = 0;
-    for (int sweep = 0; sweep < options_.sweeps && crossings_ > 0 && idle < kPatience; ++sweep) {
-      const bool median = sweep % 4 >= 2;
-      if (sweep % 2 == 0)
+    for (int turn = 0; turn < options_.sweeps && crossings_ > 0 && idle < kPatience; ++turn) {
+      const bool median = (turn + start) % 4 >= 2;
+      if ((turn + start / 2) % 2 == 0)
         for (std::int32_t layer = 1; layer < num_layers_; ++layer)
           sort_layer(layer, above_, median);
       else
         for (std::int32_t layer = num_layers_ - 2; layer >= 0; --layer)
           sort_layer(layer, below_, median);
-      const bool ties = sweep % 8 < 4;
+      const bool ties = turn % 8 < 4;
       for (int round = 0; round < kExchangeRounds && exchange(ties, work); ++round) continue;
       if (ties) exchange(false, work);
       const std::int64_t now = all_crossings();
       ++idle;
+      if (now < least) {
+        least = now;
+        idle = 0;
+      }
       if (now < crossings_) {
         crossings_ = now;
         best = layers_.values;
-        idle = 0;
       }
     }
-    layers_.values = best;
-    for (std::int32_t layer = 0; layer < num_layers_; ++layer) number(layers_[layer]);
   }
 
   // Coordinates.
@@ -401,6 +447,31 @@ class LayoutBuilder {
     return std::binary_search(list.begin(), list.end(), upper);
   }
 
+  // Whether a vertex is a node that a node can align with on that side.
+  bool has_node(std::int32_t end, const Csr<Offset, Neighbor>& sides) const {
+    if (end >= size_) return false;
+    const auto side = sides[end];
+    return std::any_of(side.begin(), side.end(),
+                       [&](const Neighbor& n) { return n.vertex < size_; });
+  }
+
+  // The neighbours that a vertex may align with. What runs from node to node should be straight,
+  // and long edges pass beside it: nodes come before points, and among several nodes those that a
+  // node follows.
+  void choose(std::int32_t vertex, const Csr<Offset, Neighbor>& sides) {
+    sorted_.clear();
+    const auto side = sides[vertex];
+    if (vertex < size_) {
+      for (const Neighbor& n : side)
+        if (has_node(n.vertex, sides)) sorted_.push_back(n.vertex);
+      if (sorted_.empty())
+        for (const Neighbor& n : side)
+          if (n.vertex < size_) sorted_.push_back(n.vertex);
+    }
+    if (sorted_.empty())
+      for (const Neighbor& n : side) sorted_.push_back(n.vertex);
+  }
+
   // One of the four alignments: from above or below, from the left or the right. Vertices that are
   // aligned get the same root.
   void align(bool from_above, bool from_left) {
@@ -418,8 +489,9 @@ class LayoutBuilder {
       for (std::size_t i = 0; i < row.size(); ++i) {
         const std::int32_t vertex = from_left ? row[i] : row[row.size() - 1 - i];
         sorted_.clear();
-        for (const Neighbor& n : sides[vertex]) sorted_.push_back(n.vertex);
+        choose(vertex, sides);
         if (sorted_.empty()) continue;
+        if (vertex >= size_ && has_node(sorted_.front(), from_above ? below_ : above_)) continue;
         std::sort(sorted_.begin(), sorted_.end(), [&](std::int32_t a, std::int32_t b) {
           return place_[index(a)] < place_[index(b)];
         });
@@ -560,8 +632,12 @@ class LayoutBuilder {
       for (const NodeId source : given[node]) {
         const std::int32_t span = layer_[index(node)] - layer_[index(source)];
         out.bridge.push_back(span > longest_ ? 1 : 0);
+        const auto readers = readers_[source];
+        const auto edge =
+            index(readers_.ptr[index(source)]) +
+            index(std::lower_bound(readers.begin(), readers.end(), node) - readers.begin());
         for (std::int32_t i = 0; span <= longest_ && i + 1 < span; ++i) {
-          const std::int32_t point = first_point_[index(source)] + i;
+          const std::int32_t point = first_point_[edge] + i;
           out.route_x.push_back(x_[index(point)]);
           out.route_y.push_back(middle[index(layer_[index(point)])]);
         }
@@ -587,7 +663,8 @@ class LayoutBuilder {
   std::int32_t num_layers_ = 0;
   std::int32_t vertices_ = 0;  // nodes and points
   std::int32_t longest_ = 0;
-  std::vector<std::int32_t> first_point_;
+  std::vector<std::int32_t> first_point_;  // per edge, in the order of `readers_`
+  std::vector<std::int32_t> ends_;
   std::vector<std::int32_t> origin_;  // per vertex: the node whose edges pass it
   std::vector<Segment> segments_;     // by layer
   std::vector<std::int64_t> segment_ptr_;

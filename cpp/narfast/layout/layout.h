@@ -40,11 +40,13 @@ struct Layout {
 /// `GraphView`. Equal edges count and run as one.
 ///
 /// Layers are those of longest paths; nodes with more readers than inputs then move towards their
-/// readers. Edges over several layers get a point in each, shared by all edges of one source, until
-/// there are eight for each node and edge: then the longest edges become bridges. Barycentre and
-/// median sweeps and exchanges of neighbours reduce crossings; the best order wins. Coordinates are
+/// readers. Edges over several layers get a point in each; where that would be more than four for
+/// each node and edge, all edges of one source share their points, and where even those are more
+/// than eight, the longest edges become bridges. Barycentre and median sweeps from several starts,
+/// and exchanges of neighbours, reduce crossings; the best order wins. Coordinates are
 /// those of Brandes and Koepf (Fast and simple horizontal coordinate assignment, 2001): the mean of
-/// the two middle ones of four alignments.
+/// the two middle ones of four alignments, in which nodes align with nodes before they align with
+/// points, so that trunks are straight.
 ///
 /// Crossings count as if every edge were drawn on its own: edges that share points cross another
 /// edge once each.

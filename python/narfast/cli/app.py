@@ -21,6 +21,8 @@ from narfast.cli._process import (
     end_on_sigterm,
     repair_standard_streams,
 )
+from narfast.cli.compare import compare
+from narfast.cli.draw import draw
 from narfast.cli.encode import encode
 from narfast.cli.evaluate import evaluate
 from narfast.cli.pretrain import pretrain
@@ -38,7 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (search, inspect, motifs, encode, pretrain, evaluate):
+for command in (search, inspect, compare, draw, motifs, encode, pretrain, evaluate):
     app.command()(command)
 app.add_typer(zoo_app, name="zoo")
 

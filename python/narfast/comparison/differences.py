@@ -530,5 +530,5 @@ def _dimensions(view: BlockView) -> dict[str, Any]:
 
 
 def _mode(values: NDArray[np.int64]) -> int:
-    found, _ = Counter[int](values.tolist()).most_common(1)[0]
-    return found
+    counts: Counter[int] = Counter(values.tolist())
+    return counts.most_common(1)[0][0]

@@ -32,6 +32,17 @@ KNOWN = {
     "inverted residual+se ×3 | head",
     "timm:inception_v3": "stem | inception block | inception block ×2 | inception block ×2 | "
     "inception block ×3 | inception block ×3 | head",
+    "timm:mixer_b16_224": "stem | mixer layer ×12 | head",
+    "darts:NASNet": "stem | cell | cell | cell ×4 | reduction cell | cell ×6 | reduction cell | "
+    "cell ×6 | head",
+    "timm:pvt_v2_b2": "stem | transformer layer ×3 | downsample | transformer layer ×4 | "
+    "downsample | transformer layer ×6 | downsample | transformer layer ×3 | head",
+    "timm:poolformer_s12": "stem | metaformer block ×2 | downsample | metaformer block ×2 | "
+    "downsample | metaformer block ×6 | downsample | metaformer block ×2 | head",
+    "transformers:deepseek_v3": "embedding | transformer layer ×3 | mixture of experts layer ×58 | "
+    "rms_norm",
+    "transformers:mamba": "embedding | state space layer ×32 | rms_norm",
+    "transformers:wav2vec2-base": "stem | residual conv | transformer layer ×12",
     "transformers:bert": "embedding | transformer layer ×12 | head",
     "transformers:gpt2": "embedding | transformer layer ×12 | layer_norm",
     "transformers:llama": "embedding | transformer layer ×32 | rms_norm",
