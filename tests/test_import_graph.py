@@ -15,7 +15,7 @@ CONCEPTS = (
     "encoder_config structural_features"
 )
 STAGES = (
-    "comparison drawing taxonomy search_spaces storage sources reading nn encoder zoo "
+    "drawing taxonomy search_spaces storage sources reading nn encoder zoo comparison "
     "block_search evaluation training bulk retrieval cli frontends nas pretrain __main__"
 )
 ROOMS = f"{HELPERS} {CONCEPTS} {STAGES}".split()

@@ -20,6 +20,7 @@ from narfast.errors import (
 
 if TYPE_CHECKING:
     from narfast.block_search.search import BlockSearchResult, find_blocks
+    from narfast.comparison import Comparison, compare
     from narfast.encoder.calibration import Relation
     from narfast.encoder.encoder import ArchitectureEncoder
     from narfast.graph import ArchGraph, GraphBatch, canonicalize
@@ -33,6 +34,7 @@ __all__ = [
     "ArchGraph",
     "ArchitectureEncoder",
     "BlockSearchResult",
+    "Comparison",
     "CorruptFileError",
     "GraphBatch",
     "InvalidGraphError",
@@ -46,6 +48,7 @@ __all__ = [
     "__version__",
     "canonicalize",
     "coarsen",
+    "compare",
     "find_blocks",
     "load",
     "mine",
@@ -63,6 +66,8 @@ _LAZY = {
     "Zoo": "narfast.zoo",
     "canonicalize": "narfast.graph",
     "coarsen": "narfast.motifs",
+    "compare": "narfast.comparison",
+    "Comparison": "narfast.comparison",
     "find_blocks": "narfast.block_search",
     "load": "narfast.sources.loader",
     "mine": "narfast.motifs",

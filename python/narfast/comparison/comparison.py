@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import os
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,9 +16,19 @@ from narfast.blocks import BlockView, blocks_of
 from narfast.comparison.differences import Difference, Pairing, differences_of
 from narfast.comparison.facts import FACTS, facts_of
 from narfast.comparison.parts import corresponding_parts
+from narfast.errors import printable
 from narfast.graph import ArchGraph
+from narfast.sources.loader import Source
+from narfast.zoo.networks import read_network
+from narfast.zoo.zoo import Zoo
 
-__all__ = ["Comparison", "Fact", "compare_graphs"]
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["Comparison", "Fact", "compare", "compare_graphs"]
+
+_WIDTH = 120  # characters of a line of `Comparison.__str__`
+_MOST_LINES = 20  # sentences that are printed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +104,23 @@ class Comparison:
         """Return what distinguishes b from a, one sentence for each kind of change."""
         return differences_of(self.pairing)
 
+    @property
+    def verdict(self) -> str:
+        """Return how much the two have in common, in one sentence."""
+        counts = self.counts
+        if not self.same_structure:
+            words = ", ".join(f"{counts[key]} {key}" for key in ("changed", "added", "removed"))
+            return f"different structures: {counts['kept']} operators kept, {words}"
+        if self.same_hyperparameters is None:
+            return "same structure: same operators and wiring; widths are not known for both"
+        if self.same_hyperparameters:
+            return "same structure: same in every hyperparameter"
+        return "same structure: same operators and wiring; hyperparameters differ"
+
+    def sentences(self) -> list[str]:
+        """Return the differences as lines of text."""
+        return [difference.text for difference in self.differences]
+
     @cached_property
     def counts(self) -> dict[str, int]:
         """Return the numbers of operators kept, changed, added and removed."""
@@ -127,6 +157,56 @@ class Comparison:
             "nodes": self.alignment.pairs.tolist(),
         }
 
+    def print(self, console: Console | None = None) -> None:
+        """Print what ``narfast compare`` shows: sentences, fact sheets, aligned strips.
+
+        Args:
+            console: a rich console; standard output by default.
+        """
+        from rich.markup import escape
+
+        from narfast._tables import make_table, print_table, stdout_console
+        from narfast.drawing.strip import aligned_strips, has_color
+
+        console = console or stdout_console()
+        names = [_name(graph) for graph in (self.a, self.b)]
+        console.print(f"[bold]{escape(names[0])} → {escape(names[1])}[/bold]  {self.verdict}")
+        lines = self.sentences()
+        for line in lines[:_MOST_LINES]:
+            console.print(f"  {escape(line)}", soft_wrap=True)
+        if len(lines) > _MOST_LINES:
+            console.print(f"  … and {len(lines) - _MOST_LINES} more; --json lists all", style="dim")
+        table = make_table("")
+        for column in ("", *names):
+            table.add_column(escape(column), overflow="fold")
+        for fact in self.facts:
+            style = "" if fact.a == fact.b else "bold"
+            cells = (fact.what, escape(fact.a or "–"), escape(fact.b or "–"))
+            table.add_row(*cells, style=style)
+        print_table(console, table)
+        of_b = {b: a for a, b in self.block_map if a >= 0 and b >= 0}
+        strips = aligned_strips(
+            self.pairing.a,
+            [self.pairing.b],
+            [[of_b.get(number) for number in range(len(self.pairing.b))]],
+            width=console.width,
+            color=has_color(console),
+        )
+        for strip in strips:
+            console.print(strip)
+
+    def __str__(self) -> str:
+        """Return the output of `print` as plain text."""
+        from rich.console import Console
+
+        text = io.StringIO()
+        self.print(Console(file=text, width=_WIDTH, highlight=False, emoji=False))
+        return text.getvalue().rstrip("\n")
+
+
+def _name(graph: ArchGraph) -> str:
+    return printable(graph.meta.name or "network")
+
 
 def _block_json(view: BlockView, number: int) -> dict[str, Any]:
     block = view.blocks[number]
@@ -141,3 +221,30 @@ def compare_graphs(a: ArchGraph, b: ArchGraph) -> Comparison:
     """
     views = blocks_of(a), blocks_of(b)
     return Comparison(Pairing(*views, align(a, b, parts=corresponding_parts(*views))))
+
+
+def compare(
+    a: Source,
+    b: Source,
+    *,
+    zoo: Zoo | str | os.PathLike[str] = "default",
+    allow: Collection[str] | None = None,
+) -> Comparison:
+    """Compare two networks: facts side by side, aligned blocks, and the difference in sentences.
+
+    Args:
+        a: anything that `narfast.load` reads, an id of the zoo, or a canonical graph.
+        b: the same; the sentences say what distinguishes it from ``a``.
+        zoo: an open zoo, its folder, or ``"default"`` for the one that ships with narfast.
+        allow: names of the kinds of sources that may be read; see `narfast.load`.
+
+    Raises:
+        NarfastError: a network cannot be read or is not allowed.
+
+    Example:
+        >>> compare("zoo:timm:resnet50", "zoo:timm:resnet101").sentences()
+        ['3, 4, 23, 3 instead of 3, 4, 6, 3 times: bottleneck']
+    """
+    opened = zoo if isinstance(zoo, Zoo) else Zoo.open(zoo)
+    graphs = [read_network(source, opened, exact=True, allow=allow) for source in (a, b)]
+    return compare_graphs(*graphs)
