@@ -14,6 +14,8 @@ _KERNELS = {1: "1", 2: "2", 3: "3", 4: "4-5", 5: "6-7", 6: "8-15", 7: "16+"}
 _EQUAL_WIDTH = 8  # bin: as many output channels as input channels, to the nearest power of two
 _OUTERMOST = 7  # powers of two; larger ratios share a bin
 
+_SAYING = frozenset({"kernel", "in_channels", "heads", "norm_size", "slope", "output_size"})
+
 
 def sides(values: tuple[int, ...]) -> str:
     """Return the sides of a window, such as ``7x7``, or ``1x7``."""
@@ -25,47 +27,47 @@ def exact_of(graph: ArchGraph, node: int) -> dict[str, Any]:
     return {} if graph.hyperparameters is None else graph.hyperparameters.of(node)
 
 
-def label(graph: ArchGraph, node: int, *, widths: bool = True) -> str:
+def label(graph: ArchGraph, node: int, *, widths: bool = True, exact: bool = True) -> str:
     """Name an operator with its hyperparameters, such as ``conv 7x7 /2, 3→64``.
 
     Args:
         graph: a canonical graph.
         node: one of its nodes.
         widths: also say the channels.
+        exact: False gives the ranges of packed attributes, which all networks have.
     """
-    exact = exact_of(graph, node)
+    known = exact_of(graph, node) if exact else {}
     info = operators.by_id(int(graph.op[node]))
-    known = exact.keys() & {"kernel", "in_channels", "heads", "norm_size", "slope", "output_size"}
-    if not known:
+    if not known.keys() & _SAYING:
         return operator_label(int(graph.op[node]), int(graph.attr[node]))
     words = [info.name]
-    kernel = exact.get("kernel")
+    kernel = known.get("kernel")
     if kernel:
         # A dense window of one element is linear in a canonical graph.
         words = [f"{'conv' if info.name == 'linear' else info.name} {sides(kernel)}"]
-    stride = exact.get("stride", ())
+    stride = known.get("stride", ())
     if any(step > 1 for step in stride):
         words.append(f"/{sides(stride) if len(set(stride)) > 1 else stride[0]}")
-    dilation = exact.get("dilation", ())
+    dilation = known.get("dilation", ())
     if any(step > 1 for step in dilation):
         words.append(f"dilated {max(dilation)}")
-    groups = exact.get("groups", 1)
+    groups = known.get("groups", 1)
     if groups > 1:
-        depthwise = groups == exact.get("in_channels")
+        depthwise = groups == known.get("in_channels")
         words.append("depthwise" if depthwise else f"in {groups} groups")
-    if "heads" in exact:
-        words.append(f"{exact['heads']} heads")
-        if "key_heads" in exact:
-            words[-1] += f" ({exact['key_heads']} of keys)"
-    if "slope" in exact:
-        words.append(f"{exact['slope']:g}")
-    if "norm_groups" in exact:
-        words.append(f"in {exact['norm_groups']} groups")
-    if "output_size" in exact:
-        words.append(f"to {sides(exact['output_size'])}")
+    if "heads" in known:
+        words.append(f"{known['heads']} heads")
+        if "key_heads" in known:
+            words[-1] += f" ({known['key_heads']} of keys)"
+    if "slope" in known:
+        words.append(f"{known['slope']:g}")
+    if "norm_groups" in known:
+        words.append(f"in {known['norm_groups']} groups")
+    if "output_size" in known:
+        words.append(f"to {sides(known['output_size'])}")
     text = " ".join(words)
-    if widths and "in_channels" in exact and "out_channels" in exact:
-        return f"{text}, {exact['in_channels']}→{exact['out_channels']}"
+    if widths and "in_channels" in known and "out_channels" in known:
+        return f"{text}, {known['in_channels']}→{known['out_channels']}"
     return text
 
 

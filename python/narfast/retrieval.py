@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from narfast.encoder.calibration import Calibration, Relation, shares_blocks
+from narfast.errors import printable
 from narfast.explain import SharedMotif, shared_motifs
 from narfast.graph import ArchGraph
-from narfast.reading.isolation import isolated
 from narfast.storage.records import NetworkRecord
 from narfast.zoo.entries import Hit
+from narfast.zoo.networks import read_network
 from narfast.zoo.zoo import Query, Zoo
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ _SHARED_ROWS = 8
 _SHARED_HITS = 5
 _LEVEL = "operators and connections are equal, widths and exact kernel sizes may differ"
 _WIDTH = 120  # characters of a line of `SearchResult.__str__`
+_SENTENCES = 3  # of the differences of a hit
+_NAME = 24  # characters of a name beside a strip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,12 +42,14 @@ class SearchResult:
     Attributes:
         query: the canonical graph of the query; None for a bare vector.
         hits: networks of the zoo.
+        graphs: their canonical graphs; empty for a bare vector.
         relations: meaning of the scores; None if the zoo's encoder has no thresholds.
         shared_motifs: motifs that query and hit have in common, largest share first.
     """
 
     query: ArchGraph | None
     hits: tuple[Hit, ...]
+    graphs: tuple[ArchGraph, ...]
     relations: tuple[Relation | None, ...]
     shared_motifs: tuple[tuple[SharedMotif, ...], ...]
 
@@ -123,17 +128,17 @@ def search(
     if isinstance(query, np.ndarray):
         vector: Query = query
     else:
-        known = isinstance(query, str) and opened.find(query) is not None
-        graph = opened.load(query if known else isolated(query, allow=allow), allow=allow)
-        vector = graph
+        vector = graph = read_network(query, opened, allow=allow)
     hits = tuple(opened.search(vector, k, where=_filter(family, max_params, where)))
     shared: Sequence[Sequence[SharedMotif]] = [()] * len(hits)
+    graphs: tuple[ArchGraph, ...] = ()
     if graph is not None and hits:
-        rows = [opened[hit.structural_hash].row for hit in hits]
-        shared = shared_motifs(graph, list(opened.graphs_at(rows)))
+        graphs = tuple(opened.graphs_at([opened[hit.structural_hash].row for hit in hits]))
+        shared = shared_motifs(graph, graphs)
     return SearchResult(
         query=graph,
         hits=hits,
+        graphs=graphs,
         relations=tuple(relations_of(opened, graph, hits, shared)),
         shared_motifs=tuple(map(tuple, shared)),
     )
@@ -236,7 +241,38 @@ def _print_hits(console: Console, result: SearchResult) -> None:
         if applies:
             console.print(note, style="dim italic")
     if query is not None:
+        _print_strips(console, result)
         _print_shared(console, hits, result.shared_motifs)
+
+
+def _print_strips(console: Console, result: SearchResult) -> None:
+    """Print the query and its best hits as lines of blocks, equal blocks under each other."""
+    from rich.text import Text
+
+    from narfast.comparison import compare_graphs
+    from narfast.drawing.strip import aligned_strips, has_color
+
+    if result.query is None or not result.hits:
+        return
+    pairs = [compare_graphs(result.query, graph) for graph in result.graphs[:_SHARED_HITS]]
+    names = ["query", *(f"{place} {hit.name}" for place, hit in enumerate(result.hits, 1))]
+    names = [printable(name)[:_NAME] for name in names[: len(pairs) + 1]]
+    margin = max(map(len, names)) + 2
+    strips = aligned_strips(
+        pairs[0].views[0],
+        [pair.views[1] for pair in pairs],
+        [pair.blocks_of_a() for pair in pairs],
+        width=max(console.width - margin, _NAME),
+        color=has_color(console),
+    )
+    console.print()
+    console.print(Text(names[0].ljust(margin)) + strips[0])
+    for name, strip, pair in zip(names[1:], strips[1:], pairs, strict=True):
+        console.print(Text(name.ljust(margin)) + strip)
+        sentences = pair.sentences()
+        more = f"; … ({len(sentences) - _SENTENCES} more)" if len(sentences) > _SENTENCES else ""
+        why = "; ".join(sentences[:_SENTENCES]) + more
+        console.print(Text(" " * margin + (why or pair.verdict)), style="dim", soft_wrap=True)
 
 
 def _print_shared(

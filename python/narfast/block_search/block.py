@@ -26,8 +26,9 @@ from narfast.graph import (
 )
 from narfast.motifs import mine
 from narfast.reading.worker_pool import read_apart
-from narfast.sources.loader import load, load_raw, python_file_of
+from narfast.sources.loader import load_raw, python_file_of
 from narfast.sources.registry import check_allowed, kind_of, may_open_paths
+from narfast.zoo.networks import read_network
 from narfast.zoo.zoo import Zoo
 
 __all__ = ["BLOCK_PASSES", "motif_of", "nodes_of_motif", "read_block"]
@@ -137,7 +138,8 @@ def _part_of(source: str, part: str, zoo: Zoo, allow: Collection[str] | None) ->
         )
     if part.startswith(_MOTIF):
         return _motif_by_place(source, part.removeprefix(_MOTIF), zoo, allow)
-    graph, paths = _with_modules(source, zoo, allow)
+    graph = read_network(source, zoo, exact=True, allow=allow)
+    paths = _paths(graph)
     if paths is None:
         raise NarfastError(
             f"{source}: its modules are not known; name the part by its motif, as "
@@ -152,7 +154,7 @@ def _motif_by_place(source: str, place: str, zoo: Zoo, allow: Collection[str] | 
             f"{source}#motif:{place}: not a number; give the place of a motif in the order of "
             f"'narfast inspect', as {source}#motif:1"
         )
-    graph = _network(source, zoo, allow)
+    graph = read_network(source, zoo, allow=allow)
     motifs = summarize(graph).motifs
     if not 1 <= int(place) <= len(motifs):
         raise NarfastError(
@@ -160,28 +162,6 @@ def _motif_by_place(source: str, place: str, zoo: Zoo, allow: Collection[str] | 
             "in the order of 'narfast inspect'"
         )
     return motif_of(graph, motifs[int(place) - 1].motif_id)
-
-
-def _network(source: str, zoo: Zoo, allow: Collection[str] | None) -> ArchGraph:
-    """Return the canonical graph of a network, from the zoo if it is there."""
-    if zoo.find(source) is not None:
-        return zoo.load(source, allow=allow)
-    from narfast.reading.isolation import isolated
-
-    return zoo.load(isolated(source, allow=allow), allow=allow)
-
-
-def _with_modules(
-    source: str, zoo: Zoo, allow: Collection[str] | None
-) -> tuple[ArchGraph, Sequence[str | None] | None]:
-    """Return a network with the module path of each node, or None if they are not known."""
-    graph = _network(source, zoo, allow)
-    paths = _paths(graph)
-    if paths is None and zoo.find(source) is not None and not source.startswith("zoo:"):
-        # Zoos of older formats do not have them; the library does.
-        graph = load(source, allow=allow)
-        paths = _paths(graph)
-    return graph, paths
 
 
 def _paths(graph: ArchGraph) -> Sequence[str | None] | None:

@@ -18,7 +18,7 @@ from narfast.comparison.facts import FACTS, facts_of
 from narfast.comparison.parts import corresponding_parts
 from narfast.errors import printable
 from narfast.graph import ArchGraph
-from narfast.sources.loader import Source
+from narfast.zoo.additions import Source
 from narfast.zoo.networks import read_network
 from narfast.zoo.zoo import Zoo
 
@@ -74,6 +74,11 @@ class Comparison:
     def block_map(self) -> tuple[tuple[int, int], ...]:
         """Return pairs of block numbers, -1 for a block without counterpart."""
         return self.pairing.block_map
+
+    def blocks_of_a(self) -> list[int | None]:
+        """Return the counterpart of each block of b in a, or None."""
+        of_b = {b: a for a, b in self.block_map if a >= 0}
+        return [of_b.get(number) for number in range(len(self.pairing.b))]
 
     @property
     def same_structure(self) -> bool:
@@ -184,11 +189,10 @@ class Comparison:
             cells = (fact.what, escape(fact.a or "–"), escape(fact.b or "–"))
             table.add_row(*cells, style=style)
         print_table(console, table)
-        of_b = {b: a for a, b in self.block_map if a >= 0 and b >= 0}
         strips = aligned_strips(
             self.pairing.a,
             [self.pairing.b],
-            [[of_b.get(number) for number in range(len(self.pairing.b))]],
+            [self.blocks_of_a()],
             width=console.width,
             color=has_color(console),
         )

@@ -195,7 +195,8 @@ class _Writer:
             if a < 0 or b < 0 or self.b.blocks[b].name not in ENDS:
                 continue
             before, after = (
-                layers_of(view, view.blocks[number]) for view, number in ((self.a, a), (self.b, b))
+                layers_of(view, view.blocks[number], exact=bool(self.exact))
+                for view, number in ((self.a, a), (self.b, b))
             )
             if before != after and before and after:
                 written[b] = f"{self.b.blocks[b].name}: {before} → {after}"
@@ -245,7 +246,8 @@ class _Writer:
         op_a, op_b = int(self.a.graph.op[a]), int(self.b.graph.op[b])
         if op_a != op_b:
             before, after = (
-                label(view.graph, node, widths=False) for view, node in ((self.a, a), (self.b, b))
+                label(view.graph, node, widths=False, exact=bool(self.exact))
+                for view, node in ((self.a, a), (self.b, b))
             )
             return [f"{before} → {after}"]
         if not self.exact:

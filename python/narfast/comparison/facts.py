@@ -146,11 +146,12 @@ def _end(view: BlockView, *names: str) -> str:
     return next((layers_of(view, block) for block in view.blocks if block.name in names), "")
 
 
-def layers_of(view: BlockView, block: Block) -> str:
+def layers_of(view: BlockView, block: Block, *, exact: bool = True) -> str:
     """List the layers of a block that people name: ``conv 7x7 /2, 3→64; max_pool 3x3 /2``."""
     nodes = [node for node in block.nodes.tolist() if _shown(view, node)]
     more = "; …" if len(nodes) > _STEM_LAYERS else ""
-    return "; ".join(label(view.graph, node) for node in nodes[:_STEM_LAYERS]) + more
+    words = [label(view.graph, node, exact=exact) for node in nodes[:_STEM_LAYERS]]
+    return "; ".join(words) + more
 
 
 def _shown(view: BlockView, node: int) -> bool:

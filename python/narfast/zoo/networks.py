@@ -7,8 +7,9 @@ from collections.abc import Collection
 from narfast.errors import MissingDependencyError, TraceError, UnsupportedSourceError
 from narfast.graph import ArchGraph
 from narfast.reading.isolation import isolated
-from narfast.sources.loader import Source, load
+from narfast.sources.loader import load
 from narfast.sources.registry import STORED, check_allowed
+from narfast.zoo.additions import Source
 from narfast.zoo.zoo import Zoo
 
 __all__ = ["read_network"]
