@@ -7,7 +7,7 @@ from typing import Any
 from narfast import attributes, operators
 from narfast.graph import ArchGraph
 
-__all__ = ["exact_of", "label", "operator_label", "sides"]
+__all__ = ["exact_of", "label", "operator_label", "ranges", "sides"]
 
 # The bins of the core's attributes: the first three hold one value each, the others a range.
 _KERNELS = {1: "1", 2: "2", 3: "3", 4: "4-5", 5: "6-7", 6: "8-15", 7: "16+"}
@@ -15,6 +15,24 @@ _EQUAL_WIDTH = 8  # bin: as many output channels as input channels, to the neare
 _OUTERMOST = 7  # powers of two; larger ratios share a bin
 
 _SAYING = frozenset({"kernel", "in_channels", "heads", "norm_size", "slope", "output_size"})
+
+
+_FIELDS = ("kernel", "stride", "groups", "dilation", "channel_ratio")
+_GROUPS = {1: "dense", 2: "grouped", 3: "depthwise"}
+
+
+def ranges(attr: int) -> dict[str, str]:
+    """Return what packed attributes say in words, by field; what does not apply is absent."""
+    found = {name: attributes.value(name, attr) for name in _FIELDS}
+    words = {
+        "kernel": _KERNELS.get(found["kernel"], ""),
+        "groups": _GROUPS.get(found["groups"], ""),
+        "width ratio": _ratio(found["channel_ratio"]) or ("1" if found["channel_ratio"] else ""),
+    }
+    if found["kernel"]:
+        words["stride"] = "2+" if found["stride"] else "1"
+        words["dilation"] = "2+" if found["dilation"] else "1"
+    return {name: word for name, word in words.items() if word}
 
 
 def sides(values: tuple[int, ...]) -> str:
@@ -91,11 +109,18 @@ def operator_label(op: int, attr: int) -> str:
             words += [] if rank == 2 else [f"{rank}d"]
     if attributes.value("stride", attr):
         words.append("/2+")
-    ratio = attributes.value("channel_ratio", attr) - _EQUAL_WIDTH
-    if ratio not in (-_EQUAL_WIDTH, 0):
-        more = "+" if abs(ratio) == _OUTERMOST else ""
-        words.append(f"~{'×' if ratio > 0 else '÷'}{2 ** abs(ratio)}{more}")
+    ratio = _ratio(attributes.value("channel_ratio", attr))
+    words += [ratio] if ratio else []
     groups = attributes.value("groups", attr)
     if groups > 1:
         words.append("grouped" if groups == 2 else "depthwise")
     return " ".join(words)
+
+
+def _ratio(bin_number: int) -> str:
+    """Return the ratio of widths in a bin, such as ``~×4``; empty for equal or unknown widths."""
+    ratio = bin_number - _EQUAL_WIDTH
+    if ratio in (-_EQUAL_WIDTH, 0):
+        return ""
+    more = "+" if abs(ratio) == _OUTERMOST else ""
+    return f"~{'×' if ratio > 0 else '÷'}{2 ** abs(ratio)}{more}"

@@ -15,7 +15,7 @@ from narfast import operators
 from narfast.alignment import Alignment
 from narfast.blocks import Block, BlockView
 from narfast.comparison.facts import ENDS, layers_of, stage_widths
-from narfast.labels import exact_of, label, operator_label, sides
+from narfast.labels import exact_of, label, ranges, sides
 
 __all__ = ["Difference", "Pairing", "differences_of"]
 
@@ -250,15 +250,15 @@ class _Writer:
                 for view, node in ((self.a, a), (self.b, b))
             )
             return [f"{before} → {after}"]
-        if not self.exact:
-            labels = (
-                operator_label(op_a, int(view.graph.attr[node]))
-                for view, node in ((self.a, a), (self.b, b))
-            )
-            before, after = labels
-            return [] if before == after else [f"{before} → {after}"]
-        old, new = exact_of(self.a.graph, a), exact_of(self.b.graph, b)
         name = operators.by_id(op_b).name
+        if not self.exact:
+            said = ranges(int(self.a.graph.attr[a])), ranges(int(self.b.graph.attr[b]))
+            return [
+                f"{name}: {what} {said[0][what]} → {said[1][what]}"
+                for what in said[0]
+                if what in said[1] and said[0][what] != said[1][what]
+            ]
+        old, new = exact_of(self.a.graph, a), exact_of(self.b.graph, b)
         texts = []
         for what in _COMPARED:
             if old.get(what) == new.get(what) or what not in old or what not in new:
@@ -338,7 +338,7 @@ class _Writer:
             elif len(instances) == total:
                 where.append(f"every {name}")
             else:
-                where.append(f"{len(instances)} of {total}: {name}")
+                where.append(f"{len(instances)} of {total} blocks ({name})")
         count = places.nodes.total()
         several = count > sum(map(len, places.instances.values()))
         return Difference(
@@ -482,9 +482,13 @@ def _part_name(view: BlockView, part: Sequence[int]) -> str:
     if "norm" in have and "mean" in have and "mul" in have:
         return "global response norm"
     if have <= {"mul", "affine"} and all(len(graph.inputs(node)) == 1 for node in part):
-        return "learnt scale"
+        return "layer scale"
     if have == {"rotary_embedding"}:
         return "rotary position embedding"
+    if have == {"l2_norm"} and any(_is_read_by(view, node, "attention") for node in part):
+        return "l2_norm of queries or keys (cosine attention)"
+    if have == {"split", "mul"}:
+        return "gate"
     labels = [label(graph, node, widths=False) for node in part]
     runs: list[tuple[str, int]] = []
     for text in labels:
@@ -493,6 +497,12 @@ def _part_name(view: BlockView, part: Sequence[int]) -> str:
         else:
             runs.append((text, 1))
     return _enumerated([text if count == 1 else f"{count} {text}" for text, count in runs])
+
+
+def _is_read_by(view: BlockView, node: int, name: str) -> bool:
+    graph = view.graph
+    readers = np.flatnonzero(graph.op == operators.by_name(name).id).tolist()
+    return any(node in graph.inputs(reader) for reader in readers)
 
 
 def _dimensions(view: BlockView) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from narfast import operators
+from narfast import attributes, operators
 from narfast._tables import short_count
 from narfast.blocks import Block, BlockView
 from narfast.hyperparameters import NAMES
@@ -21,6 +21,7 @@ ENDS = ("stem", "embedding", "head")
 _WEIGHTED = ("convolution", "linear", "attention", "recurrent")  # categories that count as depth
 _STAGES = 12  # widths that are listed
 _STEM_LAYERS = 5
+_LEARNT = {"add": "learnt embedding", "concat": "class token"}  # with a learnt operand, at the ends
 _FUSED = NAMES.index("fused")
 
 
@@ -150,12 +151,17 @@ def layers_of(view: BlockView, block: Block, *, exact: bool = True) -> str:
     """List the layers of a block that people name: ``conv 7x7 /2, 3→64; max_pool 3x3 /2``."""
     nodes = [node for node in block.nodes.tolist() if _shown(view, node)]
     more = "; …" if len(nodes) > _STEM_LAYERS else ""
-    words = [label(view.graph, node, exact=exact) for node in nodes[:_STEM_LAYERS]]
+    words = []
+    for node in nodes[:_STEM_LAYERS]:
+        name = operators.by_id(int(view.graph.op[node])).name
+        words.append(_LEARNT.get(name) or label(view.graph, node, exact=exact))
     return "; ".join(words) + more
 
 
 def _shown(view: BlockView, node: int) -> bool:
     info = operators.by_id(int(view.graph.op[node]))
+    if info.name in _LEARNT:
+        return attributes.value("param_operand", int(view.graph.attr[node])) == 1
     return info.category in (*_WEIGHTED, "pooling", "normalization") or info.name == "embedding"
 
 
