@@ -273,6 +273,7 @@ def _print_strips(console: Console, result: SearchResult) -> None:
         more = f"; … ({len(sentences) - _SENTENCES} more)" if len(sentences) > _SENTENCES else ""
         why = "; ".join(sentences[:_SENTENCES]) + more
         console.print(Text(" " * margin + (why or pair.verdict)), style="dim", soft_wrap=True)
+    console.print()
 
 
 def _print_shared(
