@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from narfast.blocks import blocks_of
 from narfast.graph import ArchGraph, GraphBatch, hash_texts, structural_hash
-from narfast.labels import operator_label
+from narfast.labels import counted, label, operator_label
 from narfast.motifs import MacroBatch, coarsen, instance_graphs, mine
 
 __all__ = [
@@ -88,11 +89,13 @@ class NetworkSummary:
     macro_nodes: int
     macro_edges: int
     input_shapes: tuple[tuple[int, ...], ...] = ()
+    blocks: tuple[tuple[str, int], ...] = ()  # names in reading order, each with its repetitions
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
         value = asdict(self)
         value["motifs"] = [asdict(motif) for motif in self.motifs]
+        value["blocks"] = [{"name": name, "count": count} for name, count in self.blocks]
         value["input_shape"] = None if self.input_shape is None else list(self.input_shape)
         value["input_shapes"] = list(map(list, self.input_shapes))
         return value
@@ -134,10 +137,30 @@ def _motifs_of(graph: ArchGraph) -> tuple[list[MotifCount], MacroBatch]:
     counts = np.bincount(number, minlength=len(first)).tolist()
     identifiers = hash_texts(macro.motif_id[first])
     blocks = instance_graphs(batch, macro, first)
+    if graph.hyperparameters is None:
+        labels = [_labels(block) for block in blocks]
+    else:
+        members = [macro.member[a:b] for a, b in itertools.pairwise(macro.member_ptr.tolist())]
+        instances: list[list[NDArray[np.int32]]] = [[] for _ in first]
+        for motif, nodes in zip(number.tolist(), members, strict=True):
+            instances[motif].append(nodes)
+        labels = [_common_labels(graph, places) for places in instances]
     return [
-        MotifCount(identifier, block.num_nodes, count, _chain(_labels(block)))
-        for identifier, count, block in zip(identifiers, counts, blocks, strict=True)
+        MotifCount(identifier, block.num_nodes, count, _chain(words))
+        for identifier, count, block, words in zip(identifiers, counts, blocks, labels, strict=True)
     ], macro
+
+
+def _common_labels(graph: ArchGraph, instances: Sequence[NDArray[np.int32]]) -> list[str]:
+    """Label the operators of a motif as exactly as all its instances allow."""
+    labels = []
+    for nodes in zip(*(own.tolist() for own in instances), strict=True):
+        for widths, exact in ((True, True), (False, True), (False, False)):
+            found = {label(graph, node, widths=widths, exact=exact) for node in nodes}
+            if len(found) == 1:
+                break
+        labels.append(min(found))
+    return labels
 
 
 def summarize(graph: ArchGraph) -> NetworkSummary:
@@ -164,6 +187,7 @@ def summarize(graph: ArchGraph) -> NetworkSummary:
         macro_nodes=int(macro.instance_ptr[-1]),
         macro_edges=len(macro.in_src),
         input_shapes=meta.input_shapes or (() if meta.input_shape is None else (meta.input_shape,)),
+        blocks=tuple((block.name, block.count) for block in blocks_of(graph).blocks),
     )
 
 
@@ -260,13 +284,7 @@ class _QueryMotifs:
 
 def _chain(labels: Sequence[str]) -> str:
     """Join labels in order; count runs of equal labels, and cut long chains."""
-    runs: list[tuple[str, int]] = []
-    for label in labels:
-        if runs and runs[-1][0] == label:
-            runs[-1] = (label, runs[-1][1] + 1)
-        else:
-            runs.append((label, 1))
-    words = [label if count == 1 else f"{count}×{label}" for label, count in runs]
+    words = counted(labels)
     if len(words) > _CHAIN_LENGTH:
         words = [*words[:_CHAIN_LENGTH], f"… ({len(words) - _CHAIN_LENGTH} more)"]
     return " → ".join(words)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from typing import Any
 
 from narfast import attributes, operators
 from narfast.graph import ArchGraph
 
-__all__ = ["exact_of", "label", "operator_label", "ranges", "sides"]
+__all__ = ["counted", "exact_of", "label", "operator_label", "ranges", "sides"]
 
 # The bins of the core's attributes: the first three hold one value each, the others a range.
 _KERNELS = {1: "1", 2: "2", 3: "3", 4: "4-5", 5: "6-7", 6: "8-15", 7: "16+"}
@@ -115,6 +117,12 @@ def operator_label(op: int, attr: int) -> str:
     if groups > 1:
         words.append("grouped" if groups == 2 else "depthwise")
     return " ".join(words)
+
+
+def counted(labels: Iterable[str]) -> list[str]:
+    """Return labels in order, runs of equal ones as one with their number."""
+    runs = [(label, len(list(group))) for label, group in itertools.groupby(labels)]
+    return [label if count == 1 else f"{count}×{label}" for label, count in runs]
 
 
 def _ratio(bin_number: int) -> str:

@@ -42,16 +42,16 @@ class SearchResult:
     Attributes:
         query: the canonical graph of the query; None for a bare vector.
         hits: networks of the zoo.
-        graphs: their canonical graphs; empty for a bare vector.
         relations: meaning of the scores; None if the zoo's encoder has no thresholds.
         shared_motifs: motifs that query and hit have in common, largest share first.
+        graphs: canonical graphs of the hits; empty for a bare vector.
     """
 
     query: ArchGraph | None
     hits: tuple[Hit, ...]
-    graphs: tuple[ArchGraph, ...]
     relations: tuple[Relation | None, ...]
     shared_motifs: tuple[tuple[SharedMotif, ...], ...]
+    graphs: tuple[ArchGraph, ...] = ()
 
     def to_json(self) -> list[dict[str, Any]]:
         """Return the hits as plain JSON values, as ``narfast search --json`` prints them."""
@@ -252,7 +252,7 @@ def _print_strips(console: Console, result: SearchResult) -> None:
     from narfast.comparison import compare_graphs
     from narfast.drawing.strip import aligned_strips, has_color
 
-    if result.query is None or not result.hits:
+    if result.query is None or not result.graphs:
         return
     pairs = [compare_graphs(result.query, graph) for graph in result.graphs[:_SHARED_HITS]]
     names = ["query", *(f"{place} {hit.name}" for place, hit in enumerate(result.hits, 1))]

@@ -39,6 +39,7 @@ class UpdateBar(Protocol):
 
 
 _MOTIF_ROWS = 20
+_BLOCKS = 8  # at each end of a long list
 _INPUTS = 12  # maximum number of input shapes shown
 _REPORT_EVERY = 10.0  # seconds between progress lines if stderr is not a terminal
 
@@ -57,6 +58,7 @@ def print_summary(summary: NetworkSummary) -> None:
         "parameters": short_count(summary.params),
         "inputs" if len(shapes) > 1 else "input": (", ".join(shapes[:_INPUTS]) or "–") + more,
         "graph": f"{summary.nodes} operators, {summary.edges} edges",
+        "blocks": escape(_listed_blocks(summary.blocks)),
         "macro graph": f"{summary.macro_nodes} motif instances, {summary.macro_edges} edges",
         "structural hash": f"{summary.structural_hash} (widths and exact kernels do not count)",
     }
@@ -72,14 +74,16 @@ def print_summary(summary: NetworkSummary) -> None:
     console.print("\n[bold]operators[/bold]  " + ", ".join(top[:_MOTIF_ROWS]))
     console.print()
     table = make_table("Motifs, largest share first")
+    table.add_column("#", justify="right")
     table.add_column("motif")
     table.add_column("size", justify="right")
     table.add_column("count", justify="right")
     table.add_column("share", justify="right")
     table.add_column("operators", overflow="fold")
-    for motif in summary.motifs[:_MOTIF_ROWS]:
+    for place, motif in enumerate(summary.motifs[:_MOTIF_ROWS], 1):
         share = motif.size * motif.count / max(1, summary.nodes)
         table.add_row(
+            str(place),
             motif.motif_id[:8],
             str(motif.size),
             str(motif.count),
@@ -89,6 +93,13 @@ def print_summary(summary: NetworkSummary) -> None:
     if len(summary.motifs) > _MOTIF_ROWS:
         table.caption = f"and {len(summary.motifs) - _MOTIF_ROWS} smaller motifs"
     console.print(table)
+
+
+def _listed_blocks(blocks: Sequence[tuple[str, int]]) -> str:
+    words = [name if count == 1 else f"{name} ×{count}" for name, count in blocks]
+    if len(words) > 2 * _BLOCKS:
+        words = [*words[:_BLOCKS], f"… ({len(words) - 2 * _BLOCKS} more)", *words[-_BLOCKS:]]
+    return " | ".join(words)
 
 
 def print_motifs(motifs: Sequence[ZooMotif]) -> None:

@@ -15,7 +15,7 @@ from narfast import operators
 from narfast.alignment import Alignment
 from narfast.blocks import Block, BlockView
 from narfast.comparison.facts import ENDS, layers_of, stage_widths
-from narfast.labels import exact_of, label, ranges, sides
+from narfast.labels import counted, exact_of, label, ranges, sides
 
 __all__ = ["Difference", "Pairing", "differences_of"]
 
@@ -489,14 +489,7 @@ def _part_name(view: BlockView, part: Sequence[int]) -> str:
         return "l2_norm of queries or keys (cosine attention)"
     if have == {"split", "mul"}:
         return "gate"
-    labels = [label(graph, node, widths=False) for node in part]
-    runs: list[tuple[str, int]] = []
-    for text in labels:
-        if runs and runs[-1][0] == text:
-            runs[-1] = (text, runs[-1][1] + 1)
-        else:
-            runs.append((text, 1))
-    return _enumerated([text if count == 1 else f"{count} {text}" for text, count in runs])
+    return _enumerated(counted(label(graph, node, widths=False) for node in part))
 
 
 def _is_read_by(view: BlockView, node: int, name: str) -> bool:
