@@ -158,7 +158,7 @@ def test_a_part_by_its_module(zoo, monkeypatch):
     paths = (None, "layers.0.conv", None, "layers.0", "layers.1.conv", None, "layers.1")
     known = Hyperparameters.from_rows([{"path": path} for path in paths])
     graph = replace(network("plain", 2, name="n"), hyperparameters=known)
-    monkeypatch.setattr("narfast.block_search.block._network", lambda *_: graph)
+    monkeypatch.setattr("narfast.block_search.block.read_network", lambda *_, **__: graph)
     assert read_block("some:network#layers.1", zoo).op_names() == ["conv", "relu", "add"]
     with pytest.raises(NarfastError, match="no module of n has this path"):
         read_block("some:network#layers.3", zoo)
