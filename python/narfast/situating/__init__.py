@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
+from narfast.situating.findings import FamilyCall, Findings, Neighbour, Novelty, RareParts
 from narfast.situating.neighbourhood import Neighbourhood
-from narfast.situating.situation import (
-    FamilyCall,
-    Neighbour,
-    Novelty,
-    RareParts,
-    Situation,
-    situate,
-)
+from narfast.situating.situation import Situation, situate
 
 __all__ = [
     "FamilyCall",
+    "Findings",
     "Neighbour",
     "Neighbourhood",
     "Novelty",

@@ -16,8 +16,8 @@ from narfast._tables import short_count
 from narfast.block_search import PieceFrequency
 from narfast.drawing.colors import COLORS, text_color
 from narfast.errors import printable
+from narfast.situating.findings import Findings, Neighbour
 from narfast.situating.report import strips_of
-from narfast.situating.situation import Neighbour, Situation
 
 __all__ = ["page"]
 
@@ -33,7 +33,7 @@ _STRIP = 110  # characters of a strip
 _BARS = (560, 150)  # size of the histogram
 
 
-def page(situation: Situation) -> str:
+def page(situation: Findings) -> str:
     """Return the page of a situation.
 
     Args:
@@ -61,14 +61,14 @@ def page(situation: Situation) -> str:
     )
 
 
-def _colors(situation: Situation) -> dict[str | None, str]:
+def _colors(situation: Findings) -> dict[str | None, str]:
     """Give the families of most neighbours a colour."""
     counts = Counter(neighbour.hit.family for neighbour in situation.neighbours)
     named = [family for family, _ in counts.most_common() if family is not None]
     return dict(zip(named, _PALETTE, strict=False))
 
 
-def _map(situation: Situation, colors: dict[str | None, str]) -> str:
+def _map(situation: Findings, colors: dict[str | None, str]) -> str:
     places = _places(situation.map.positions)
     parent = dict(situation.map.tree)
     cosine = situation.map.similarity
@@ -134,7 +134,7 @@ def _dot(text: str, color: str, ink: str | None = None) -> str:
     return f'<span class="dot" style="{style}">{text}</span>'
 
 
-def _neighbours(situation: Situation, colors: dict[str | None, str]) -> str:
+def _neighbours(situation: Findings, colors: dict[str | None, str]) -> str:
     lines = [
         "<table><tr><th>family</th><th></th><th class=number>score</th><th>relation</th>"
         "<th class=number>closer than</th><th>name</th><th>library</th>"
@@ -166,7 +166,7 @@ def _row(member: Neighbour) -> str:
     )
 
 
-def _strips(situation: Situation) -> str:
+def _strips(situation: Findings) -> str:
     lines = strips_of(situation, width=_STRIP, color=True)
     margin = max(len(name) for name, _ in lines) + 2
     return "\n".join(escape(name.ljust(margin)) + _colored(line) for name, line in lines)
@@ -191,7 +191,7 @@ def _colored(line: Text) -> str:
     return "".join(parts) + escape(line.plain[at:])
 
 
-def _sentences(situation: Situation) -> str:
+def _sentences(situation: Findings) -> str:
     parts = []
     for neighbour, pair in zip(situation.neighbours, situation.comparisons, strict=False):
         lines = "".join(f"<li>{escape(printable(line))}</li>" for line in pair.sentences())
@@ -203,7 +203,7 @@ def _sentences(situation: Situation) -> str:
     return "".join(parts)
 
 
-def _rare(situation: Situation) -> str:
+def _rare(situation: Findings) -> str:
     rare = situation.rare
     if not rare:
         return (
@@ -230,7 +230,7 @@ def _rare(situation: Situation) -> str:
     return "".join(lines) + "</table>"
 
 
-def _histogram(situation: Situation) -> str:
+def _histogram(situation: Findings) -> str:
     novelty = situation.novelty
     width, height = _BARS
     top = max(max(novelty.shares), 1e-9)

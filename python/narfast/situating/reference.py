@@ -220,7 +220,8 @@ class Reference:
             arrays = {name: np.array(value[name], dtype=np.float64) for name in _ARRAYS}
         except (ValueError, KeyError, TypeError):
             return None
-        fits = arrays["novelty"].shape == arrays["weight"].shape == (len(arrays["novelty"]),)
+        shapes = [arrays[name].shape for name in ("novelty", "weight")]
+        fits = shapes[0] == shapes[1] and len(shapes[0]) == 1
         finite = all(np.isfinite(array).all() for array in arrays.values())
         return cls(**arrays) if fits and finite and arrays["coefficients"].shape == (3,) else None
 
@@ -234,7 +235,7 @@ class Reference:
         """
         split = standard_split()
         novelty, weight = [], []
-        features, right, possible = [], [], []
+        features, right, kind = [], [], []
         outside: dict[str, NDArray[np.bool_]] = {}
         rows = networks.sample()
         asked = np.array([len(networks.rows_of_family[_first(networks.families[r])]) for r in rows])
@@ -253,18 +254,15 @@ class Reference:
             library = _first(libraries)
             if library not in outside:
                 outside[library] = networks.offered_outside(library)
-            for allowed in (networks.others(row), networks.others(row, only=outside[library])):
+            views = (networks.others(row), networks.others(row, only=outside[library]), foreign)
+            for view, allowed in enumerate(views):
                 found = networks.nearest(similarity, allowed)
-                if found.family is not None:
-                    features.append(_features(found))
-                    right.append(found.family in own)
-                    possible.append(
-                        any(allowed[networks.rows_of_family[family]].any() for family in own)
-                    )
-            if alone.family is not None:
-                features.append(_features(alone))
-                right.append(False)
-                possible.append(False)
+                if found.family is None:
+                    continue
+                present = any(allowed[networks.rows_of_family[family]].any() for family in own)
+                features.append(_features(found))
+                right.append(found.family in own)
+                kind.append(view if present else _ABSENT)
         order = np.argsort(novelty, kind="stable")
         return cls(
             np.array(novelty, dtype=np.float64)[order],
@@ -272,7 +270,7 @@ class Reference:
             _logistic(
                 np.array(features, dtype=np.float64).reshape(-1, 3),
                 np.array(right, dtype=np.float64),
-                np.array(possible, dtype=bool),
+                np.array(kind, dtype=np.int64),
             ),
         )
 
@@ -303,14 +301,17 @@ class Reference:
         """Return the probability that the family of the nearest network is right.
 
         It is a logistic function of two numbers: minus the logarithm of the distance to that
-        network, and its lead over the nearest network of another family. Half of the queries are
-        taken to be of families that the zoo does not have.
+        network, and its lead over the nearest network of another family. Of the queries, half are
+        taken to be of families that the zoo does not have, and a quarter to have relatives in
+        libraries of other people alone.
         """
         if nearest.family is None:
             return 0.0
         return float(_sigmoid(_features(nearest) @ self.coefficients))
 
 
+_WEIGHTS = (0.25, 0.25, 0.5)  # of queries with relatives in their library, elsewhere, and nowhere
+_ABSENT = 2  # the kind of the last
 _ARRAYS = ("novelty", "weight", "coefficients")
 _KNOWN_ZOOS: weakref.WeakKeyDictionary[Zoo, tuple[str, Reference]] = weakref.WeakKeyDictionary()
 
@@ -337,18 +338,17 @@ def _sigmoid(value: NDArray[np.float64] | float) -> NDArray[np.float64]:
 
 
 def _logistic(
-    features: NDArray[np.float64], right: NDArray[np.float64], possible: NDArray[np.bool_]
+    features: NDArray[np.float64], right: NDArray[np.float64], kind: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Fit a logistic regression by Newton's method.
 
     Args:
         features: [n, k].
         right: [n], 1 where the answer was right.
-        possible: [n], whether it could be; both kinds have the same total weight.
+        kind: [n], index into `_WEIGHTS`.
     """
-    weight = np.zeros(len(right))
-    for group in (possible, ~possible):
-        weight[group] = len(right) / 2 / max(1, int(group.sum()))
+    count = np.bincount(kind, minlength=len(_WEIGHTS))
+    weight = (len(kind) * np.array(_WEIGHTS) / np.maximum(count, 1))[kind]
     coefficients = np.zeros(features.shape[1])
     prior = _PRIOR * np.eye(features.shape[1])
     for _ in range(_STEPS):

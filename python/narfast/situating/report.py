@@ -13,7 +13,7 @@ from narfast._tables import make_table, print_table, short_count
 from narfast.block_search import PieceFrequency
 from narfast.drawing.strip import aligned_strips, has_color
 from narfast.errors import printable
-from narfast.situating.situation import Situation
+from narfast.situating.findings import Findings
 
 __all__ = ["print_situation", "strips_of"]
 
@@ -22,7 +22,7 @@ _SENTENCES = 6  # of the differences of a neighbour
 _SHOWN = 5  # rare pieces of each kind
 
 
-def print_situation(console: Console, situation: Situation) -> None:
+def print_situation(console: Console, situation: Findings) -> None:
     """Print a situation.
 
     Args:
@@ -52,7 +52,7 @@ def _listed(names: Sequence[str]) -> str:
     return f"as {', '.join(names[:3])}{more}; not compared with itself"
 
 
-def _print_neighbours(console: Console, situation: Situation) -> None:
+def _print_neighbours(console: Console, situation: Findings) -> None:
     table = make_table(f"The nearest {len(situation.neighbours)}, by family")
     for column in ("family", "#", "score", "relation", "closer than", "name", "library", "params"):
         right = column in ("#", "score", "closer than", "params")
@@ -76,7 +76,7 @@ def _print_neighbours(console: Console, situation: Situation) -> None:
     print_table(console, table)
 
 
-def strips_of(situation: Situation, *, width: int, color: bool) -> list[tuple[str, Text]]:
+def strips_of(situation: Findings, *, width: int, color: bool) -> list[tuple[str, Text]]:
     """Return the query and the compared neighbours as lines of blocks, each with its name.
 
     Args:
@@ -96,7 +96,7 @@ def strips_of(situation: Situation, *, width: int, color: bool) -> list[tuple[st
     return [(printable(name)[:_NAME], line) for name, line in zip(names, strips, strict=False)]
 
 
-def _print_differences(console: Console, situation: Situation) -> None:
+def _print_differences(console: Console, situation: Findings) -> None:
     margin = _NAME + 2
     width = max(console.width - margin, _NAME)
     lines = strips_of(situation, width=width, color=has_color(console))
@@ -113,7 +113,7 @@ def _print_differences(console: Console, situation: Situation) -> None:
             console.print(Text(" " * margin + rest, style="dim"))
 
 
-def _print_rare(console: Console, situation: Situation) -> None:
+def _print_rare(console: Console, situation: Findings) -> None:
     rare = situation.rare
     console.print()
     if not rare:
