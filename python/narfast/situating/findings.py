@@ -98,9 +98,8 @@ class Novelty:
         if self.percentile is None:
             return f"not known in a zoo with a single family; distance {self.distance:.4f}"
         return (
-            f"{self.percentile:.1f} of 100: farther from its nearest network (1 - cosine "
-            f"{self.distance:.4f}) than {self.percentile:.1f} % of networks are from all other "
-            "families"
+            f"{self.percentile:.1f} of 100: farther from its nearest network ({self.distance:.4f}) "
+            f"than {self.percentile:.1f} % are from other families"
         )
 
 

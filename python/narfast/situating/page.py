@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from html import escape
-from importlib import resources
+from pathlib import Path
 from string import Template
 
 import numpy as np
@@ -46,7 +46,7 @@ def page(situation: Findings) -> str:
         "family": str(situation.call),
         "novelty": str(situation.novelty),
     }
-    template = resources.files("narfast.situating").joinpath("page.html").read_text("utf-8")
+    template = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
     return Template(template).substitute(
         title=escape(f"Where {situation.name} stands"),
         facts="".join(f"<dt>{k}</dt><dd>{escape(v)}</dd>" for k, v in facts.items() if v),

@@ -16,6 +16,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from narfast._version import __version__
 from narfast.index import normalize
 from narfast.storage import format as folder
 from narfast.storage.index_cache import load_index, store_index
@@ -321,7 +322,7 @@ def _key(zoo: Zoo) -> str:
     files = zoo.manifest.files
     tables = [files[name]["sha256"] for name in (folder.ARCHITECTURES, folder.EMBEDDINGS)]
     held = [sorted(names) for names in vars(standard_split()).values()]
-    return hashlib.sha256(json.dumps([tables, held, _FORMAT]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([tables, held, __version__, _FORMAT]).encode()).hexdigest()
 
 
 def _first(names: frozenset[str]) -> str:

@@ -40,6 +40,7 @@ def print_situation(console: Console, situation: Findings) -> None:
         if value:
             facts.add_row(f"[bold]{key}[/bold]", escape(value))
     console.print(facts)
+    console.print()
     _print_neighbours(console, situation)
     _print_differences(console, situation)
     _print_rare(console, situation)
