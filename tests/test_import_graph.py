@@ -16,7 +16,7 @@ CONCEPTS = (
 )
 STAGES = (
     "drawing taxonomy search_spaces storage sources reading nn encoder zoo comparison "
-    "block_search evaluation training bulk retrieval cli frontends nas pretrain __main__"
+    "block_search evaluation training bulk retrieval situating cli frontends nas pretrain __main__"
 )
 ROOMS = f"{HELPERS} {CONCEPTS} {STAGES}".split()
 

@@ -6,6 +6,7 @@
     python benchmarks/studies/mutate.py --count 20000 --out benchmarks/results/mutations.json
     python benchmarks/studies/oracle.py
     python benchmarks/studies/block_search.py
+    python benchmarks/studies/situate.py
     python benchmarks/reports/tables.py
 
 A table stands between two marks, ``<!-- NAME: ... -->`` and ``<!-- NAME ends -->``; one whose
@@ -262,6 +263,53 @@ def block_search() -> list[str]:
     return lines
 
 
+def situate() -> list[str]:
+    """How well new designs are told from known ones, and families in other libraries."""
+    result = json.loads((RESULTS / "situate.json").read_text())
+    novelty = result["novelty"]
+    new, known, alone = novelty["new"], novelty["known"], novelty["alone_in_their_family"]
+    unseen = novelty["known_that_training_never_saw"]
+    lines = [
+        "| networks | number | families | median percentile | area under the curve, with known |",
+        "|---|--:|--:|--:|--:|",
+        f"| of a test family, without this family | {new['networks']:,} | {new['families']} "
+        f"| {new['median']:.1f} | {short(novelty['auc'])} (family means "
+        f"{short(novelty['auc_of_family_means'])}) |",
+        f"| alone in their family | {alone['networks']:,} | {alone['networks']:,} "
+        f"| {alone['median']:.1f} | {short(alone['auc_to_known'])} |",
+        f"| of other families, without themselves | {known['networks']:,} | {known['families']} "
+        f"| {known['median']:.1f} | |",
+        f"| of these, in validation families | {unseen['networks']:,} | {unseen['families']} "
+        f"| {unseen['median']:.1f} | {short(unseen['auc'])} with test families |",
+        "",
+        "| asked for | networks | family elsewhere | called rightly | calls that are right "
+        "| the same, of those elsewhere | nearest of the family | family nowhere else "
+        "| rightly none |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    rows = {
+        "test part, relatives present": result["relatives_present"],
+        "test libraries, from other libraries": result["all_test_libraries"],
+        **{
+            name + (" (test)" if name in result["test_libraries"] else ""): row
+            for name, row in result["libraries"].items()
+        },
+        "all libraries": result["all_libraries"],
+    }
+    keys = ("true_positive_rate", "precision", "precision_of_known", "nearest_right")
+    for name, row in rows.items():
+        cells = [_percent(row[key]) for key in keys]
+        lines.append(
+            f"| {name} | {row['networks']:,} | {row['elsewhere']:,} | {' | '.join(cells)} "
+            f"| {row['nowhere_else']:,} | {_percent(row['none_rightly'])} |"
+        )
+    return lines
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f} %"
+
+
 TABLES: list[tuple[str, str, str, Callable[[], list[str]]]] = [  # file, name, needs, lines
     ("docs/results.md", "retrieval", "cross_library.json", retrieval),
     ("SECURITY.md", "mutations", "mutations.json", mutations),
@@ -272,6 +320,7 @@ TABLES: list[tuple[str, str, str, Callable[[], list[str]]]] = [  # file, name, n
     ("benchmarks/README.md", "bulk", "bulk_encode.json", speed.bulk),
     ("benchmarks/README.md", "nas-index", "nas_index.json", speed.nas_index),
     ("benchmarks/README.md", "blocks", "block_search.json", block_search),
+    ("benchmarks/README.md", "situate", "situate.json", situate),
     ("benchmarks/README.md", "exports", "cross_format.json", exports),
     ("benchmarks/README.md", "threads", "threads.json", speed.threads),
     ("benchmarks/README.md", "oracle", "oracle.json", speed.oracle),

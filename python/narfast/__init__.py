@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from narfast.graph import ArchGraph, GraphBatch, canonicalize
     from narfast.motifs import coarsen, mine
     from narfast.retrieval import SearchResult, search
+    from narfast.situating import Situation, situate
     from narfast.sources.loader import load, trace
     from narfast.zoo import Zoo
 
@@ -42,6 +43,7 @@ __all__ = [
     "NarfastError",
     "Relation",
     "SearchResult",
+    "Situation",
     "TraceError",
     "UnsupportedSourceError",
     "Zoo",
@@ -53,6 +55,7 @@ __all__ = [
     "load",
     "mine",
     "search",
+    "situate",
     "trace",
 ]
 
@@ -63,6 +66,7 @@ _LAZY = {
     "GraphBatch": "narfast.graph",
     "Relation": "narfast.encoder.calibration",
     "SearchResult": "narfast.retrieval",
+    "Situation": "narfast.situating",
     "Zoo": "narfast.zoo",
     "canonicalize": "narfast.graph",
     "coarsen": "narfast.motifs",
@@ -72,6 +76,7 @@ _LAZY = {
     "load": "narfast.sources.loader",
     "mine": "narfast.motifs",
     "search": "narfast.retrieval",
+    "situate": "narfast.situating",
     "trace": "narfast.sources.loader",
 }
 

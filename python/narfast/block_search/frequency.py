@@ -67,6 +67,7 @@ def document_frequency(
     *,
     level: Level = "exact",
     without_family: str | None = None,
+    without_structure: str | None = None,
 ) -> DocumentFrequencies:
     """Count the structures and families of a zoo that have the pieces of a network.
 
@@ -75,6 +76,7 @@ def document_frequency(
         zoo: an open zoo.
         level: how exactly operators must agree; see `narfast.find_blocks`.
         without_family: leave out the structures of this family, such as the network's own.
+        without_structure: leave out the structure with this hash or id, such as the network itself.
 
     Raises:
         NarfastError: no such level.
@@ -83,6 +85,8 @@ def document_frequency(
         raise NarfastError(f"{level}: no such level; choose from {', '.join(LEVELS)}")
     index = BlockIndex.of(zoo)
     counter = _Counter(index.families(zoo), without_family)
+    if without_structure is not None and without_structure in zoo:
+        counter.leave_out(zoo[without_structure].row)
     ngrams = _ngrams(graph, index, level, counter)
     return DocumentFrequencies(
         level=level,
@@ -102,7 +106,15 @@ class _Counter:
         self._kept = np.ones(len(families), dtype=bool)
         if without in names:
             self._kept = self._family != names[without]
-        self.networks = int(np.count_nonzero(self._kept))
+
+    @property
+    def networks(self) -> int:
+        """Return the number of all rows that count."""
+        return int(np.count_nonzero(self._kept))
+
+    def leave_out(self, row: int) -> None:
+        """Count a row no longer."""
+        self._kept[row] = False
 
     def of(self, rows: NDArray[np.integer]) -> tuple[int, int]:
         """Return the number of rows that count, and of their families."""

@@ -27,6 +27,7 @@ from narfast.cli.encode import encode
 from narfast.cli.evaluate import evaluate
 from narfast.cli.pretrain import pretrain
 from narfast.cli.search import inspect, motifs, search
+from narfast.cli.situate import situate
 from narfast.cli.zoo import zoo_app
 
 __all__ = ["app", "main"]
@@ -40,7 +41,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (search, inspect, compare, draw, motifs, encode, pretrain, evaluate):
+for command in (search, inspect, compare, situate, draw, motifs, encode, pretrain, evaluate):
     app.command()(command)
 app.add_typer(zoo_app, name="zoo")
 

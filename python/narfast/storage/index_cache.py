@@ -1,9 +1,10 @@
 """Indexes of zoos that this user has built on this machine, kept for later runs.
 
-There are two kinds: HNSW graphs of the vectors of large zoos (``usearch``) and indexes of the
-blocks of networks (``blocks``). usearch trusts the bytes that it restores: crafted bytes crash the
-process, and a checksum beside them proves nothing. So no zoo contains an index. A missing index is
-built from the zoo and kept in a folder that only its user can write.
+There are three kinds: HNSW graphs of the vectors of large zoos (``usearch``), indexes of the blocks
+of networks (``blocks``), and what `narfast.situate` measures on a zoo (``situate``). usearch trusts
+the bytes that it restores: crafted bytes crash the process, and a checksum beside them proves
+nothing. So no zoo contains an index. A missing index is built from the zoo and kept in a folder
+that only its user can write.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from narfast.index import IndexSettings
 
 __all__ = ["index_key", "load_index", "store_index"]
 
-IndexKind = Literal["usearch", "blocks"]
+IndexKind = Literal["usearch", "blocks", "situate"]
 
 _log = logging.getLogger("narfast")
 
