@@ -6,6 +6,7 @@ The command line, the demo and search services all call this function.
 from __future__ import annotations
 
 import io
+import itertools
 import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from narfast.encoder.calibration import Calibration, Relation, shares_blocks
-from narfast.errors import printable
 from narfast.explain import SharedMotif, shared_motifs
 from narfast.graph import ArchGraph
 from narfast.storage.records import NetworkRecord
@@ -31,8 +31,7 @@ _SHARED_ROWS = 8
 _SHARED_HITS = 5
 _LEVEL = "operators and connections are equal, widths and exact kernel sizes may differ"
 _WIDTH = 120  # characters of a line of `SearchResult.__str__`
-_SENTENCES = 3  # of the differences of a hit
-_NAME = 24  # characters of a name beside a strip
+_SENTENCES = 2  # of the differences of a hit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,32 +246,17 @@ def _print_hits(console: Console, result: SearchResult) -> None:
 
 def _print_strips(console: Console, result: SearchResult) -> None:
     """Print the query and its best hits as lines of blocks, equal blocks under each other."""
-    from rich.text import Text
-
     from narfast.comparison import compare_graphs
-    from narfast.drawing.strip import aligned_strips, has_color
+    from narfast.comparison.strips import print_strips
 
     if result.query is None or not result.graphs:
         return
     pairs = [compare_graphs(result.query, graph) for graph in result.graphs[:_SHARED_HITS]]
-    names = ["query", *(f"{place} {hit.name}" for place, hit in enumerate(result.hits, 1))]
-    names = [printable(name)[:_NAME] for name in names[: len(pairs) + 1]]
-    margin = max(map(len, names)) + 2
-    strips = aligned_strips(
-        pairs[0].views[0],
-        [pair.views[1] for pair in pairs],
-        [pair.blocks_of_a() for pair in pairs],
-        width=max(console.width - margin, _NAME),
-        color=has_color(console),
-    )
+    hits = zip(itertools.count(1), result.hits[: len(pairs)], strict=False)
     console.print()
-    console.print(Text(names[0].ljust(margin)) + strips[0])
-    for name, strip, pair in zip(names[1:], strips[1:], pairs, strict=True):
-        console.print(Text(name.ljust(margin)) + strip)
-        sentences = pair.sentences()
-        more = f"; … ({len(sentences) - _SENTENCES} more)" if len(sentences) > _SENTENCES else ""
-        why = "; ".join(sentences[:_SENTENCES]) + more
-        console.print(Text(" " * margin + (why or pair.verdict)), style="dim", soft_wrap=True)
+    print_strips(
+        console, pairs, ["query", *(f"{place} {hit.name}" for place, hit in hits)], most=_SENTENCES
+    )
     console.print()
 
 

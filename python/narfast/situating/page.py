@@ -14,10 +14,11 @@ from rich.text import Text
 
 from narfast._tables import short_count
 from narfast.block_search import PieceFrequency
+from narfast.comparison.strips import strips_of
 from narfast.drawing.colors import COLORS, text_color
 from narfast.errors import printable
 from narfast.situating.findings import Findings, Neighbour
-from narfast.situating.report import strips_of
+from narfast.situating.report import names_of
 
 __all__ = ["page"]
 
@@ -167,7 +168,8 @@ def _row(member: Neighbour) -> str:
 
 
 def _strips(situation: Findings) -> str:
-    lines = strips_of(situation, width=_STRIP, color=True)
+    pairs = situation.comparisons
+    lines = strips_of(pairs, names_of(situation), width=_STRIP, color=True)
     margin = max(len(name) for name, _ in lines) + 2
     return "\n".join(escape(name.ljust(margin)) + _colored(line) for name, line in lines)
 

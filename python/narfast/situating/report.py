@@ -7,17 +7,15 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from rich.text import Text
 
 from narfast._tables import make_table, print_table, short_count
 from narfast.block_search import PieceFrequency
-from narfast.drawing.strip import aligned_strips, has_color
+from narfast.comparison.strips import print_strips
 from narfast.errors import printable
 from narfast.situating.findings import Findings
 
-__all__ = ["print_situation", "strips_of"]
+__all__ = ["names_of", "print_situation"]
 
-_NAME = 24  # characters of a name beside a strip
 _SENTENCES = 6  # of the differences of a neighbour
 _SHOWN = 5  # rare pieces of each kind
 
@@ -77,41 +75,16 @@ def _print_neighbours(console: Console, situation: Findings) -> None:
     print_table(console, table)
 
 
-def strips_of(situation: Findings, *, width: int, color: bool) -> list[tuple[str, Text]]:
-    """Return the query and the compared neighbours as lines of blocks, each with its name.
-
-    Args:
-        situation: the result of `narfast.situate`.
-        width: columns of a strip.
-        color: whether cells have the colour of their kind.
-    """
-    pairs = situation.comparisons
-    strips = aligned_strips(
-        pairs[0].views[0],
-        [pair.views[1] for pair in pairs],
-        [pair.blocks_of_a() for pair in pairs],
-        width=width,
-        color=color,
-    )
-    names = ["query", *(f"{each.place} {each.hit.name}" for each in situation.neighbours)]
-    return [(printable(name)[:_NAME], line) for name, line in zip(names, strips, strict=False)]
+def names_of(situation: Findings) -> list[str]:
+    """Return the names of the query and of the networks that it is compared with."""
+    compared = situation.neighbours[: len(situation.comparisons)]
+    return ["query", *(f"{each.place} {each.hit.name}" for each in compared)]
 
 
 def _print_differences(console: Console, situation: Findings) -> None:
-    margin = _NAME + 2
-    width = max(console.width - margin, _NAME)
-    lines = strips_of(situation, width=width, color=has_color(console))
     console.print()
     console.print("[bold]Beside the nearest[/bold]")
-    console.print(Text(lines[0][0].ljust(margin)) + lines[0][1])
-    for (name, line), pair in zip(lines[1:], situation.comparisons, strict=True):
-        console.print(Text(name.ljust(margin)) + line)
-        sentences = pair.sentences() or [pair.verdict]
-        for sentence in sentences[:_SENTENCES]:
-            console.print(Text(" " * margin + printable(sentence), style="dim"), soft_wrap=True)
-        if len(sentences) > _SENTENCES:
-            rest = f"… and {len(sentences) - _SENTENCES} more; --json lists all"
-            console.print(Text(" " * margin + rest, style="dim"))
+    print_strips(console, situation.comparisons, names_of(situation), most=_SENTENCES)
 
 
 def _print_rare(console: Console, situation: Findings) -> None:
