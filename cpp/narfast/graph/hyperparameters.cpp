@@ -59,10 +59,16 @@ std::int64_t saturating_sum(std::int64_t a, std::int64_t b) {
   return a + std::max<std::int64_t>(b, 0);
 }
 
-// The row of one fused node while its origins are read.
+// The row of one fused node while its origins are read; one after the other, to keep its memory.
 class FusedRow {
  public:
-  explicit FusedRow(OpId op) : op_(op), accepted_(suitable(category(op)) | kAlways) {}
+  void begin(OpId op) {
+    for (std::size_t key = 0; key < kKeys; ++key)
+      if ((known_ >> key & 1) != 0) values_[key].clear();
+    op_ = op;
+    accepted_ = suitable(category(op)) | kAlways;
+    known_ = 0;
+  }
 
   void read(OpId op, bool beside, std::span<const std::uint8_t> keys,
             std::span<const std::int64_t> values) {
@@ -90,16 +96,17 @@ class FusedRow {
 
   void append_to(Hyperparameters& rows) const {
     for (std::size_t key = 0; key < kKeys; ++key)
-      for (const std::int64_t value : values_[key])
-        rows.add(static_cast<Hyperparameter>(key), value);
+      if ((known_ >> key & 1) != 0)
+        for (const std::int64_t value : values_[key])
+          rows.add(static_cast<Hyperparameter>(key), value);
     rows.ptr.push_back(static_cast<Offset>(rows.key.size()));
   }
 
  private:
   static Category category(OpId op) { return operator_table()[op].category; }
 
-  OpId op_;
-  std::uint32_t accepted_;
+  OpId op_ = 0;
+  std::uint32_t accepted_ = 0;
   std::uint32_t known_ = 0;
   std::array<std::vector<std::int64_t>, kKeys> values_;
 };
@@ -167,8 +174,9 @@ Hyperparameters fuse_hyperparameters(const GraphView& raw, const Hyperparameters
                                      Offset first, const GraphView& canonical,
                                      const Origins& origins) {
   Hyperparameters result;
+  FusedRow fused;
   for (NodeId node = 0; node < canonical.num_nodes(); ++node) {
-    FusedRow fused(canonical.op[index(node)]);
+    fused.begin(canonical.op[index(node)]);
     const auto begin = index(origins.nodes.ptr[index(node)]);
     const auto sources = origins.nodes[node];
     for (std::size_t i = 0; i < sources.size(); ++i) {
