@@ -21,12 +21,13 @@ constexpr NodeId kBarred = -2;  // a node that stays alone
 // Level 0 is the operator, level 1 adds its attributes, each level above a neighbourhood of one
 // step more.
 constexpr int kLevels = 9;
-constexpr int kAlike = -1;         // two operators of a kind
-constexpr int kUnlike = -2;        // nothing in common
-constexpr std::size_t kFan = 8;    // neighbours that are compared with one another
-constexpr std::size_t kEqual = 8;  // nodes of one label that are matched in their order
-constexpr std::size_t kWalk = 12;  // nodes of a walk through what was put in
-constexpr int kMoves = 4;          // sweeps that move single nodes
+constexpr int kAlike = -1;          // two operators of a kind
+constexpr int kUnlike = -2;         // nothing in common
+constexpr std::size_t kFan = 8;     // neighbours that are compared with one another
+constexpr std::size_t kEqual = 8;   // nodes of one label that are matched in their order
+constexpr std::size_t kWalk = 12;   // nodes of a walk through what was put in
+constexpr int kMoves = 4;           // sweeps that move single nodes
+constexpr std::size_t kHub = 1024;  // neighbours of a node that are looked at one by one
 
 constexpr std::uint64_t mix(std::uint64_t x) {
   x ^= x >> 32;
@@ -88,6 +89,14 @@ struct Side {
     return labels[index(node) * kLevels + index(level)];
   }
 
+  [[nodiscard]] bool reads(NodeId node, NodeId source) const {
+    const auto inputs = graph.inputs(node);
+    if (inputs.size() <= kFan)
+      return std::find(inputs.begin(), inputs.end(), source) != inputs.end();
+    const auto all = readers[source];  // ascending
+    return std::binary_search(all.begin(), all.end(), node);
+  }
+
   GraphView graph;
   Consumers readers;
   NodeId nodes;
@@ -131,10 +140,9 @@ class Aligner {
     match_all(false);
     for (int sweep = 0; sweep < kMoves; ++sweep) move_nodes(sweep % 2 == 0);
     drop_strays();
-    Offset kept = 0;
     for (auto* partner : {&to_b_, &to_a_})
       std::replace(partner->begin(), partner->end(), kBarred, kNone);
-    for (NodeId node = 0; node < a_.nodes; ++node) kept += kept_inputs(node, to_b_[index(node)]);
+    const Offset kept = count_kept_edges();
     return {std::move(to_b_), std::move(to_a_), kept};
   }
 
@@ -182,28 +190,58 @@ class Aligner {
 
   // Inputs of `a` that are matched to inputs of `b`, and readers likewise.
   [[nodiscard]] int kept_inputs(NodeId a, NodeId b) const {
-    return b == kNone ? 0 : kept(a_.graph.inputs(a), b_.graph.inputs(b));
+    return b == kNone ? 0 : kept<false>(a, b, a_.graph.inputs(a), b_.graph.inputs(b));
   }
   [[nodiscard]] int kept_readers(NodeId a, NodeId b) const {
-    return b == kNone ? 0 : kept(a_.readers[a], b_.readers[b]);
+    return b == kNone ? 0 : kept<true>(a, b, a_.readers[a], b_.readers[b]);
   }
   [[nodiscard]] int kept_edges(NodeId a, NodeId b) const {
     return kept_inputs(a, b) + kept_readers(a, b);
   }
-  [[nodiscard]] int kept(std::span<const NodeId> of_a, std::span<const NodeId> of_b) const {
+
+  // The shorter list is walked, and of a hub at most kHub neighbours.
+  template <bool readers>
+  [[nodiscard]] int kept(NodeId a, NodeId b, std::span<const NodeId> of_a,
+                         std::span<const NodeId> of_b) const {
+    const auto reads = [](const Side& side, NodeId node, NodeId other) {
+      return readers ? side.reads(other, node) : side.reads(node, other);
+    };
     int count = 0;
-    if (of_b.size() <= kFan) {
-      for (const NodeId node : of_a) {
+    if (of_a.size() <= of_b.size() || of_a.size() <= kFan) {
+      for (const NodeId node : of_a.first(std::min(of_a.size(), kHub))) {
         const NodeId image = to_b_[index(node)];
-        count += image >= 0 && std::find(of_b.begin(), of_b.end(), image) != of_b.end() ? 1 : 0;
+        count += image >= 0 && reads(b_, b, image) ? 1 : 0;
       }
       return count;
     }
-    images_.assign(of_b.begin(), of_b.end());
-    std::sort(images_.begin(), images_.end());
-    for (const NodeId node : of_a) {
-      const NodeId image = to_b_[index(node)];
-      count += image >= 0 && std::binary_search(images_.begin(), images_.end(), image) ? 1 : 0;
+    for (const NodeId node : of_b.first(std::min(of_b.size(), kHub))) {
+      const NodeId image = to_a_[index(node)];
+      count += image >= 0 && reads(a_, a, image) ? 1 : 0;
+    }
+    return count;
+  }
+
+  // Edges of a whose image is an edge of b, each edge of b once.
+  [[nodiscard]] Offset count_kept_edges() const {
+    Offset count = 0;
+    std::vector<NodeId> images, sources;
+    for (NodeId node = 0; node < a_.nodes; ++node) {
+      const NodeId partner = to_b_[index(node)];
+      if (partner < 0) continue;
+      images.clear();
+      for (const NodeId source : a_.graph.inputs(node))
+        if (to_b_[index(source)] >= 0) images.push_back(to_b_[index(source)]);
+      const auto inputs = b_.graph.inputs(partner);
+      sources.assign(inputs.begin(), inputs.end());
+      std::sort(images.begin(), images.end());
+      std::sort(sources.begin(), sources.end());
+      auto image = images.begin();
+      for (auto source = sources.begin(); image != images.end() && source != sources.end();) {
+        if (*image == *source)
+          ++count, ++image, ++source;
+        else
+          *image < *source ? ++image : ++source;
+      }
     }
     return count;
   }
@@ -390,7 +428,8 @@ class Aligner {
                    Neighbours neighbours, std::vector<NodeId>& found) {
     found.clear();
     const auto visit = [&](NodeId node) {
-      for (const NodeId next : neighbours(side, node)) {
+      const std::span<const NodeId> near = neighbours(side, node);
+      for (const NodeId next : near.first(std::min(near.size(), kHub))) {
         if (found.size() == kWalk) return;
         if (partner[index(next)] == kNone &&
             std::find(found.begin(), found.end(), next) == found.end())
@@ -463,10 +502,15 @@ class Aligner {
     partners_.erase(std::unique(partners_.begin(), partners_.end()), partners_.end());
   }
 
+  static bool is_hub(const Side& side, NodeId node) {
+    return side.graph.inputs(node).size() + side.readers[node].size() > kHub;
+  }
+
   void try_move(NodeId node, NodeId partner, bool towards_readers) {
     const NodeId current = to_b_[index(node)];
     const NodeId rival = to_a_[index(partner)];
     if (partner == current || rival == kBarred) return;
+    if (rival != kNone && is_hub(a_, rival) && is_hub(b_, partner) && !is_hub(a_, node)) return;
     const auto worth = [&](NodeId a, NodeId b) {  // edges first, then equal attributes
       if (a == kNone || b == kNone) return 0;
       return 2 * kept_edges(a, b) + (a_.label(a, 1) == b_.label(b, 1) ? 1 : 0);
@@ -513,11 +557,10 @@ class Aligner {
   std::vector<std::pair<std::uint64_t, NodeId>> unmatched_a_, unmatched_b_;
   std::vector<std::pair<NodeId, NodeId>> seeds_;
   std::vector<NodeId> partners_, walk_a_, walk_b_;
-  mutable std::vector<NodeId> images_;
 };
 
 // A total order of graphs: align(a, b) and align(b, a) do the same work on the same first graph.
-bool comes_first(const GraphView& a, const GraphView& b) {
+bool comes_first(const GraphView& a, const GraphView& b, const Parts& parts) {
   const auto less = [](auto x, auto y) {
     return std::lexicographical_compare_three_way(x.begin(), x.end(), y.begin(), y.end());
   };
@@ -526,19 +569,23 @@ bool comes_first(const GraphView& a, const GraphView& b) {
   if (const auto order = less(a.attr, b.attr); order != 0) return order < 0;
   for (NodeId node = 0; node < a.num_nodes(); ++node)
     if (const auto order = less(a.inputs(node), b.inputs(node)); order != 0) return order < 0;
-  return true;
+  return less(parts.of_a, parts.of_b) <= 0;
 }
 
-bool equal(const GraphView& a, const GraphView& b) {
-  return comes_first(a, b) && comes_first(b, a);
+// Whether every node may have itself as partner.
+bool nobody_is_barred(const Parts& parts) {
+  return std::all_of(parts.of_a.begin(), parts.of_a.end(), [](auto part) { return part >= 0; });
 }
 
 }  // namespace
 
 Alignment align(const GraphView& a, const GraphView& b, Parts parts) {
-  if (!parts.of_a.empty() && (parts.of_a.size() != a.op.size() || parts.of_b.size() != b.op.size()))
+  const bool divided = !parts.of_a.empty() || !parts.of_b.empty();
+  if (divided && (parts.of_a.size() != a.op.size() || parts.of_b.size() != b.op.size()))
     throw InvalidGraph("parts must have one entry for each node of both graphs");
-  if (equal(a, b)) {
+  const Parts swapped{parts.of_b, parts.of_a};
+  const bool first = comes_first(a, b, parts);
+  if (first && comes_first(b, a, swapped) && nobody_is_barred(parts)) {
     Alignment same;
     same.to_b.resize(a.op.size());
     std::iota(same.to_b.begin(), same.to_b.end(), 0);
@@ -546,8 +593,8 @@ Alignment align(const GraphView& a, const GraphView& b, Parts parts) {
     same.kept_edges = a.num_edges();
     return same;
   }
-  if (comes_first(a, b)) return Aligner(a, b, parts).run();
-  Alignment inverse = Aligner(b, a, {parts.of_b, parts.of_a}).run();
+  if (first) return Aligner(a, b, parts).run();
+  Alignment inverse = Aligner(b, a, swapped).run();
   std::swap(inverse.to_a, inverse.to_b);
   return inverse;
 }
