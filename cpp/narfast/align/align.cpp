@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <numeric>
 #include <queue>
@@ -21,13 +22,13 @@ constexpr NodeId kBarred = -2;  // a node that stays alone
 // Level 0 is the operator, level 1 adds its attributes, each level above a neighbourhood of one
 // step more.
 constexpr int kLevels = 9;
-constexpr int kAlike = -1;          // two operators of a kind
-constexpr int kUnlike = -2;         // nothing in common
-constexpr std::size_t kFan = 8;     // neighbours that are compared with one another
-constexpr std::size_t kEqual = 8;   // nodes of one label that are matched in their order
-constexpr std::size_t kWalk = 12;   // nodes of a walk through what was put in
-constexpr int kMoves = 4;           // sweeps that move single nodes
-constexpr std::size_t kHub = 1024;  // neighbours of a node that are looked at one by one
+constexpr int kAlike = -1;         // two operators of a kind
+constexpr int kUnlike = -2;        // nothing in common
+constexpr std::size_t kFan = 8;    // neighbours that are compared with one another
+constexpr std::size_t kEqual = 8;  // nodes of one label that are matched in their order
+constexpr std::size_t kWalk = 12;  // nodes of a walk through what was put in
+constexpr int kMoves = 4;          // sweeps that move single nodes
+constexpr std::size_t kHub = 256;  // neighbours of a node that are looked at one by one
 
 constexpr std::uint64_t mix(std::uint64_t x) {
   x ^= x >> 32;
@@ -152,6 +153,10 @@ class Aligner {
     a_.set_labels(within_parts ? parts_.of_a : std::span<const std::int32_t>{});
     b_.set_labels(within_parts ? parts_.of_b : std::span<const std::int32_t>{});
     bridged_ = 0;
+    open_a_.resize(index(a_.nodes));
+    open_b_.resize(index(b_.nodes));
+    std::iota(open_a_.begin(), open_a_.end(), 0);
+    std::iota(open_b_.begin(), open_b_.end(), 0);
     for (int level = kLevels - 1; level >= 2; --level) match_equal(level, 1, true);
     for (int level = kLevels - 1; level >= 1; --level) match_equal(level, kEqual, true);
     for (int level = kLevels - 1; level >= 2; --level) match_equal(level, 1, false);
@@ -287,45 +292,84 @@ class Aligner {
     }
   }
 
-  // The unmatched nodes with their labels.
-  static void collect_unmatched(const Side& side, const std::vector<NodeId>& partner, int level,
-                                std::vector<std::pair<std::uint64_t, NodeId>>& nodes) {
-    nodes.clear();
-    for (NodeId node = 0; node < side.nodes; ++node)
-      if (partner[index(node)] == kNone) nodes.emplace_back(side.label(node, level), node);
-  }
+  // Groups of unmatched nodes by label, through a table of labels.
+  class Groups {
+   public:
+    using Nodes = std::span<const NodeId>;
+
+    // Nodes of one label in both graphs, by place in `nodes` of the two sides.
+    struct Group {
+      std::uint64_t label;
+      std::uint32_t size_a = 0, size_b = 0;
+      std::uint32_t end_a = 0, end_b = 0;
+    };
+
+    void build(const Side& a, const Side& b, Nodes open_a, Nodes open_b, int level) {
+      groups_.clear();
+      slots_.assign(std::bit_ceil(2 * open_a.size() + 2), -1);
+      of_a_.resize(open_a.size());
+      of_b_.resize(open_b.size());
+      for (std::size_t i = 0; i < open_a.size(); ++i) {
+        const std::uint64_t label = a.label(open_a[i], level);
+        std::int32_t& group = slots_[slot_of(label)];
+        if (group < 0) {
+          group = static_cast<std::int32_t>(groups_.size());
+          groups_.push_back({label});
+        }
+        ++groups_[index(of_a_[i] = group)].size_a;
+      }
+      for (std::size_t i = 0; i < open_b.size(); ++i) {
+        of_b_[i] = slots_[slot_of(b.label(open_b[i], level))];
+        if (of_b_[i] >= 0) ++groups_[index(of_b_[i])].size_b;
+      }
+      std::uint32_t size_a = 0, size_b = 0;
+      for (Group& group : groups_) {
+        group.end_a = size_a;
+        group.end_b = size_b;
+        size_a += group.size_a;
+        size_b += group.size_b;
+      }
+      nodes_a_.resize(size_a);
+      nodes_b_.resize(size_b);
+      for (std::size_t i = 0; i < open_a.size(); ++i)
+        nodes_a_[groups_[index(of_a_[i])].end_a++] = open_a[i];
+      for (std::size_t i = 0; i < open_b.size(); ++i)
+        if (of_b_[i] >= 0) nodes_b_[groups_[index(of_b_[i])].end_b++] = open_b[i];
+    }
+
+    // In the order in which the labels appear in a.
+    [[nodiscard]] std::span<const Group> all() const { return groups_; }
+    [[nodiscard]] Nodes nodes_of_a(const Group& group) const {
+      return Nodes(nodes_a_).subspan(group.end_a - group.size_a, group.size_a);
+    }
+    [[nodiscard]] Nodes nodes_of_b(const Group& group) const {
+      return Nodes(nodes_b_).subspan(group.end_b - group.size_b, group.size_b);
+    }
+
+   private:
+    // The slot that holds the label, or the empty one where it belongs.
+    [[nodiscard]] std::size_t slot_of(std::uint64_t label) const {
+      std::size_t slot = label & (slots_.size() - 1);
+      while (slots_[slot] >= 0 && groups_[index(slots_[slot])].label != label)
+        slot = (slot + 1) & (slots_.size() - 1);
+      return slot;
+    }
+
+    std::vector<Group> groups_;
+    std::vector<std::int32_t> slots_, of_a_, of_b_;
+    std::vector<NodeId> nodes_a_, nodes_b_;
+  };
 
   // Calls visit(nodes of a, nodes of b) for every label of unmatched nodes of both graphs, in the
   // order in which the labels appear in a.
   template <typename Visit>
   void for_each_label(int level, Visit visit) {
-    collect_unmatched(a_, to_b_, level, unmatched_a_);
-    collect_unmatched(b_, to_a_, level, unmatched_b_);
-    if (unmatched_a_.empty() || unmatched_b_.empty()) return;
-    std::sort(unmatched_a_.begin(), unmatched_a_.end());
-    std::sort(unmatched_b_.begin(), unmatched_b_.end());
-    using Group = std::span<const std::pair<std::uint64_t, NodeId>>;
-    std::vector<std::pair<Group, Group>> groups;
-    auto a = unmatched_a_.begin();
-    auto b = unmatched_b_.begin();
-    while (a != unmatched_a_.end() && b != unmatched_b_.end()) {
-      if (a->first != b->first) {
-        a->first < b->first ? ++a : ++b;
-        continue;
-      }
-      const auto ends = [&](auto from, auto end) {
-        return std::find_if(from, end, [&](const auto& item) { return item.first != from->first; });
-      };
-      const auto a_end = ends(a, unmatched_a_.end());
-      const auto b_end = ends(b, unmatched_b_.end());
-      groups.emplace_back(Group(a, a_end), Group(b, b_end));
-      a = a_end;
-      b = b_end;
-    }
-    std::sort(groups.begin(), groups.end(), [](const auto& one, const auto& other) {
-      return one.first.front().second < other.first.front().second;
-    });
-    for (const auto& [of_a, of_b] : groups) visit(of_a, of_b);
+    std::erase_if(open_a_, [&](NodeId node) { return to_b_[index(node)] != kNone; });
+    std::erase_if(open_b_, [&](NodeId node) { return to_a_[index(node)] != kNone; });
+    if (open_a_.empty() || open_b_.empty()) return;
+    groups_.build(a_, b_, open_a_, open_b_, level);
+    for (const Groups::Group& group : groups_.all())
+      if (group.size_b > 0) visit(groups_.nodes_of_a(group), groups_.nodes_of_b(group));
   }
 
   // Matches nodes of a label that is equally frequent in both graphs, at most `most` times, and
@@ -334,8 +378,7 @@ class Aligner {
     seeds_.clear();
     for_each_label(level, [&](auto of_a, auto of_b) {
       if (of_a.size() != of_b.size() || of_a.size() > most) return;
-      for (std::size_t i = 0; i < of_a.size(); ++i)
-        seeds_.emplace_back(of_a[i].second, of_b[i].second);
+      for (std::size_t i = 0; i < of_a.size(); ++i) seeds_.emplace_back(of_a[i], of_b[i]);
     });
     if (ordered) drop_crossing_seeds();
     for (const auto& [a, b] : seeds_)
@@ -443,11 +486,11 @@ class Aligner {
   void match_in_order(int level) {
     for_each_label(level, [&](auto of_a, auto of_b) {
       auto b = of_b.begin();
-      for (const auto& [label, node] : of_a) {
+      for (const NodeId node : of_a) {
         if (to_b_[index(node)] != kNone) continue;
-        while (b != of_b.end() && to_a_[index(b->second)] != kNone) ++b;
+        while (b != of_b.end() && to_a_[index(*b)] != kNone) ++b;
         if (b == of_b.end()) return;
-        match(node, b->second);
+        match(node, *b);
         if (level <= 1) lone_.push_back(node);
         grow(0);
         bridge_gaps();
@@ -554,7 +597,8 @@ class Aligner {
   std::vector<NodeId> lone_;     // nodes of a that were matched by their order alone
   std::int64_t turn_ = 0;
   // Buffers.
-  std::vector<std::pair<std::uint64_t, NodeId>> unmatched_a_, unmatched_b_;
+  Groups groups_;
+  std::vector<NodeId> open_a_, open_b_;  // unmatched nodes, and some matched ones
   std::vector<std::pair<NodeId, NodeId>> seeds_;
   std::vector<NodeId> partners_, walk_a_, walk_b_;
 };
