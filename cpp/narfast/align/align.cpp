@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <numeric>
 #include <queue>
@@ -27,6 +28,7 @@ constexpr std::size_t kFan = 8;    // neighbours that are compared with one anot
 constexpr std::size_t kEqual = 8;  // nodes of one label that are matched in their order
 constexpr std::size_t kWalk = 12;  // nodes of a walk through what was put in
 constexpr int kMoves = 4;          // sweeps that move single nodes
+constexpr std::size_t kHub = 256;  // neighbours of a node that are looked at one by one
 
 constexpr std::uint64_t mix(std::uint64_t x) {
   x ^= x >> 32;
@@ -88,6 +90,14 @@ struct Side {
     return labels[index(node) * kLevels + index(level)];
   }
 
+  [[nodiscard]] bool reads(NodeId node, NodeId source) const {
+    const auto inputs = graph.inputs(node);
+    if (inputs.size() <= kFan)
+      return std::find(inputs.begin(), inputs.end(), source) != inputs.end();
+    const auto all = readers[source];  // ascending
+    return std::binary_search(all.begin(), all.end(), node);
+  }
+
   GraphView graph;
   Consumers readers;
   NodeId nodes;
@@ -131,10 +141,9 @@ class Aligner {
     match_all(false);
     for (int sweep = 0; sweep < kMoves; ++sweep) move_nodes(sweep % 2 == 0);
     drop_strays();
-    Offset kept = 0;
     for (auto* partner : {&to_b_, &to_a_})
       std::replace(partner->begin(), partner->end(), kBarred, kNone);
-    for (NodeId node = 0; node < a_.nodes; ++node) kept += kept_inputs(node, to_b_[index(node)]);
+    const Offset kept = count_kept_edges();
     return {std::move(to_b_), std::move(to_a_), kept};
   }
 
@@ -144,6 +153,10 @@ class Aligner {
     a_.set_labels(within_parts ? parts_.of_a : std::span<const std::int32_t>{});
     b_.set_labels(within_parts ? parts_.of_b : std::span<const std::int32_t>{});
     bridged_ = 0;
+    open_a_.resize(index(a_.nodes));
+    open_b_.resize(index(b_.nodes));
+    std::iota(open_a_.begin(), open_a_.end(), 0);
+    std::iota(open_b_.begin(), open_b_.end(), 0);
     for (int level = kLevels - 1; level >= 2; --level) match_equal(level, 1, true);
     for (int level = kLevels - 1; level >= 1; --level) match_equal(level, kEqual, true);
     for (int level = kLevels - 1; level >= 2; --level) match_equal(level, 1, false);
@@ -182,28 +195,58 @@ class Aligner {
 
   // Inputs of `a` that are matched to inputs of `b`, and readers likewise.
   [[nodiscard]] int kept_inputs(NodeId a, NodeId b) const {
-    return b == kNone ? 0 : kept(a_.graph.inputs(a), b_.graph.inputs(b));
+    return b == kNone ? 0 : kept<false>(a, b, a_.graph.inputs(a), b_.graph.inputs(b));
   }
   [[nodiscard]] int kept_readers(NodeId a, NodeId b) const {
-    return b == kNone ? 0 : kept(a_.readers[a], b_.readers[b]);
+    return b == kNone ? 0 : kept<true>(a, b, a_.readers[a], b_.readers[b]);
   }
   [[nodiscard]] int kept_edges(NodeId a, NodeId b) const {
     return kept_inputs(a, b) + kept_readers(a, b);
   }
-  [[nodiscard]] int kept(std::span<const NodeId> of_a, std::span<const NodeId> of_b) const {
+
+  // The shorter list is walked, and of a hub at most kHub neighbours.
+  template <bool readers>
+  [[nodiscard]] int kept(NodeId a, NodeId b, std::span<const NodeId> of_a,
+                         std::span<const NodeId> of_b) const {
+    const auto reads = [](const Side& side, NodeId node, NodeId other) {
+      return readers ? side.reads(other, node) : side.reads(node, other);
+    };
     int count = 0;
-    if (of_b.size() <= kFan) {
-      for (const NodeId node : of_a) {
+    if (of_a.size() <= of_b.size() || of_a.size() <= kFan) {
+      for (const NodeId node : of_a.first(std::min(of_a.size(), kHub))) {
         const NodeId image = to_b_[index(node)];
-        count += image >= 0 && std::find(of_b.begin(), of_b.end(), image) != of_b.end() ? 1 : 0;
+        count += image >= 0 && reads(b_, b, image) ? 1 : 0;
       }
       return count;
     }
-    images_.assign(of_b.begin(), of_b.end());
-    std::sort(images_.begin(), images_.end());
-    for (const NodeId node : of_a) {
-      const NodeId image = to_b_[index(node)];
-      count += image >= 0 && std::binary_search(images_.begin(), images_.end(), image) ? 1 : 0;
+    for (const NodeId node : of_b.first(std::min(of_b.size(), kHub))) {
+      const NodeId image = to_a_[index(node)];
+      count += image >= 0 && reads(a_, a, image) ? 1 : 0;
+    }
+    return count;
+  }
+
+  // Edges of a whose image is an edge of b, each edge of b once.
+  [[nodiscard]] Offset count_kept_edges() const {
+    Offset count = 0;
+    std::vector<NodeId> images, sources;
+    for (NodeId node = 0; node < a_.nodes; ++node) {
+      const NodeId partner = to_b_[index(node)];
+      if (partner < 0) continue;
+      images.clear();
+      for (const NodeId source : a_.graph.inputs(node))
+        if (to_b_[index(source)] >= 0) images.push_back(to_b_[index(source)]);
+      const auto inputs = b_.graph.inputs(partner);
+      sources.assign(inputs.begin(), inputs.end());
+      std::sort(images.begin(), images.end());
+      std::sort(sources.begin(), sources.end());
+      auto image = images.begin();
+      for (auto source = sources.begin(); image != images.end() && source != sources.end();) {
+        if (*image == *source)
+          ++count, ++image, ++source;
+        else
+          *image < *source ? ++image : ++source;
+      }
     }
     return count;
   }
@@ -249,45 +292,84 @@ class Aligner {
     }
   }
 
-  // The unmatched nodes with their labels.
-  static void collect_unmatched(const Side& side, const std::vector<NodeId>& partner, int level,
-                                std::vector<std::pair<std::uint64_t, NodeId>>& nodes) {
-    nodes.clear();
-    for (NodeId node = 0; node < side.nodes; ++node)
-      if (partner[index(node)] == kNone) nodes.emplace_back(side.label(node, level), node);
-  }
+  // Groups of unmatched nodes by label, through a table of labels.
+  class Groups {
+   public:
+    using Nodes = std::span<const NodeId>;
+
+    // Nodes of one label in both graphs, by place in `nodes` of the two sides.
+    struct Group {
+      std::uint64_t label;
+      std::uint32_t size_a = 0, size_b = 0;
+      std::uint32_t end_a = 0, end_b = 0;
+    };
+
+    void build(const Side& a, const Side& b, Nodes open_a, Nodes open_b, int level) {
+      groups_.clear();
+      slots_.assign(std::bit_ceil(2 * open_a.size() + 2), -1);
+      of_a_.resize(open_a.size());
+      of_b_.resize(open_b.size());
+      for (std::size_t i = 0; i < open_a.size(); ++i) {
+        const std::uint64_t label = a.label(open_a[i], level);
+        std::int32_t& group = slots_[slot_of(label)];
+        if (group < 0) {
+          group = static_cast<std::int32_t>(groups_.size());
+          groups_.push_back({label});
+        }
+        ++groups_[index(of_a_[i] = group)].size_a;
+      }
+      for (std::size_t i = 0; i < open_b.size(); ++i) {
+        of_b_[i] = slots_[slot_of(b.label(open_b[i], level))];
+        if (of_b_[i] >= 0) ++groups_[index(of_b_[i])].size_b;
+      }
+      std::uint32_t size_a = 0, size_b = 0;
+      for (Group& group : groups_) {
+        group.end_a = size_a;
+        group.end_b = size_b;
+        size_a += group.size_a;
+        size_b += group.size_b;
+      }
+      nodes_a_.resize(size_a);
+      nodes_b_.resize(size_b);
+      for (std::size_t i = 0; i < open_a.size(); ++i)
+        nodes_a_[groups_[index(of_a_[i])].end_a++] = open_a[i];
+      for (std::size_t i = 0; i < open_b.size(); ++i)
+        if (of_b_[i] >= 0) nodes_b_[groups_[index(of_b_[i])].end_b++] = open_b[i];
+    }
+
+    // In the order in which the labels appear in a.
+    [[nodiscard]] std::span<const Group> all() const { return groups_; }
+    [[nodiscard]] Nodes nodes_of_a(const Group& group) const {
+      return Nodes(nodes_a_).subspan(group.end_a - group.size_a, group.size_a);
+    }
+    [[nodiscard]] Nodes nodes_of_b(const Group& group) const {
+      return Nodes(nodes_b_).subspan(group.end_b - group.size_b, group.size_b);
+    }
+
+   private:
+    // The slot that holds the label, or the empty one where it belongs.
+    [[nodiscard]] std::size_t slot_of(std::uint64_t label) const {
+      std::size_t slot = label & (slots_.size() - 1);
+      while (slots_[slot] >= 0 && groups_[index(slots_[slot])].label != label)
+        slot = (slot + 1) & (slots_.size() - 1);
+      return slot;
+    }
+
+    std::vector<Group> groups_;
+    std::vector<std::int32_t> slots_, of_a_, of_b_;
+    std::vector<NodeId> nodes_a_, nodes_b_;
+  };
 
   // Calls visit(nodes of a, nodes of b) for every label of unmatched nodes of both graphs, in the
   // order in which the labels appear in a.
   template <typename Visit>
   void for_each_label(int level, Visit visit) {
-    collect_unmatched(a_, to_b_, level, unmatched_a_);
-    collect_unmatched(b_, to_a_, level, unmatched_b_);
-    if (unmatched_a_.empty() || unmatched_b_.empty()) return;
-    std::sort(unmatched_a_.begin(), unmatched_a_.end());
-    std::sort(unmatched_b_.begin(), unmatched_b_.end());
-    using Group = std::span<const std::pair<std::uint64_t, NodeId>>;
-    std::vector<std::pair<Group, Group>> groups;
-    auto a = unmatched_a_.begin();
-    auto b = unmatched_b_.begin();
-    while (a != unmatched_a_.end() && b != unmatched_b_.end()) {
-      if (a->first != b->first) {
-        a->first < b->first ? ++a : ++b;
-        continue;
-      }
-      const auto ends = [&](auto from, auto end) {
-        return std::find_if(from, end, [&](const auto& item) { return item.first != from->first; });
-      };
-      const auto a_end = ends(a, unmatched_a_.end());
-      const auto b_end = ends(b, unmatched_b_.end());
-      groups.emplace_back(Group(a, a_end), Group(b, b_end));
-      a = a_end;
-      b = b_end;
-    }
-    std::sort(groups.begin(), groups.end(), [](const auto& one, const auto& other) {
-      return one.first.front().second < other.first.front().second;
-    });
-    for (const auto& [of_a, of_b] : groups) visit(of_a, of_b);
+    std::erase_if(open_a_, [&](NodeId node) { return to_b_[index(node)] != kNone; });
+    std::erase_if(open_b_, [&](NodeId node) { return to_a_[index(node)] != kNone; });
+    if (open_a_.empty() || open_b_.empty()) return;
+    groups_.build(a_, b_, open_a_, open_b_, level);
+    for (const Groups::Group& group : groups_.all())
+      if (group.size_b > 0) visit(groups_.nodes_of_a(group), groups_.nodes_of_b(group));
   }
 
   // Matches nodes of a label that is equally frequent in both graphs, at most `most` times, and
@@ -296,8 +378,7 @@ class Aligner {
     seeds_.clear();
     for_each_label(level, [&](auto of_a, auto of_b) {
       if (of_a.size() != of_b.size() || of_a.size() > most) return;
-      for (std::size_t i = 0; i < of_a.size(); ++i)
-        seeds_.emplace_back(of_a[i].second, of_b[i].second);
+      for (std::size_t i = 0; i < of_a.size(); ++i) seeds_.emplace_back(of_a[i], of_b[i]);
     });
     if (ordered) drop_crossing_seeds();
     for (const auto& [a, b] : seeds_)
@@ -390,7 +471,8 @@ class Aligner {
                    Neighbours neighbours, std::vector<NodeId>& found) {
     found.clear();
     const auto visit = [&](NodeId node) {
-      for (const NodeId next : neighbours(side, node)) {
+      const std::span<const NodeId> near = neighbours(side, node);
+      for (const NodeId next : near.first(std::min(near.size(), kHub))) {
         if (found.size() == kWalk) return;
         if (partner[index(next)] == kNone &&
             std::find(found.begin(), found.end(), next) == found.end())
@@ -404,11 +486,11 @@ class Aligner {
   void match_in_order(int level) {
     for_each_label(level, [&](auto of_a, auto of_b) {
       auto b = of_b.begin();
-      for (const auto& [label, node] : of_a) {
+      for (const NodeId node : of_a) {
         if (to_b_[index(node)] != kNone) continue;
-        while (b != of_b.end() && to_a_[index(b->second)] != kNone) ++b;
+        while (b != of_b.end() && to_a_[index(*b)] != kNone) ++b;
         if (b == of_b.end()) return;
-        match(node, b->second);
+        match(node, *b);
         if (level <= 1) lone_.push_back(node);
         grow(0);
         bridge_gaps();
@@ -463,10 +545,15 @@ class Aligner {
     partners_.erase(std::unique(partners_.begin(), partners_.end()), partners_.end());
   }
 
+  static bool is_hub(const Side& side, NodeId node) {
+    return side.graph.inputs(node).size() + side.readers[node].size() > kHub;
+  }
+
   void try_move(NodeId node, NodeId partner, bool towards_readers) {
     const NodeId current = to_b_[index(node)];
     const NodeId rival = to_a_[index(partner)];
     if (partner == current || rival == kBarred) return;
+    if (rival != kNone && is_hub(a_, rival) && is_hub(b_, partner) && !is_hub(a_, node)) return;
     const auto worth = [&](NodeId a, NodeId b) {  // edges first, then equal attributes
       if (a == kNone || b == kNone) return 0;
       return 2 * kept_edges(a, b) + (a_.label(a, 1) == b_.label(b, 1) ? 1 : 0);
@@ -510,14 +597,14 @@ class Aligner {
   std::vector<NodeId> lone_;     // nodes of a that were matched by their order alone
   std::int64_t turn_ = 0;
   // Buffers.
-  std::vector<std::pair<std::uint64_t, NodeId>> unmatched_a_, unmatched_b_;
+  Groups groups_;
+  std::vector<NodeId> open_a_, open_b_;  // unmatched nodes, and some matched ones
   std::vector<std::pair<NodeId, NodeId>> seeds_;
   std::vector<NodeId> partners_, walk_a_, walk_b_;
-  mutable std::vector<NodeId> images_;
 };
 
 // A total order of graphs: align(a, b) and align(b, a) do the same work on the same first graph.
-bool comes_first(const GraphView& a, const GraphView& b) {
+bool comes_first(const GraphView& a, const GraphView& b, const Parts& parts) {
   const auto less = [](auto x, auto y) {
     return std::lexicographical_compare_three_way(x.begin(), x.end(), y.begin(), y.end());
   };
@@ -526,19 +613,23 @@ bool comes_first(const GraphView& a, const GraphView& b) {
   if (const auto order = less(a.attr, b.attr); order != 0) return order < 0;
   for (NodeId node = 0; node < a.num_nodes(); ++node)
     if (const auto order = less(a.inputs(node), b.inputs(node)); order != 0) return order < 0;
-  return true;
+  return less(parts.of_a, parts.of_b) <= 0;
 }
 
-bool equal(const GraphView& a, const GraphView& b) {
-  return comes_first(a, b) && comes_first(b, a);
+// Whether every node may have itself as partner.
+bool nobody_is_barred(const Parts& parts) {
+  return std::all_of(parts.of_a.begin(), parts.of_a.end(), [](auto part) { return part >= 0; });
 }
 
 }  // namespace
 
 Alignment align(const GraphView& a, const GraphView& b, Parts parts) {
-  if (!parts.of_a.empty() && (parts.of_a.size() != a.op.size() || parts.of_b.size() != b.op.size()))
+  const bool divided = !parts.of_a.empty() || !parts.of_b.empty();
+  if (divided && (parts.of_a.size() != a.op.size() || parts.of_b.size() != b.op.size()))
     throw InvalidGraph("parts must have one entry for each node of both graphs");
-  if (equal(a, b)) {
+  const Parts swapped{parts.of_b, parts.of_a};
+  const bool first = comes_first(a, b, parts);
+  if (first && comes_first(b, a, swapped) && nobody_is_barred(parts)) {
     Alignment same;
     same.to_b.resize(a.op.size());
     std::iota(same.to_b.begin(), same.to_b.end(), 0);
@@ -546,8 +637,8 @@ Alignment align(const GraphView& a, const GraphView& b, Parts parts) {
     same.kept_edges = a.num_edges();
     return same;
   }
-  if (comes_first(a, b)) return Aligner(a, b, parts).run();
-  Alignment inverse = Aligner(b, a, {parts.of_b, parts.of_a}).run();
+  if (first) return Aligner(a, b, parts).run();
+  Alignment inverse = Aligner(b, a, swapped).run();
   std::swap(inverse.to_a, inverse.to_b);
   return inverse;
 }

@@ -41,7 +41,9 @@ struct Parts {
 ///
 /// align(b, a) is the inverse of align(a, b); align(a, a) is the identity. Deterministic.
 /// Near-linear: O(r (nodes + edges)) for labels of r = 7 radii, O(d edges log edges) for growth,
-/// where d is the degree, of which at most 8 neighbours are compared with one another.
+/// where d is the degree, of which at most 8 neighbours are compared with one another. Of a node
+/// with more than 256 neighbours some are passed over where votes and edges are counted.
+/// `kept_edges` counts an edge that stands twice as often as both graphs have it.
 /// Throws InvalidGraph if there are parts, but not one for each node.
 [[nodiscard]] Alignment align(const GraphView& a, const GraphView& b, Parts parts = {});
 

@@ -77,7 +77,7 @@ TEST_CASE("an output replaced by a node with readers is no output any more") {
   rewriter.compact();
   const Graph once = rewriter.finish().graph;
   CHECK(op_names(once.view()) == Names{"input", "tanh", "input", "conv", "sub"});
-  CHECK(Rewriter(once.view()).finish() == once);
+  CHECK(Rewriter(once.view()).finish().graph == once);
 }
 
 TEST_CASE("a dropped node stands behind what replaced it or read it last") {
