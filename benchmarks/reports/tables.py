@@ -7,6 +7,7 @@
     python benchmarks/studies/oracle.py
     python benchmarks/studies/block_search.py
     python benchmarks/studies/situate.py
+    python benchmarks/studies/alignment.py
     python benchmarks/reports/tables.py
 
 A table stands between two marks, ``<!-- NAME: ... -->`` and ``<!-- NAME ends -->``; one whose
@@ -306,6 +307,28 @@ def situate() -> list[str]:
     return lines
 
 
+def alignment() -> list[str]:
+    """How much of two networks is matched, and in what time, beside a diff of operator names."""
+    result = json.loads((RESULTS / "alignment.json").read_text())
+    lines = [
+        f"Milliseconds of the processor, one thread, the least of {result['repeats']}; load "
+        f"{result['load_average'][0]:.1f}.",
+        "",
+        "| networks | operators | matched | edges kept | ms | sequence diff: matched | edges kept "
+        "| ms | times as long |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for row in result["pairs"]:
+        ours, diff = row["align"], row["sequence_diff"]
+        lines.append(
+            f"| `{row['a']}`, `{row['b']}` | {row['nodes'][0]:,}, {row['nodes'][1]:,} "
+            f"| {ours['matched']:.3f} | {ours['kept_edges']:.3f} | {ours['processor_ms']:.2f} "
+            f"| {diff['matched']:.3f} | {diff['kept_edges']:.3f} | {diff['processor_ms']:.2f} "
+            f"| {diff['processor_ms'] / ours['processor_ms']:.0f} |"
+        )
+    return lines
+
+
 def _percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.1f} %"
 
@@ -321,6 +344,7 @@ TABLES: list[tuple[str, str, str, Callable[[], list[str]]]] = [  # file, name, n
     ("benchmarks/README.md", "nas-index", "nas_index.json", speed.nas_index),
     ("benchmarks/README.md", "blocks", "block_search.json", block_search),
     ("benchmarks/README.md", "situate", "situate.json", situate),
+    ("benchmarks/README.md", "alignment", "alignment.json", alignment),
     ("benchmarks/README.md", "exports", "cross_format.json", exports),
     ("benchmarks/README.md", "threads", "threads.json", speed.threads),
     ("benchmarks/README.md", "oracle", "oracle.json", speed.oracle),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ def pack_graph(identifier: str, graph: ArchGraph) -> dict[str, Any]:
         packed["hyperparameters"] = {
             "arrays": _pack(graph.hyperparameters, _EXACT),
             "texts": list(graph.hyperparameters.texts),
+            "network": graph.hyperparameters.network,
         }
     return packed
 
@@ -37,14 +38,22 @@ def unpack_graph(value: Mapping[str, Any]) -> tuple[str, ArchGraph]:
     if meta["input_shape"] is not None:
         meta["input_shape"] = tuple(meta["input_shape"])
     meta["input_shapes"] = tuple(map(tuple, meta.get("input_shapes", ())))
-    exact = value.get("hyperparameters")
+    arrays = _unpack(value["arrays"], _ARRAYS)
     graph = ArchGraph(
-        **_unpack(value["arrays"], _ARRAYS),
-        meta=GraphMeta(**meta),
-        hyperparameters=exact
-        and Hyperparameters(**_unpack(exact["arrays"], _EXACT), texts=tuple(exact["texts"])),
+        arrays["op"], arrays["attr"], arrays["in_ptr"], arrays["in_src"], GraphMeta(**meta)
     )
-    return str(value["id"]), graph
+    packed = value.get("hyperparameters")
+    if packed is None:
+        return str(value["id"]), graph
+    columns = _unpack(packed["arrays"], _EXACT)
+    exact = Hyperparameters(
+        columns["ptr"],
+        columns["key"],
+        columns["value"],
+        tuple(packed["texts"]),
+        str(packed.get("network", "")),
+    )
+    return str(value["id"]), replace(graph, hyperparameters=exact)
 
 
 def _pack(holder: object, dtypes: Mapping[str, str]) -> dict[str, str]:
