@@ -9,7 +9,7 @@ from imports import circles, import_graph
 from narfast.sources.registry import SOURCES
 
 # From what knows nothing to what knows everything. A room is a folder or a module of the package.
-HELPERS = "_version _data errors _optional _files _documents _settings _tables"
+HELPERS = "_version _data errors _optional _files _documents _settings _tables _printing"
 CONCEPTS = (
     "operators attributes hyperparameters graph labels motifs alignment blocks explain index "
     "encoder_config structural_features"

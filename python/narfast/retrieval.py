@@ -5,7 +5,6 @@ The command line, the demo and search services all call this function.
 
 from __future__ import annotations
 
-import io
 import itertools
 import os
 from collections.abc import Callable, Collection, Sequence
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from narfast._printing import Printable
 from narfast.encoder.calibration import Calibration, Relation, shares_blocks
 from narfast.explain import SharedMotif, shared_motifs
 from narfast.graph import ArchGraph
@@ -30,12 +30,11 @@ __all__ = ["SearchResult", "relations_of", "search"]
 _SHARED_ROWS = 8
 _SHARED_HITS = 5
 _LEVEL = "operators and connections are equal, widths and exact kernel sizes may differ"
-_WIDTH = 120  # characters of a line of `SearchResult.__str__`
 _SENTENCES = 2  # of the differences of a hit
 
 
 @dataclass(frozen=True, kw_only=True)
-class SearchResult:
+class SearchResult(Printable):
     """The result of a search, best first; the sequences have one element per hit.
 
     Attributes:
@@ -66,23 +65,8 @@ class SearchResult:
             )
         ]
 
-    def print(self, console: Console | None = None) -> None:
-        """Print the tables of ``narfast search``.
-
-        Args:
-            console: a rich console; standard output by default.
-        """
-        from narfast._tables import stdout_console
-
-        _print_hits(console or stdout_console(), self)
-
-    def __str__(self) -> str:
-        """Return the output of `print` as plain text."""
-        from rich.console import Console
-
-        text = io.StringIO()
-        self.print(Console(file=text, width=_WIDTH, highlight=False, emoji=False))
-        return text.getvalue().rstrip("\n")
+    def _show(self, console: Console) -> None:
+        _print_hits(console, self)
 
 
 def search(

@@ -43,11 +43,11 @@ ByteSource::ByteSource(const std::string& path) : next_(kFirst / 2) {
   // O_NONBLOCK: a named pipe must be refused below, not waited for.
   Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (file.fd < 0) refuse(path, reason(errno));
-  struct stat info {};
+  struct stat info{};
   if (::fstat(file.fd, &info) != 0) refuse(path, reason(errno));
   if (S_ISDIR(info.st_mode)) refuse(path, "it is a directory");
   if (!S_ISREG(info.st_mode)) refuse(path, "it is not a regular file");
-    // Readers skip large fields; read-ahead would fetch the skipped bytes.
+  // Readers skip large fields; read-ahead would fetch the skipped bytes.
 #ifdef POSIX_FADV_RANDOM
   (void)::posix_fadvise(file.fd, 0, 0, POSIX_FADV_RANDOM);
 #endif

@@ -60,7 +60,7 @@ std::optional<double> arithmetic(std::string_view type, double a, double b) {
 template <typename T>
 std::optional<Tensor> binary(std::string_view type, const Tensor& a, const Tensor& b,
                              const std::vector<T>& av, const std::vector<T>& bv,
-                             std::vector<T> Tensor::*out) {
+                             std::vector<T> Tensor::* out) {
   if (av.empty() || bv.empty()) return std::nullopt;
   if (av.size() != bv.size() && av.size() != 1 && bv.size() != 1) return std::nullopt;
   const bool like_a =

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections import Counter
 from collections.abc import Collection
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from narfast._printing import Printable
 from narfast.block_search.block import read_block
 from narfast.block_search.index import LEVELS, BlockIndex, Level, Occurrences, at_level
 from narfast.errors import NarfastError
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["BlockHit", "BlockSearchResult", "find_blocks"]
 
-_WIDTH = 120  # characters of a line of `BlockSearchResult.__str__`
 _FAMILIES = 12
 _PLACES = 6
 _MEANING = {
@@ -66,7 +65,7 @@ class BlockHit:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BlockSearchResult:
+class BlockSearchResult(Printable):
     """The networks of a zoo that have a block.
 
     Attributes:
@@ -108,23 +107,8 @@ class BlockSearchResult:
             "hits": [hit.to_json() for hit in self.hits],
         }
 
-    def print(self, console: Console | None = None) -> None:
-        """Print the tables of ``narfast search --block SPEC``.
-
-        Args:
-            console: a rich console; standard output by default.
-        """
-        from narfast._tables import stdout_console
-
-        _print(console or stdout_console(), self)
-
-    def __str__(self) -> str:
-        """Return the output of `print` as plain text."""
-        from rich.console import Console
-
-        text = io.StringIO()
-        self.print(Console(file=text, width=_WIDTH, highlight=False, emoji=False))
-        return text.getvalue().rstrip("\n")
+    def _show(self, console: Console) -> None:
+        _print(console, self)
 
 
 def find_blocks(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from narfast._printing import Printable
 from narfast.alignment import Alignment, align
 from narfast.blocks import BlockView, blocks_of
 from narfast.comparison.differences import Difference, Pairing, differences_of
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparison", "Fact", "compare", "compare_graphs"]
 
-_WIDTH = 120  # characters of a line of `Comparison.__str__`
 _MOST_LINES = 20  # sentences that are printed
 
 
@@ -41,7 +40,7 @@ class Fact:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class Comparison(Printable):
     """Two networks, aligned.
 
     Attributes:
@@ -162,18 +161,12 @@ class Comparison:
             "nodes": self.alignment.pairs.tolist(),
         }
 
-    def print(self, console: Console | None = None) -> None:
-        """Print what ``narfast compare`` shows: sentences, fact sheets, aligned strips.
-
-        Args:
-            console: a rich console; standard output by default.
-        """
+    def _show(self, console: Console) -> None:
         from rich.markup import escape
 
-        from narfast._tables import make_table, print_table, stdout_console
+        from narfast._tables import make_table, print_table
         from narfast.drawing.strip import aligned_strips, has_color
 
-        console = console or stdout_console()
         names = [_name(graph) for graph in (self.a, self.b)]
         console.print(f"[bold]{escape(names[0])} → {escape(names[1])}[/bold]  {self.verdict}")
         lines = self.sentences()
@@ -198,14 +191,6 @@ class Comparison:
         )
         for strip in strips:
             console.print(strip)
-
-    def __str__(self) -> str:
-        """Return the output of `print` as plain text."""
-        from rich.console import Console
-
-        text = io.StringIO()
-        self.print(Console(file=text, width=_WIDTH, highlight=False, emoji=False))
-        return text.getvalue().rstrip("\n")
 
 
 def _name(graph: ArchGraph) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from narfast._printing import Printable
 from narfast._version import __version__
 from narfast.comparison import compare_graphs
 from narfast.errors import NarfastError
@@ -26,10 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["Situation", "situate"]
 
 _COMPARED = 3  # neighbours whose differences are told
-_WIDTH = 120  # characters of a line of `Situation.__str__`
 
 
-class Situation(Findings):
+class Situation(Findings, Printable):
     """The place of a network among those of a zoo; see `Findings` for what it holds."""
 
     def to_html(self) -> str:
@@ -38,24 +37,10 @@ class Situation(Findings):
 
         return page(self)
 
-    def print(self, console: Console | None = None) -> None:
-        """Print what ``narfast situate`` shows.
-
-        Args:
-            console: a rich console; standard output by default.
-        """
-        from narfast._tables import stdout_console
+    def _show(self, console: Console) -> None:
         from narfast.situating.report import print_situation
 
-        print_situation(console or stdout_console(), self)
-
-    def __str__(self) -> str:
-        """Return the output of `print` as plain text."""
-        from rich.console import Console
-
-        text = io.StringIO()
-        self.print(Console(file=text, width=_WIDTH, highlight=False, emoji=False))
-        return text.getvalue().rstrip("\n")
+        print_situation(console, self)
 
 
 def situate(
