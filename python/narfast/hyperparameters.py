@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,10 @@ class Hyperparameters:
 
     @classmethod
     def from_rows(cls, rows: Iterable[Mapping[str, Any]]) -> Hyperparameters:
-        """Store one mapping per node, from names to numbers, sides, or texts; None is absent."""
+        """Store one mapping per node, from names to numbers, sides, or texts.
+
+        None is absent, and so is a slope that is not finite.
+        """
         ptr, key, value = [0], [], []
         texts: dict[str, int] = {}
         for row in rows:
@@ -58,10 +62,12 @@ class Hyperparameters:
                 if name in _TEXTS:
                     content = texts.setdefault(content, len(texts))
                 elif name == "slope":
+                    if not isfinite(content):
+                        continue
                     content = round(content * _MILLIONTH)
                 sides = content if isinstance(content, Sequence) else (content,)
                 key += [_KEY[name]] * len(sides)
-                value += [min(int(side), _LARGEST) for side in sides]
+                value += [max(-_LARGEST, min(int(side), _LARGEST)) for side in sides]
             ptr.append(len(key))
         return cls(
             np.asarray(ptr, np.int64),

@@ -285,7 +285,11 @@ def _reduction(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand])
         if rank == 3:
             space = {(1,)}
     attr = operators.pack_attributes(last_axis=_is_last(axes, rank), space_axes=axes in space)
-    return Described(op, attr, exact={"axes": axes or None})
+    exact: dict[str, Any] = {"axes": axes or None}
+    shape = fields.shape("self")
+    if op == "mean" and shape and axes:  # of a normalization written out, if it is in one
+        exact["norm_size"] = math.prod(shape[axis] for axis in axes)
+    return Described(op, attr, exact=exact)
 
 
 def _softmax(op: str, fields: Fields, spelling: str, kinds: Sequence[Operand]) -> Described:

@@ -27,6 +27,7 @@ from narfast.sources.torch_trace.flops import flops
 __all__ = ["walk"]
 
 _WITH_PRODUCT = {"Addcmul": "mul", "Addcdiv": "div"}
+_PARTS = frozenset({"Split", "SplitWithSizes", "Slice", "Select", "Unbind", "Index"})
 _SUFFIX = re.compile(r"Backward\d*$")
 _GENERATED = re.compile(r"^GeneratedBackwardFor_[A-Za-z0-9]+_(?P<op>\w+?)_default$")
 # Argument order of the operators that _torchvision_compat declares; their nodes keep arguments.
@@ -179,7 +180,8 @@ def walk(outputs: Sequence[torch.Tensor], notes: dict[Any, dict[str, Any]]) -> N
             scalar = bool(given) and all(k is Operand.SCALAR for k in given)
             picked = shape is not None and math.prod(shape) == 1  # for example, one of many weights
             kind[node] = Operand.SCALAR if scalar or picked else Operand.PARAM
-            elements[node] = params
+            taken = spelling in _PARTS and shape is not None
+            elements[node] = min(params, math.prod(shape or ())) if taken else params
             continue
         kind[node] = Operand.DATA
         number[node] = _append(result, node, spelling, own, operands, kinds, note, number)
