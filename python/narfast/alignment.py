@@ -31,18 +31,18 @@ class Alignment:
 
     @property
     def pairs(self) -> NDArray[np.int32]:
-        """int32[matched, 2]: nodes of a in order, each with its partner."""
+        """Return nodes of a in order, each with its partner: int32[matched, 2]."""
         matched = np.flatnonzero(self.to_b >= 0).astype(np.int32)
         return np.stack([matched, self.to_b[matched]], axis=1)
 
     @property
     def added(self) -> NDArray[np.int32]:
-        """Nodes of b without a partner."""
+        """Return nodes of b without a partner."""
         return np.flatnonzero(self.to_a < 0).astype(np.int32)
 
     @property
     def removed(self) -> NDArray[np.int32]:
-        """Nodes of a without a partner."""
+        """Return nodes of a without a partner."""
         return np.flatnonzero(self.to_b < 0).astype(np.int32)
 
     def inverse(self) -> Alignment:

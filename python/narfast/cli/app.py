@@ -41,7 +41,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (search, inspect, compare, situate, draw, motifs, encode, pretrain, evaluate):
+for command in (
+    search,
+    inspect,
+    compare,
+    situate,
+    draw,
+    motifs,
+    encode,
+    pretrain,
+    evaluate,
+):
     app.command()(command)
 app.add_typer(zoo_app, name="zoo")
 
