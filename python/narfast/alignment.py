@@ -31,7 +31,7 @@ class Alignment:
 
     @property
     def pairs(self) -> NDArray[np.int32]:
-        """Return nodes of a in order, each with its partner: int32[matched, 2]."""
+        """Return int32[matched, 2], nodes of a in order and their partners."""
         matched = np.flatnonzero(self.to_b >= 0).astype(np.int32)
         return np.stack([matched, self.to_b[matched]], axis=1)
 
