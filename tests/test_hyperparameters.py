@@ -36,7 +36,7 @@ def test_rows_come_back_as_they_were() -> None:
 
 def test_what_is_unknown_is_absent() -> None:
     rows = [{"kernel": None, "heads": 4, "path": None}, {"kernel": ()}, {"slope": math.inf}]
-    rows += [{"slope": math.nan}, {"slope": None}]
+    rows += [{"slope": math.nan}, {"axes": tuple(range(9))}]
     stored = Hyperparameters.from_rows(rows)
     assert [stored.of(node) for node in range(5)] == [{"heads": 4}, {}, {}, {}, {}]
 

@@ -26,6 +26,7 @@ _TEXTS = frozenset({"einsum", "path"})
 _SIDES = frozenset({"kernel", "stride", "dilation", "padding", "axes", "output_size", "fused"})
 _MILLIONTH = 1_000_000  # slopes are stored as integers
 _LARGEST = 2**63 - 1
+_MOST_SIDES = 8  # as in the core; the zoo counts the values of a node in a byte
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +51,7 @@ class Hyperparameters:
     def from_rows(cls, rows: Iterable[Mapping[str, Any]]) -> Hyperparameters:
         """Store one mapping per node, from names to numbers, sides, or texts.
 
-        None is absent, and so is a slope that is not finite.
+        None is absent, and so are slopes that are not finite and lists of more than 8 values.
         """
         ptr, key, value = [0], [], []
         texts: dict[str, int] = {}
@@ -66,6 +67,8 @@ class Hyperparameters:
                         continue
                     content = round(content * _MILLIONTH)
                 sides = content if isinstance(content, Sequence) else (content,)
+                if len(sides) > _MOST_SIDES:
+                    continue
                 key += [_KEY[name]] * len(sides)
                 value += [max(-_LARGEST, min(int(side), _LARGEST)) for side in sides]
             ptr.append(len(key))
@@ -106,8 +109,13 @@ class Hyperparameters:
         if (self.key >= len(NAMES)).any() or (falls & (np.diff(row) == 0)).any():
             raise ValueError("unknown or unordered hyperparameters")
         said = self.value[np.isin(self.key, [_KEY[name] for name in _TEXTS])]
-        if ((said < 0) | (said >= len(self.texts))).any():
+        if ((said < 0) | (said >= len(self.texts))).any() or None in self.texts:
             raise ValueError("hyperparameters refer to missing texts")
+
+    def fits_operators(self, count: int) -> bool:
+        """Return whether all operator ids are below ``count``."""
+        fused = self.value[self.key == _KEY["fused"]]
+        return bool(((fused >= 0) & (fused < count)).all())
 
     def with_operators(self, renumbered: NDArray[np.uint16]) -> Hyperparameters:
         """Return the same with other operator ids: ``renumbered[old]`` is the new one."""

@@ -15,6 +15,7 @@ namespace {
 using enum Hyperparameter;
 
 constexpr std::size_t kKeys = kHyperparameterNames.size();
+constexpr std::size_t kMostSides = 8;  // values of one key; no network has more
 
 constexpr std::uint32_t bit(Hyperparameter what) { return 1U << static_cast<unsigned>(what); }
 template <typename... Keys>
@@ -77,7 +78,9 @@ class FusedRow {
       const auto what = static_cast<Hyperparameter>(keys[i]);
       auto& held = values_[keys[i]];
       if ((accepted_ & bit(what)) == 0) continue;
-      if ((known & bit(what)) == 0 || what == kFused) {
+      if (what == kFused) {
+        add_swallowed(values[i]);
+      } else if ((known & bit(what)) == 0) {
         held.push_back(values[i]);
       } else if (what == kParams || (what == kOutChannels && beside)) {
         held.front() = saturating_sum(held.front(), values[i]);
@@ -89,14 +92,14 @@ class FusedRow {
       known_ |= bit(what);
     }
     if (category(op) == Category::kNormalization && category(op_) != Category::kNormalization) {
-      values_[static_cast<std::size_t>(kFused)].push_back(op);
+      add_swallowed(op);
       known_ |= bit(kFused);
     }
   }
 
   void append_to(Hyperparameters& rows) const {
     for (std::size_t key = 0; key < kKeys; ++key)
-      if ((known_ >> key & 1) != 0)
+      if ((known_ >> key & 1) != 0 && values_[key].size() <= kMostSides)
         for (const std::int64_t value : values_[key])
           rows.add(static_cast<Hyperparameter>(key), value);
     rows.ptr.push_back(static_cast<Offset>(rows.key.size()));
@@ -104,6 +107,12 @@ class FusedRow {
 
  private:
   static Category category(OpId op) { return operator_table()[op].category; }
+
+  void add_swallowed(std::int64_t op) {
+    auto& swallowed = values_[static_cast<std::size_t>(kFused)];
+    if (std::find(swallowed.begin(), swallowed.end(), op) == swallowed.end())
+      swallowed.push_back(op);
+  }
 
   OpId op_ = 0;
   std::uint32_t accepted_ = 0;

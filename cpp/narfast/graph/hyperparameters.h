@@ -32,7 +32,7 @@ enum class Hyperparameter : std::uint8_t {
   kAxes,         // that a reduction removes, or a softmax runs along
   kOutputSize,   // of an adaptive pooling or an interpolation, along each side of space
   kParams,       // learned parameters, those of the swallowed operators included
-  kFused,        // operator ids of the normalizations that the operator swallowed
+  kFused,        // operator ids of the normalizations that the operator swallowed, each once
   kEinsum,       // number of the text that holds the equation
   kPath,         // number of the text that holds the path of the module
 };
@@ -90,7 +90,8 @@ struct Origins {
 
 /// The hyperparameters of a canonical graph: each node has those of the operator that it descends
 /// from, and what it swallowed fills the gaps where it suits the node's operator. Parameters add
-/// up; so do output channels of what was joined side by side, and paddings.
+/// up; so do output channels of what was joined side by side, and paddings. A key of more than 8
+/// values is left out, so that every row is short.
 /// O(nodes + values). `first` is the number of the raw graph's first row in `rows`.
 [[nodiscard]] Hyperparameters fuse_hyperparameters(const GraphView& raw,
                                                    const HyperparametersView& rows, Offset first,

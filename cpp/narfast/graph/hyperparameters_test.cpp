@@ -106,6 +106,23 @@ TEST_CASE("a gate beside its value is one projection of both widths") {
   CHECK(row_of(rows, 3) == Row{{kPath, {7}}});
 }
 
+TEST_CASE("a row stays short, however much the operator swallowed") {
+  Net net;
+  const NodeId x = net.input();
+  std::vector<NodeId> branches;
+  std::map<NodeId, Row> known;
+  for (int i = 0; i < 300; ++i) {
+    const NodeId conv = net.add("conv", {x}, attr::kKernel.pack(3));
+    known[conv] = {{kKernel, std::vector<std::int64_t>(9, 3)}, {kPath, {1}}};
+    branches.push_back(net.add("batch_norm", {conv}));
+  }
+  net.add("concat", branches);
+  const auto [graph, rows] = canonical(net, known);
+  for (NodeId node = 0; node < graph.view().num_nodes(); ++node)
+    if (graph.op[index(node)] == "conv"_op)
+      CHECK(row_of(rows, node) == Row{{kFused, {"batch_norm"_op}}, {kPath, {1}}});
+}
+
 TEST_CASE("rows that do not fit their graph are refused") {
   Hyperparameters rows = rows_of(2, {{1, {{kKernel, {3}}, {kStride, {1}}}}});
   CHECK_NOTHROW(validate(rows.view(), 2));

@@ -13,6 +13,7 @@ namespace {
 using enum Hyperparameter;
 
 constexpr std::size_t kMaxSides = 8;  // of a window; more is no network
+constexpr std::int64_t kMostChannels = std::int64_t{1} << 48;
 
 }  // namespace
 
@@ -130,7 +131,7 @@ void HyperparameterReader::recurrent(const FlatNode& flat, Hyperparameters& rows
   const Shape& weight = facts_.input(flat, 1).shape;  // (directions, gates * hidden, input)
   const std::int64_t hidden = facts_.integer(flat, "hidden_size", 0);
   if (weight.rank == 3 && weight.dim(2) > 0) rows.add(kInChannels, weight.dim(2));
-  if (hidden > 0 && weight.rank == 3 && weight.dim(0) > 0)
+  if (hidden > 0 && hidden < kMostChannels && weight.rank == 3 && weight.dim(0) > 0)
     rows.add(kOutChannels, hidden * std::min<std::int64_t>(weight.dim(0), 2));
 }
 

@@ -138,7 +138,8 @@ class StoredZoo:
                 f"{folder.remedy(folder.GRAPHS)}"
             )
         stored = self.manifest.operators
-        if len(batch.op) and int(batch.op.max()) >= len(stored):
+        fit = all(own is None or own.fits_operators(len(stored)) for own in batch.hyperparameters)
+        if not fit or (len(batch.op) and int(batch.op.max()) >= len(stored)):
             raise CorruptFileError(
                 f"{path}: uses an operator that the manifest does not name; "
                 f"{folder.remedy(folder.GRAPHS)}"

@@ -492,7 +492,7 @@ def _hyperparameters(
             own = slice(int(key_ptr[row]), int(key_ptr[row + 1]))
             nodes = counts[node_ptr[row] : node_ptr[row + 1]]
             ptr = np.concatenate([[0], np.cumsum(nodes, dtype=np.int64)])
-            exact = Hyperparameters(ptr, key[own], value[own], tuple(texts[row]), network)
+            exact = Hyperparameters(ptr, key[own], value[own], tuple(texts[row] or ()), network)
             exact.check(len(nodes))
             found.append(exact)
     return tuple(found)
