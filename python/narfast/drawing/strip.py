@@ -144,18 +144,25 @@ def _lines(
     length = longest
     while length > _SHORTEST and sum(widths(length, keep)) + border * len(keep) > width:
         length -= 1
-    hidden = 0
-    while len(keep) > 3 and sum(widths(length, keep)) + border * len(keep) + 8 * (hidden > 0) > max(
-        width, 20
-    ):
-        del keep[len(keep) // 2]
-        hidden += 1
+    # Cells in the middle are hidden, one by one: columns from `left` to before `right`.
+    sizes = widths(length, keep)
+    total = sum(sizes) + border * columns
+    left = right = columns // 2
+    while left + columns - right > 3 and total + 8 * (right > left) > max(width, 20):
+        if columns - right >= left:
+            total -= sizes[right] + border
+            right += 1
+        else:
+            left -= 1
+            total -= sizes[left] + border
+    hidden = right - left
+    keep = [*range(left), *range(right, columns)]
     chosen = widths(length, keep)
     spare = width - sum(chosen) - border * len(keep) - (8 if hidden else 0)
     wider = [extra[i] for i in keep]
     if color and sum(wider) <= spare:
         chosen = [a + b for a, b in zip(chosen, wider, strict=True)]
-    middle = len(keep) - len(keep) // 2 if hidden else -1
+    middle = left if hidden else -1
     return [_line(row, keep, chosen, length, color, middle, hidden) for row in rows]
 
 
