@@ -110,7 +110,8 @@ def replacing(path: Path, *, mode: int | None = None) -> Iterator[BinaryIO]:
         OSError: the disk is full, read-only, ...
     """
     remove_leftovers(path)
-    stream, staging = _begin(path)
+    with _named(path):
+        stream, staging = _begin(path)
     try:
         with stream:
             yield stream
@@ -118,9 +119,19 @@ def replacing(path: Path, *, mode: int | None = None) -> Iterator[BinaryIO]:
                 stream.flush()
                 os.fsync(stream.fileno())
                 os.fchmod(stream.fileno(), 0o666 & ~umask() if mode is None else mode)
-                staging.replace(path)
+                with _named(path):
+                    staging.replace(path)
     finally:
         staging.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Let errors name the file that was asked for, not the one beside it."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def replace_file(path: Path, data: bytes) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import narfast
 from narfast import operators
 from narfast.blocks import KINDS, BlockView, blocks_of, kind_of_operator
 from narfast.graph import ArchGraph, GraphBatch, build_graph, hash_texts, structural_hash
@@ -144,6 +147,25 @@ def test_a_chain_of_a_hundred_thousand_operators() -> None:
     graph = ArchGraph(op, np.zeros(size, np.uint32), ptr, np.arange(size - 1, dtype=np.int32))
     view = blocks_of(graph)
     assert sum(len(block.nodes) for block in view.blocks) == size
+
+
+def test_a_chain_of_unlike_operators_that_do_no_work() -> None:
+    size = 100_000
+    names = ("relu", "sigmoid", "tanh", "exp", "softplus", "elu", "selu")
+    ids = np.array([operators.by_name(name).id for name in names], np.uint16)
+    op = ids[np.random.default_rng(1).integers(0, len(ids), size)]
+    ptr = np.concatenate([[0], np.arange(size)]).astype(np.int64)
+    graph = ArchGraph(op, np.zeros(size, np.uint32), ptr, np.arange(size - 1, dtype=np.int32))
+    begin = time.process_time()
+    (block,) = blocks_of(graph).blocks
+    assert block.nodes.tolist() == list(range(size))
+    assert time.process_time() - begin < 15  # it was 40 while each crumb sorted the block anew
+
+
+def test_pooling_without_a_stride_does_not_resample() -> None:
+    cell = "|nor_conv_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|skip_connect~0|avg_pool_3x3~1|{}~2|"
+    view = blocks_of(narfast.load("nasbench201:" + cell.format("nor_conv_3x3")))
+    assert [block.count for block in view.blocks] == [1, 5, 1, 5, 1, 4, 1, 1]
 
 
 def test_every_operator_has_a_kind() -> None:

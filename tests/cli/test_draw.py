@@ -48,3 +48,21 @@ def test_an_unknown_block_is_named(run, tmp_path):
         "error: --open 77: no such block; 'narfast draw' without -o lists the blocks, numbered 0 "
         "to 5\n"
     )
+
+
+@pytest.mark.parametrize("block", ["9" * 5000, "٣", "-1", ""])
+def test_what_is_no_number_of_a_block(run, zoo_path, block):
+    result = run("draw", "fake:plain_3", "--open", block, "--zoo", zoo_path)
+    assert result.exit_code == 2
+    assert "no such block" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_an_output_that_cannot_be_written_is_named(run, zoo_path, tmp_path):
+    folder = tmp_path / "folder.svg"
+    folder.mkdir()
+    for path in (folder, tmp_path / "missing" / "net.svg"):
+        result = run("draw", "fake:plain_3", "-o", path, "--zoo", zoo_path)
+        assert result.exit_code == 2
+        assert result.stderr.startswith(f"error: {path}: ")
+    assert list(tmp_path.glob("*.svg*")) == [folder]

@@ -13,7 +13,7 @@ from rich.console import Console
 
 import narfast
 from narfast import operators
-from narfast.blocks import blocks_of
+from narfast.blocks import BlockView, blocks_of
 from narfast.comparison import Comparison, compare_graphs
 from narfast.comparison.facts import FACTS, facts_of
 from narfast.comparison.model_explorer import write_model_explorer
@@ -107,6 +107,26 @@ def test_a_kernel_and_a_norm_are_named() -> None:
     assert any("3x3" in text and "5x5" in text for text in sentences)
     norms = [text for text in sentences if "batch_norm" in text]
     assert norms == [] or "folded" in norms[0]
+
+
+def test_cells_that_are_divided_otherwise_are_aligned_without_their_blocks() -> None:
+    cells = (
+        "|nor_conv_3x3~0|+|nor_conv_3x3~0|skip_connect~1|+|skip_connect~0|none~1|nor_conv_3x3~2|",
+        "|nor_conv_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|skip_connect~0|avg_pool_3x3~1|"
+        "nor_conv_3x3~2|",
+    )
+    a, b = (narfast.load(f"nasbench201:{cell}") for cell in cells)
+    pair = compare_graphs(a, b)
+    assert a.num_nodes == 125
+    assert pair.counts["kept"] == 110  # all but one of three convolutions in 15 cells
+    assert compare_graphs(b, a).alignment.to_b.tolist() == pair.alignment.to_a.tolist()
+
+
+def test_more_blocks_than_can_be_paired_are_aligned_by_operators() -> None:
+    layers = [("conv", {}), ("relu", {}), ("max_pool", {}), ("sigmoid", {})] * 501
+    view = blocks_of(chain(*layers))
+    many = BlockView(view.graph, tuple(view.blocks[:1]) * 501, view.block_of)
+    assert not corresponding_parts(many, many)[0].any()
 
 
 def test_facts_have_known_names_and_plain_texts(zoo: Zoo) -> None:

@@ -106,6 +106,18 @@ def test_the_sentences_are_the_paper(a: str, b: str) -> None:
     assert there.counts["added"] == back.counts["removed"]
 
 
+def test_sizes_of_heads_that_are_not_the_hidden_size() -> None:
+    # Xue et al. 2021: mT5-small has 6 heads of 64 beside a hidden size of 512, and a gated MLP.
+    assert compare_graphs(load("transformers:t5"), load("transformers:mt5")).sentences() == [
+        "embedding: embedding, 32128→512 → embedding, 250112→512 (2 places)",
+        "8× instead of 6×: encoder layer",
+        "8× instead of 6×: decoder layer",
+        "relu → gelu, in every encoder layer and every decoder layer",
+        "+ gate after gelu, in every encoder layer and every decoder layer",
+        "MLP size 2048 → 1024, heads 8 → 6, heads of keys 8 → 6, vocabulary 32128 → 250112",
+    ]
+
+
 @pytest.mark.parametrize("source", sorted({source for pair in TRUTH for source in pair}))
 def test_a_network_does_not_differ_from_itself(source: str) -> None:
     same = compare_graphs(load(source), load(source))

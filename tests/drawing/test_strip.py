@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 
 import pytest
 from rich.console import Console
@@ -64,6 +65,24 @@ def test_equal_blocks_stand_under_each_other(zoo: Zoo, resnet: BlockView) -> Non
     assert len({line.index("head") for line in (query, deeper, dense, same)}) == 1
     assert "+ dense layer ×6 · transition · 5 more" in dense
     assert "bottleneck" not in dense
+
+
+def test_blocks_in_another_order_keep_the_order_of_their_network(resnet: BlockView) -> None:
+    query, hit = aligned_strips(resnet, [resnet], [[0, 4, 1, 2, 3, 5]], width=120, color=False)
+    names = [cell.strip() for cell in hit.plain.split("|") if cell.strip()]
+    assert names == ["stem", "bottleneck ×3", "… ×4", "… ×6", "… ×3", "head"]
+    assert hit.plain.index("… ×4") == query.plain.index("bottleneck")
+    assert "+" not in hit.plain
+
+
+def test_a_strip_of_forty_thousand_blocks(resnet: BlockView) -> None:
+    stem, block, *_ = resnet.blocks
+    many = BlockView(resnet.graph, (stem, *[block] * 40_000), resnet.block_of)
+    begin = time.process_time()
+    line = strip(many, width=80, color=False)
+    assert line.cell_len <= 80
+    assert "⋯ 39" in line.plain
+    assert time.process_time() - begin < 10
 
 
 def test_maps_are_checked(resnet: BlockView) -> None:

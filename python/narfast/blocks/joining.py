@@ -20,6 +20,9 @@ __all__ = ["joined"]
 
 _MOST_BLOCKS = 12  # above it, repeated sequences of unlike blocks are drawn together
 _LONGEST_PERIOD = 8
+_WINDOWS = frozenset(
+    operators.by_name(name).id for name in ("max_pool", "avg_pool", "lp_pool")
+)  # these resample only where they are strided
 
 
 def joined(graph: ArchGraph, units: list[Unit], letters: str) -> BlockView:
@@ -39,8 +42,14 @@ def joined(graph: ArchGraph, units: list[Unit], letters: str) -> BlockView:
     essence = [_essence(graph, unit.nodes, letters) for unit in units]
 
     readers_of = np.bincount(macro.in_src, minlength=len(units)).tolist()
+    strided = attributes.field("stride").of(graph.attr).astype(bool).tolist()
     resamples = [
-        not unit.role and any(letters[node] in DOWN | UP for node in unit.nodes) for unit in units
+        not unit.role
+        and any(
+            letters[node] in DOWN | UP and (strided[node] or graph.op[node] not in _WINDOWS)
+            for node in unit.nodes
+        )
+        for unit in units
     ]
     runs: list[_Run] = []
     number = 0

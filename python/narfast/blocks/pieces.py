@@ -107,6 +107,7 @@ class UnitFinder(BranchFinder):
                 unit_of[node] = number
         order = sorted(range(len(units)), key=lambda number: -units[number].nodes[-1])
         gone: set[int] = set()
+        grown: set[int] = set()
         for number in order:
             unit = units[number]
             if self.shape(unit) & (WORK | {"E"}):
@@ -114,11 +115,14 @@ class UnitFinder(BranchFinder):
             readers = {unit_of[r] for n in unit.nodes for r in self.readers[n]} - {number}
             if len(readers) != 1:
                 continue
-            target = units[readers.pop()]
+            reader = readers.pop()
             for node in unit.nodes:
-                unit_of[node] = unit_of[target.nodes[-1]]
-            target.nodes = sorted(target.nodes + unit.nodes)
+                unit_of[node] = reader
+            units[reader].nodes += unit.nodes  # sorted at the end: one unit may take thousands
+            grown.add(reader)
             gone.add(number)
+        for number in grown:
+            units[number].nodes.sort()
         return [unit for number, unit in enumerate(units) if number not in gone]
 
     def absorb(self, branches: list[Unit]) -> None:

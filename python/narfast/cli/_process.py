@@ -144,6 +144,7 @@ _REMEDIES = {
     errno.EACCES: "check its permissions or choose another place",
     errno.EPERM: "check its permissions or choose another place",
     errno.ENOENT: "check the path",
+    errno.EEXIST: "choose another name",
     errno.EISDIR: "give a file, not a folder",
     errno.ENOTDIR: "give a folder, not a file",
 }

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["draw"]
 
+_DIGITS = 9  # of the number of a block
+
 
 def draw(
     source: Source,
@@ -78,8 +80,8 @@ def _chosen(view: BlockView, words: list[str]) -> Open:
     found: set[int] = set()
     for word in words:
         named = {i for i, block in enumerate(view.blocks) if block.name == word}
-        if word.isdecimal() and int(word) < len(view.blocks):
-            named.add(int(word))
+        if word.isdecimal() and word.isascii() and len(word) <= _DIGITS:
+            named |= {int(word)} & set(range(len(view.blocks)))
         if not named:
             raise NarfastError(
                 f"--open {printable(word)}: no such block; 'narfast draw' without -o lists the "

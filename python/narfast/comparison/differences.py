@@ -204,8 +204,17 @@ class _Writer:
 
     def ends(self) -> Iterable[Difference]:
         """Stems and heads that were changed; their sentences name all layers."""
+        written: defaultdict[str, list[int]] = defaultdict(list)
         for number, text in self.ends_written.items():
-            yield Difference(kind="changed", where=self.b.blocks[number].name, count=1, text=text)
+            written[text].append(number)
+        for text, numbers in written.items():
+            times = f" ({len(numbers)} places)" if len(numbers) > 1 else ""
+            yield Difference(
+                kind="changed",
+                where=self.b.blocks[numbers[0]].name,
+                count=len(numbers),
+                text=text + times,
+            )
 
     def repeats(self) -> Iterable[Difference]:
         """Blocks that stand more or less often than their counterparts."""
@@ -504,22 +513,25 @@ def _dimensions(view: BlockView) -> dict[str, Any]:
     if graph.hyperparameters is None:
         return {}
     attention = np.flatnonzero(graph.op == operators.by_name("attention").id)
-    layers = [block for block in view.blocks if "layer" in block.name]
+    layers = [number for number, block in enumerate(view.blocks) if "layer" in block.name]
     if not len(attention) or not layers:
         return {}
     linear = operators.by_name("linear").id
     add = operators.by_name("add").id
     within, out = (graph.hyperparameters.first(name) for name in ("in_channels", "out_channels"))
-    inside = np.isin(view.block_of, [view.blocks.index(block) for block in layers])
-    reads_add = np.zeros(graph.num_nodes, dtype=bool)
+    inside = np.isin(view.block_of, layers)
+    is_added = np.zeros(graph.num_nodes, dtype=bool)
     for node in np.flatnonzero(graph.op == add).tolist():
-        reads_add[graph.inputs(node)] = True
-    last = (graph.op == linear) & inside & reads_add & (out > 0)
+        is_added[graph.inputs(node)] = True
+    last = (graph.op == linear) & inside & is_added & (out > 0)
     sizes: dict[str, Any] = {}
     if last.any():
         hidden = _mode(out[last])
         sizes["hidden size"] = hidden
-        wide = within[last & (within != hidden)]
+        of_heads = np.zeros(graph.num_nodes, dtype=bool)  # heads may be wider than the hidden size
+        for node in np.flatnonzero(last).tolist():
+            of_heads[node] = np.isin(graph.inputs(node), attention).any()
+        wide = within[last & ~of_heads & (within != hidden)]
         if len(wide):
             sizes["MLP size"] = _mode(wide)
     for name, words in zip(_HEADS, ("heads", "heads of keys", "head size"), strict=True):

@@ -12,6 +12,7 @@ from narfast.blocks import Block, BlockView
 __all__ = ["corresponding_parts"]
 
 _ALIKE = 0.3  # least share of operators in common
+_MOST_PAIRS = 250_000  # of blocks, as in two networks of 500 blocks: two seconds
 
 
 def corresponding_parts(a: BlockView, b: BlockView) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -20,11 +21,15 @@ def corresponding_parts(a: BlockView, b: BlockView) -> tuple[NDArray[np.int32], 
     Blocks correspond by the best alignment of both sequences, where the worth of a pair is the
     share of operators that one repetition of each has in common. Each repetition is a part; those
     that a longer repeat has more stand before its last one, and have no partner. Blocks without
-    counterpart are one part, of number 0. O(blocks of a times blocks of b).
+    counterpart are one part, of number 0. O(blocks of a times blocks of b); above `_MOST_PAIRS` of
+    these, all nodes are part 0.
 
     Returns:
         int32[nodes of a] and int32[nodes of b].
     """
+    parts = np.zeros(a.graph.num_nodes, np.int32), np.zeros(b.graph.num_nodes, np.int32)
+    if len(a) * len(b) > _MOST_PAIRS:
+        return parts
     contents = [[_content(view, block) for block in view.blocks] for view in (a, b)]
     worth = np.zeros((len(a), len(b)))
     for i, (names, operators) in enumerate(contents[0]):
@@ -39,7 +44,6 @@ def corresponding_parts(a: BlockView, b: BlockView) -> tuple[NDArray[np.int32], 
         for j in range(len(b) - 1, -1, -1):
             pair = worth[i, j] + best[i + 1, j + 1] if worth[i, j] else 0.0
             best[i, j] = max(best[i + 1, j], best[i, j + 1], pair)
-    parts = np.zeros(a.graph.num_nodes, np.int32), np.zeros(b.graph.num_nodes, np.int32)
     i = j = 0
     number = 0
     while i < len(a) and j < len(b):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -89,7 +90,9 @@ def aligned_strips(
         color: As for `strip`.
 
     Returns:
-        One line for the query, then one for each hit. A block that a hit lacks leaves a gap.
+        One line for the query, then one for each hit, from input to output. A block that a hit
+        lacks leaves a gap. Blocks that are in another order than in the query stand between its
+        columns.
 
     Raises:
         ValueError: If a map is not as long as its hit has blocks, or names no block of the query.
@@ -104,11 +107,16 @@ def aligned_strips(
     for row, hit, places in zip(rows[1:], hits, maps, strict=True):
         if len(places) != len(hit.blocks):
             raise ValueError(f"a map of {len(places)} blocks for a hit of {len(hit.blocks)}")
-        place = 0
-        for number, (block, target) in enumerate(zip(hit.blocks, places, strict=True)):
+        for target in places:
             if target is not None and not 0 <= target < len(query.blocks):
                 raise ValueError(f"a map names block {target} of {len(query.blocks)}")
-            place = place + place % 2 if target is None else 2 * target + 1
+        in_order = _rising(places)
+        place = 0
+        for number, (block, target) in enumerate(zip(hit.blocks, places, strict=True)):
+            if target is not None and number in in_order:
+                place = 2 * target + 1
+            else:
+                place += place % 2
             cell = _cell(block, hit.blocks[number - 1] if number else None, new=target is None)
             present = row[place]
             if present is None:
@@ -119,6 +127,26 @@ def aligned_strips(
     used = [i for i in range(columns) if any(row[i] is not None for row in rows)]
     sizes = [_extra(query.blocks[i // 2]) if i % 2 else 0 for i in used]
     return _lines([[row[i] for i in used] for row in rows], sizes, width, color)
+
+
+def _rising(places: Sequence[int | None]) -> set[int]:
+    """Return where a longest sequence of places that never fall is; O(n log n)."""
+    ends: list[int] = []  # of the sequences of each length, the one that ends lowest
+    tails: list[int] = []
+    before: dict[int, int | None] = {}
+    for number, place in enumerate(places):
+        if place is None:
+            continue
+        length = bisect_right(tails, place)
+        before[number] = ends[length - 1] if length else None
+        tails[length : length + 1] = [place]
+        ends[length : length + 1] = [number]
+    found: set[int] = set()
+    last = ends[-1] if ends else None
+    while last is not None:
+        found.add(last)
+        last = before[last]
+    return found
 
 
 def _extra(block: Block) -> int:
@@ -144,18 +172,25 @@ def _lines(
     length = longest
     while length > _SHORTEST and sum(widths(length, keep)) + border * len(keep) > width:
         length -= 1
-    hidden = 0
-    while len(keep) > 3 and sum(widths(length, keep)) + border * len(keep) + 8 * (hidden > 0) > max(
-        width, 20
-    ):
-        del keep[len(keep) // 2]
-        hidden += 1
+    # Cells in the middle are hidden, one by one: columns from `left` to before `right`.
+    sizes = widths(length, keep)
+    total = sum(sizes) + border * columns
+    left = right = columns // 2
+    while left + columns - right > 3 and total + 8 * (right > left) > max(width, 20):
+        if columns - right >= left:
+            total -= sizes[right] + border
+            right += 1
+        else:
+            left -= 1
+            total -= sizes[left] + border
+    hidden = right - left
+    keep = [*range(left), *range(right, columns)]
     chosen = widths(length, keep)
     spare = width - sum(chosen) - border * len(keep) - (8 if hidden else 0)
     wider = [extra[i] for i in keep]
     if color and sum(wider) <= spare:
         chosen = [a + b for a, b in zip(chosen, wider, strict=True)]
-    middle = len(keep) - len(keep) // 2 if hidden else -1
+    middle = left if hidden else -1
     return [_line(row, keep, chosen, length, color, middle, hidden) for row in rows]
 
 
