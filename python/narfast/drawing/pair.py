@@ -25,6 +25,7 @@ from narfast.drawing.svg import (
     opened_blocks,
     summary,
 )
+from narfast.errors import printable
 
 __all__ = ["Correspondence", "draw_pair"]
 
@@ -106,7 +107,7 @@ def draw_pair(
     below = max(e[3] for e in extents)
     small = size * SMALL
     middle = max([MIDDLE, *(text_width(w, small) + 40 for w in words.values())])
-    names = titles or (first.graph.meta.name, second.graph.meta.name)
+    names = [printable(n) for n in titles or (first.graph.meta.name, second.graph.meta.name)]
     columns = [
         max(e[2] - e[0], text_width(n, size + 3, bold=True), text_width(summary(v), small))
         for e, n, v in zip(extents, names, (first, second), strict=True)
