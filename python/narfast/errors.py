@@ -21,6 +21,7 @@ _REMEDY = 200  # of these characters, kept at the end
 # Control and format characters (some change the direction of text), lone surrogates (bytes of file
 # names that are not UTF-8), line and paragraph separators.
 _ESCAPED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_NO_XML = "\ufffe\uffff"  # no characters, and not allowed in figures
 
 
 def printable(text: str, limit: int = _MAX_LENGTH) -> str:
@@ -47,7 +48,7 @@ def printable(text: str, limit: int = _MAX_LENGTH) -> str:
 
 
 def _escape(character: str) -> str:
-    if unicodedata.category(character) not in _ESCAPED:
+    if unicodedata.category(character) not in _ESCAPED and character not in _NO_XML:
         return character
     if "\udc80" <= character <= "\udcff":  # a byte, as stored by `os.fsdecode`
         return f"\\x{ord(character) - 0xDC00:02x}"

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from itertools import combinations
+from pathlib import Path
 
 import pytest
 
+from narfast import operators
 from narfast.blocks import KINDS, BlockView, blocks_of
+from narfast.comparison import compare_graphs
+from narfast.comparison.model_explorer import write_model_explorer
 from narfast.drawing import svg
 from narfast.drawing.colors import COLORS, contrast, mixed
+from narfast.drawing.html import draw_html, draw_pair_html
+from narfast.drawing.pair import Correspondence, draw_pair
 from narfast.drawing.scene import Opening, make_scene, shortened, text_width
 from narfast.drawing.svg import draw, extent, opened_blocks, path
 from narfast.errors import NarfastError
@@ -151,6 +158,20 @@ def test_titles_are_escaped_and_optional(views: dict[str, BlockView]) -> None:
     assert "a &lt;b&gt; &amp; c" in draw(view, title="a <b> & c")
     assert 'class="title"' not in draw(view, title="")
     assert "convolution</text>" not in draw(view, legend=False)
+
+
+@pytest.mark.parametrize("name", ["\x1b[31m\x00", "\udcff\ud800", "\ufffe\uffff", "]]>\x07\n<b>"])
+def test_no_name_makes_a_damaged_file(tmp_path: Path, name: str) -> None:
+    graph = build_graph([operators.by_name("relu").id], [0], [[]], [0])
+    graph = replace(graph, meta=replace(graph.meta, name=name, source=name))
+    pair = compare_graphs(graph, graph)
+    same = Correspondence(pair.block_map)
+    figures = [draw(graph), draw(graph, title=name), draw_pair(*pair.views, same)]
+    for figure in (*figures, draw_pair(*pair.views, same, titles=(name, name))):
+        ET.fromstring(figure.encode())
+    for page in (draw_html(graph), draw_pair_html(*pair.views, same)):
+        assert not set(page.encode().decode()) & set("\x00\x07\x1b\ufffe\uffff")
+    assert len(write_model_explorer(pair, tmp_path)) == 3
 
 
 def test_nothing_and_almost_nothing() -> None:

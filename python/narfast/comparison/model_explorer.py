@@ -13,6 +13,7 @@ from typing import Any
 from narfast._files import replace_file
 from narfast.blocks import BlockView
 from narfast.comparison.comparison import Comparison
+from narfast.errors import printable
 from narfast.labels import exact_of, label
 
 __all__ = ["write_model_explorer"]
@@ -43,11 +44,12 @@ def _graph(view: BlockView, side: str) -> dict[str, Any]:
             last = f"/{repetition}" if block.count > 1 else ""
             for node in nodes.tolist():
                 namespace[node] = f"{number} {block.name.replace('/', ' ')}{last}"
+    name = printable(view.graph.meta.name or side)
     return {
-        "label": view.graph.meta.name or side,
+        "label": name,
         "graphs": [
             {
-                "id": view.graph.meta.name or side,
+                "id": name,
                 "nodes": [_node(view, node, namespace[node]) for node in range(len(namespace))],
             }
         ],

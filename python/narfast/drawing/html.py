@@ -41,6 +41,7 @@ from narfast.drawing.svg import (
     opened_blocks,
     summary,
 )
+from narfast.errors import printable
 from narfast.graph import ArchGraph
 
 __all__ = ["draw_html", "draw_pair_html"]
@@ -86,7 +87,7 @@ def draw_html(
         InvalidGraphError: The graph is not well formed.
     """
     view = graph if isinstance(graph, BlockView) else blocks_of(graph)
-    name = view.graph.meta.name or "network" if title is None else title
+    name = printable(view.graph.meta.name or "network" if title is None else title)
     return _page([view], [name], [opened_blocks(view, open)], {}, [[""] * len(view)], [{}])
 
 
@@ -111,7 +112,7 @@ def draw_pair_html(
     chosen = opened_blocks(first, open)
     others = [b for a, b in pairs if a in set(chosen)]
     opened = [chosen, opened_blocks(second, "all" if open == "all" else others)]
-    names = titles or (first.graph.meta.name, second.graph.meta.name)
+    names = [printable(n) for n in titles or (first.graph.meta.name, second.graph.meta.name)]
     notes = notes_of(first, second, correspondence.nodes)
     words = words_of(first, second, pairs, notes)
     return _page([first, second], names, opened, words, marked(first, second, words), notes)

@@ -25,6 +25,7 @@ from narfast.drawing.svg import (
     opened_blocks,
     summary,
 )
+from narfast.errors import printable
 
 __all__ = ["Correspondence", "draw_pair"]
 
@@ -106,7 +107,7 @@ def draw_pair(
     below = max(e[3] for e in extents)
     small = size * SMALL
     middle = max([MIDDLE, *(text_width(w, small) + 40 for w in words.values())])
-    names = titles or (first.graph.meta.name, second.graph.meta.name)
+    names = [printable(n) for n in titles or (first.graph.meta.name, second.graph.meta.name)]
     columns = [
         max(e[2] - e[0], text_width(n, size + 3, bold=True), text_width(summary(v), small))
         for e, n, v in zip(extents, names, (first, second), strict=True)
@@ -239,16 +240,19 @@ def level(
     """Place two drawings so that the rows of corresponding blocks are level where order allows."""
     rows = [sorted({box.row for box in scene.boxes}) for scene in scenes]
     shifts = [[0.0] * len(each) for each in rows]
-    for a, b in anchors(scenes, pairs):
-        openings = [s.opened(o, m) for s, o, m in zip(scenes, opened, shifts, strict=True)]
-        places = rows[0].index(scenes[0].boxes[a].row), rows[1].index(scenes[1].boxes[b].row)
+    places = [{row: place for place, row in enumerate(each)} for each in rows]
+    openings = [scene.opened(blocks) for scene, blocks in zip(scenes, opened, strict=True)]
+    moved = [0.0, 0.0]  # pairs rise in both drawings: what was moved so far is above
+    for pair in anchors(scenes, pairs):
+        at = [places[i][scenes[i].boxes[block].row] for i, block in enumerate(pair)]
         # The borders of rows come in twos, upper and lower, before and after opening.
         tops = [
-            openings[i].rows[2 * place] + openings[i].down[2 * place]
-            for i, place in enumerate(places)
+            openings[i].rows[2 * place] + openings[i].down[2 * place] + moved[i]
+            for i, place in enumerate(at)
         ]
         gap = tops[0] - tops[1]
-        shifts[gap > 0][places[gap > 0]] += abs(gap)
+        shifts[gap > 0][at[gap > 0]] += abs(gap)
+        moved[gap > 0] += abs(gap)
     return (
         scenes[0].opened(opened[0], shifts[0]),
         scenes[1].opened(opened[1], shifts[1]),

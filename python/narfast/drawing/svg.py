@@ -25,7 +25,7 @@ from narfast.drawing.scene import (
     shortened,
     text_width,
 )
-from narfast.errors import NarfastError
+from narfast.errors import NarfastError, printable
 from narfast.graph import ArchGraph
 
 __all__ = ["Open", "draw", "opened_blocks"]
@@ -71,7 +71,7 @@ def draw(
     opening = scene.opened(chosen)
     left, above, right, below = extent(scene, opening)
     width, height = right - left, below - above
-    text = view.graph.meta.name if title is None else title
+    text = printable(view.graph.meta.name if title is None else title)
     top = TITLE if text else 0.0
     body = drawing(scene, opening, chosen)
     parts = [f'<g transform="translate({-left:.1f} {top - above:.1f})">{body}</g>']
@@ -113,7 +113,10 @@ def summary(view: BlockView) -> str:
 
     meta = view.graph.meta
     facts = [f"{short_count(meta.params)} parameters"] if meta.params else []
-    facts += [f"{view.graph.num_nodes:,} operators", *([meta.source] if meta.source else [])]
+    facts += [
+        f"{view.graph.num_nodes:,} operators",
+        *([printable(meta.source)] if meta.source else []),
+    ]
     return " · ".join(facts)
 
 
