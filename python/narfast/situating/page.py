@@ -164,7 +164,8 @@ def _row(member: Neighbour) -> str:
         f"<td>{'–' if relation is None else relation.word}</td>"
         f"<td class=number>{'–' if percentile is None else f'{percentile:.1f} %'}</td>"
         f"<td>{escape(printable(hit.name))}{more if len(hit.ids) > 1 else ''}</td>"
-        f"<td>{escape(printable(hit.source))} <span class=soft>{escape(member.version or '')}</span></td>"
+        f"<td>{escape(printable(hit.source))} "
+        f"<span class=soft>{escape(member.version or '')}</span></td>"
         f"<td class=number>{short_count(hit.params)}</td>"
     )
 
