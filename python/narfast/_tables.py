@@ -6,13 +6,20 @@ import re
 
 from rich.cells import cell_len
 from rich.console import Console
-from rich.markup import render
+from rich.markup import escape, render
 from rich.table import Table
 
-__all__ = ["make_table", "print_table", "short_count", "stdout_console"]
+from narfast.errors import printable
+
+__all__ = ["cell", "make_table", "print_table", "short_count", "stdout_console"]
 
 _LAID_OUT = 200  # maximum rows of a table that rich lays out
 _MARKUP = re.compile(r"[\[\\\n]")
+
+
+def cell(text: str) -> str:
+    """Return a name out of a file or a zoo: without markup, and without control characters."""
+    return escape(printable(text))
 
 
 def short_count(value: int | None) -> str:

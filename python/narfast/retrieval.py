@@ -177,14 +177,13 @@ def _filter(
 
 
 def _print_hits(console: Console, result: SearchResult) -> None:
-    from rich.markup import escape
 
-    from narfast._tables import make_table, print_table, short_count
+    from narfast._tables import cell, make_table, print_table, short_count
 
     query, hits, relations = result.query, result.hits, result.relations
     title = "a vector"
     if query is not None:
-        title = f"{escape(query.meta.name or 'query')} ({query.num_nodes} operators)"
+        title = f"{cell(query.meta.name or 'query')} ({query.num_nodes} operators)"
     table = make_table(f"Networks most like {title}")
     table.add_column("#", justify="right")
     table.add_column("score", justify="right")
@@ -206,9 +205,9 @@ def _print_hits(console: Console, result: SearchResult) -> None:
             f"{hit.score:.4f}",
             *([word or "–"] if any(words) else []),
             *(["–" if percentile is None else f"{percentile:.1f} %"] if measured else []),
-            escape(hit.name) + (f" [dim]+{others} more[/dim]" if others else ""),
-            escape(hit.family or "–"),
-            escape(hit.source),
+            cell(hit.name) + (f" [dim]+{others} more[/dim]" if others else ""),
+            cell(hit.family or "–"),
+            cell(hit.source),
             short_count(hit.params),
         )
     notes = {

@@ -104,7 +104,9 @@ def test_a_resnet_is_among_resnets(resnet):
     places = [n.place for _, members in resnet.families() for n in members]
     assert sorted(places) == list(range(1, 25))
     assert any("bottleneck" in line for line in resnet.comparisons[0].sentences())
-    assert "resnet" in resnet.paragraph()
+    paragraph = resnet.paragraph()
+    assert "the nearest 24 are of the famil" in paragraph
+    assert f"It is of the family resnet (confidence {resnet.call.confidence:.2f})" in paragraph
 
 
 def test_a_made_up_design_is_of_no_family(shipped):

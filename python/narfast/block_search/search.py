@@ -205,7 +205,7 @@ def _hit(zoo: Zoo, found: Occurrences, place: int, share: float, family: str | N
 def _print(console: Console, result: BlockSearchResult) -> None:
     from rich.markup import escape
 
-    from narfast._tables import make_table, print_table, short_count
+    from narfast._tables import cell, make_table, print_table, short_count
 
     size = _number(result.block.num_nodes, "operator")
     console.print(f"[bold]block[/bold]  {escape(result.text)} ({size})")
@@ -237,14 +237,14 @@ def _print(console: Console, result: BlockSearchResult) -> None:
             str(place),
             f"{hit.share:.0%}",
             str(hit.count),
-            escape(hit.name) + (f" [dim]+{others} more[/dim]" if others else ""),
-            escape(hit.family or "–"),
-            escape(hit.source),
+            cell(hit.name) + (f" [dim]+{others} more[/dim]" if others else ""),
+            cell(hit.family or "–"),
+            cell(hit.source),
             short_count(hit.params),
             ", ".join(map(str, hit.places[:_PLACES])) + more,
         )
     print_table(console, table)
-    shown = [f"{escape(name)} {count:,}" for name, count in result.families.items()]
+    shown = [f"{cell(name)} {count:,}" for name, count in result.families.items()]
     left = len(shown) - _FAMILIES
     console.print(
         "[bold]families[/bold]  "

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from narfast._tables import make_table, print_table, short_count, stdout_console
+from narfast._tables import cell, make_table, print_table, short_count, stdout_console
 
 if TYPE_CHECKING:
     from narfast.block_search import ZooMotif
@@ -52,9 +52,9 @@ def print_summary(summary: NetworkSummary) -> None:
     more = f", … ({len(shapes) - _INPUTS} more)" if len(shapes) > _INPUTS else ""
     unknown = sum(summary.unknown_ops.values())
     rows = {
-        "network": escape(summary.name or "–"),
-        "source": escape(summary.source or "–") + f" (trace: {escape(summary.trace_kind or '–')})",
-        "family, task": escape(f"{summary.family or '–'}, {summary.task or '–'}"),
+        "network": cell(summary.name or "–"),
+        "source": cell(summary.source or "–") + f" (trace: {escape(summary.trace_kind or '–')})",
+        "family, task": cell(f"{summary.family or '–'}, {summary.task or '–'}"),
         "parameters": short_count(summary.params),
         "inputs" if len(shapes) > 1 else "input": (", ".join(shapes[:_INPUTS]) or "–") + more,
         "graph": f"{summary.nodes} operators, {summary.edges} edges",
@@ -113,7 +113,7 @@ def print_motifs(motifs: Sequence[ZooMotif]) -> None:
     for motif in motifs:
         table.add_row(
             motif.motif_id[:8],
-            escape(motif.name),
+            cell(motif.name),
             f"{motif.families:,}",
             f"{motif.networks:,}",
             f"{motif.count:,}",
@@ -152,12 +152,12 @@ def print_zoo_info(info: Mapping[str, Any]) -> None:
     for source, names in info["by_source"].items():
         version = info["versions"].get(source, "")
         distinct = info["distinct_by_source"][source]
-        table.add_row(escape(source), escape(version), f"{names:,}", f"{distinct:,}")
+        table.add_row(cell(source), cell(version), f"{names:,}", f"{distinct:,}")
     console.print(table)
 
 
 def _largest(counts: Mapping[str, int], limit: int) -> str:
-    shown = [f"{escape(name or '(none)')} {count:,}" for name, count in counts.items()]
+    shown = [f"{cell(name or '(none)')} {count:,}" for name, count in counts.items()]
     return ", ".join(shown[:limit]) + (", …" if len(shown) > limit else "")
 
 
@@ -229,7 +229,7 @@ def print_errors(
     table.add_column("source", overflow="fold")
     table.add_column("reason", overflow="fold")
     for source, reason in errors:
-        table.add_row(escape(source), escape(reason))
+        table.add_row(cell(source), escape(reason))
     print_table(console, table)
 
 

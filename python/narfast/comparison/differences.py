@@ -481,8 +481,13 @@ def _part_name(view: BlockView, part: Sequence[int]) -> str:
     graph = view.graph
     names = [operators.by_id(int(graph.op[node])).name for node in part]
     have = set(names)
-    layers = [node for node, name in zip(part, names, strict=True) if name in ("linear", "conv")]
-    if have & {"global_avg_pool", "mean"} and have & _GATES and layers:
+    pools = [i for i, name in enumerate(names) if name in ("global_avg_pool", "mean")]
+    layers = [
+        part[i]
+        for i in range(len(part))
+        if names[i] in ("linear", "conv") and i > min(pools, default=i)
+    ]
+    if have & _GATES and layers:
         exact = exact_of(graph, layers[0])
         if len(layers) >= 2 and exact.get("out_channels", 0) > 0:
             ratio = exact.get("in_channels", 0) / exact["out_channels"]

@@ -21,6 +21,7 @@ __all__ = ["FamilyCall", "Findings", "Neighbour", "Novelty", "RareParts"]
 
 _RARE = 0.01  # part of the networks that have a rare operator, n-gram or block
 _LISTED = 10  # rare pieces of each kind
+_FAMILIES = 4  # that `paragraph` names
 _BLOCKS: Level = "shapes"  # a depthwise convolution is another block, other widths are not
 _PIECES: Level = "operators"
 
@@ -184,19 +185,32 @@ class Findings:
         """Return the situation in a few sentences, for a text on related work."""
         counts = Counter(neighbour.hit.family or "no family" for neighbour in self.neighbours)
         nearest = self.neighbours[0].hit
-        families = ", ".join(f"{name} ({count})" for name, count in counts.most_common(4))
-        called = self.call.family
-        kind = f"It is of the family {called}" if called else "It is of none of the known families"
+        shown = [f"{name} ({count})" for name, count in counts.most_common(_FAMILIES)]
+        if len(counts) > _FAMILIES:
+            shown.append("and others")
+        families = ", ".join(shown) if len(counts) > 1 else next(iter(counts))
+        of_families = f"of the {'families' if len(counts) > 1 else 'family'} {families}"
+        call = self.call
+        likely = (
+            f"(confidence {call.confidence:.2f}{'' if call.family else f' for {call.nearest}'})"
+        )
+        if call.nearest is None:
+            kind, of_families = "The zoo knows no families", "of no known family"
+        elif call.family is None:
+            kind = f"It is of none of the known families {likely}"
+        else:
+            kind = f"It is of the family {call.family} {likely}"
         novelty = self.novelty.percentile
         novel = "" if novelty is None else f", its novelty is {novelty:.1f} of 100"
-        blocks = len(self.rare.blocks)
-        unseen = f"; {blocks} of its blocks occur in no other network" if blocks else ""
+        blocks, count = len(self.rare.blocks), len(self.neighbours)
+        occur = f"{blocks} of its blocks occur" if blocks > 1 else "one of its blocks occurs"
+        unseen = f"; {occur} in no other network" if blocks else ""
+        near = f"nearest {count} are" if count > 1 else "nearest is"
         version = ", ".join(f"{name} {value}" for name, value in self.made_with.items())
         return (
-            f"Of {self.rare.networks:,} networks the nearest to {self.name} is {nearest.name} "
-            f"(cosine {nearest.score:.4f}); the nearest {len(self.neighbours)} are of the families "
-            f"{families}. {kind} (confidence {self.call.confidence:.2f} for "
-            f"{self.call.nearest or 'none'}){novel}{unseen}. ({version})"
+            f"Of {self.rare.networks:,} networks the nearest to {self.name} is "
+            f"{printable(nearest.name)} (cosine {nearest.score:.4f}); the {near} "
+            f"{printable(of_families)}. {printable(kind)}{novel}{unseen}. ({version})"
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -50,7 +50,9 @@ def page(situation: Findings) -> str:
     template = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
     return Template(template).substitute(
         title=escape(f"Where {situation.name} stands"),
-        facts="".join(f"<dt>{k}</dt><dd>{escape(v)}</dd>" for k, v in facts.items() if v),
+        facts="".join(
+            f"<dt>{k}</dt><dd>{escape(printable(v))}</dd>" for k, v in facts.items() if v
+        ),
         map=_map(situation, colors),
         count=len(situation.neighbours),
         neighbours=_neighbours(situation, colors),
@@ -102,7 +104,7 @@ def _map(situation: Findings, colors: dict[str | None, str]) -> str:
     counts = Counter(neighbour.hit.family for neighbour in situation.neighbours)
     legend = [f"<p>{_dot('?', 'var(--ink)', 'var(--paper)')} {escape(situation.name)}</p>"]
     legend += [
-        f"<p>{_dot(str(counts[family]), color)} {escape(family or '')}</p>"
+        f"<p>{_dot(str(counts[family]), color)} {escape(printable(family or ''))}</p>"
         for family, color in colors.items()
     ]
     rest = sum(n for family, n in counts.items() if family not in colors)
@@ -144,7 +146,7 @@ def _neighbours(situation: Findings, colors: dict[str | None, str]) -> str:
     for family, members in situation.families():
         for member in members:
             first = member is members[0]
-            words = escape(f"{family or '–'} ({len(members)})") if first else ""
+            words = escape(printable(f"{family or '–'} ({len(members)})")) if first else ""
             lines.append(
                 f"<tr{' class=first' if first else ''}><td>{words}</td>"
                 f"<td>{_dot(str(member.place), colors.get(family, _REST))}</td>{_row(member)}</tr>"
@@ -162,7 +164,8 @@ def _row(member: Neighbour) -> str:
         f"<td>{'–' if relation is None else relation.word}</td>"
         f"<td class=number>{'–' if percentile is None else f'{percentile:.1f} %'}</td>"
         f"<td>{escape(printable(hit.name))}{more if len(hit.ids) > 1 else ''}</td>"
-        f"<td>{escape(hit.source)} <span class=soft>{escape(member.version or '')}</span></td>"
+        f"<td>{escape(printable(hit.source))} "
+        f"<span class=soft>{escape(member.version or '')}</span></td>"
         f"<td class=number>{short_count(hit.params)}</td>"
     )
 

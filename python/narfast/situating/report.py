@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from narfast._tables import make_table, print_table, short_count
+from narfast._tables import cell, make_table, print_table, short_count
 from narfast.block_search import PieceFrequency
 from narfast.comparison.strips import print_strips
 from narfast.errors import printable
@@ -36,7 +36,7 @@ def print_situation(console: Console, situation: Findings) -> None:
     }
     for key, value in rows.items():
         if value:
-            facts.add_row(f"[bold]{key}[/bold]", escape(value))
+            facts.add_row(f"[bold]{key}[/bold]", cell(value))
     console.print(facts)
     console.print()
     _print_neighbours(console, situation)
@@ -63,13 +63,13 @@ def _print_neighbours(console: Console, situation: Findings) -> None:
             first = member is members[0]
             version = f" {member.version}" if member.version else ""
             table.add_row(
-                escape(f"{family or '–'} ({len(members)})") if first else "",
+                cell(f"{family or '–'} ({len(members)})") if first else "",
                 str(member.place),
                 f"{hit.score:.4f}",
                 "–" if relation is None else relation.word,
                 "–" if percentile is None else f"{percentile:.1f} %",
-                escape(hit.name) + (f" [dim]+{len(hit.ids) - 1} more[/dim]" * (len(hit.ids) > 1)),
-                escape(hit.source + version),
+                cell(hit.name) + (f" [dim]+{len(hit.ids) - 1} more[/dim]" * (len(hit.ids) > 1)),
+                cell(hit.source + version),
                 short_count(hit.params),
             )
     print_table(console, table)
@@ -97,7 +97,8 @@ def _print_rare(console: Console, situation: Findings) -> None:
             soft_wrap=True,
         )
         return
-    table = make_table("What few others have, of " + f"{rare.networks:,} networks")
+    others = "one network" if rare.networks == 1 else f"{rare.networks:,} networks"
+    table = make_table(f"What few others have, of {others}")
     for column in ("", "networks", "families", "times here", "operators"):
         right = column in ("networks", "families", "times here")
         table.add_column(column, justify="right" if right else "left", overflow="fold")
