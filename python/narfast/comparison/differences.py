@@ -285,7 +285,7 @@ class _Writer:
             for one, other in ((old, new), (new, old))
         )
         texts += [f"− {norm} after layers, or folded into them" for norm in sorted(lost)]
-        texts += [f"+ {norm} after layers" for norm in sorted(gained)]
+        texts += [f"+ {norm} after layers (before: none, or folded)" for norm in sorted(gained)]
         return texts
 
     # Operators without a partner, in blocks that have one.

@@ -18,7 +18,7 @@ __all__ = ["ENDS", "FACTS", "facts_of", "layers_of", "stage_widths"]
 ENDS = ("stem", "embedding", "head")
 """Names of the blocks that the body of a network stands between."""
 
-_WEIGHTED = ("convolution", "linear", "attention", "recurrent")  # categories that count as depth
+_WEIGHTED = ("convolution", "linear", "recurrent")  # categories that count as depth
 _STAGES = 12  # widths that are listed
 _STEM_LAYERS = 5
 _LEARNT = {"add": "learnt embedding", "concat": "class token"}  # with a learnt operand, at the ends
@@ -46,7 +46,7 @@ def _operators(view: BlockView) -> str:
 
 
 def _depth(view: BlockView) -> str:
-    """Layers with weights, attention included, on the longest path."""
+    """Layers with weights on the longest path."""
     graph = view.graph
     weighted = np.isin([operators.by_id(op).category for op in graph.op.tolist()], _WEIGHTED)
     depth = weighted.astype(np.int64)
@@ -162,7 +162,8 @@ def _shown(view: BlockView, node: int) -> bool:
     info = operators.by_id(int(view.graph.op[node]))
     if info.name in _LEARNT:
         return attributes.value("param_operand", int(view.graph.attr[node])) == 1
-    return info.category in (*_WEIGHTED, "pooling", "normalization") or info.name == "embedding"
+    named = (*_WEIGHTED, "attention", "pooling", "normalization")
+    return info.category in named or info.name == "embedding"
 
 
 FACTS: dict[str, Callable[[BlockView], str]] = {
