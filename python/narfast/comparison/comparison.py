@@ -13,8 +13,9 @@ import numpy as np
 from narfast._printing import Printable
 from narfast.alignment import Alignment, align
 from narfast.blocks import BlockView, blocks_of
-from narfast.comparison.differences import Difference, Pairing, differences_of
+from narfast.comparison.differences import Difference, differences_of
 from narfast.comparison.facts import FACTS, facts_of
+from narfast.comparison.pairing import Pairing
 from narfast.comparison.parts import corresponding_parts
 from narfast.errors import printable
 from narfast.graph import ArchGraph
