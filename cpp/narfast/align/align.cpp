@@ -1,9 +1,8 @@
-// Labels of rising radius, seeds, growth by a queue, and moves of single nodes.
+// Seeds, growth by a queue, and moves of single nodes. Labels are in labels.h.
 #include "narfast/align/align.h"
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cstdint>
 #include <numeric>
 #include <queue>
@@ -11,98 +10,27 @@
 #include <tuple>
 #include <utility>
 
+#include "narfast/align/labels.h"
 #include "narfast/graph/operators.h"
 
 namespace narfast {
 namespace {
 
+using align_detail::importance;
+using align_detail::kFan;
+using align_detail::kLevels;
+using align_detail::LabelGroups;
+using align_detail::Side;
+
 constexpr NodeId kNone = -1;
 constexpr NodeId kBarred = -2;  // a node that stays alone
 
-// Level 0 is the operator, level 1 adds its attributes, each level above a neighbourhood of one
-// step more.
-constexpr int kLevels = 9;
 constexpr int kAlike = -1;         // two operators of a kind
 constexpr int kUnlike = -2;        // nothing in common
-constexpr std::size_t kFan = 8;    // neighbours that are compared with one another
 constexpr std::size_t kEqual = 8;  // nodes of one label that are matched in their order
 constexpr std::size_t kWalk = 12;  // nodes of a walk through what was put in
 constexpr int kMoves = 4;          // sweeps that move single nodes
 constexpr std::size_t kHub = 256;  // neighbours of a node that are looked at one by one
-
-constexpr std::uint64_t mix(std::uint64_t x) {
-  x ^= x >> 32;
-  x *= 0x9e3779b97f4a7c15U;
-  x ^= x >> 29;
-  x *= 0xbf58476d1ce4e5b9U;
-  return x ^ (x >> 32);
-}
-
-// How much an operator says about where a block is: layers with weights more than arithmetic.
-int importance(OpId op) {
-  switch (operator_table()[op].category) {
-    case Category::kConvolution:
-    case Category::kLinear:
-    case Category::kAttention:
-    case Category::kRecurrent:
-      return 8;
-    case Category::kNormalization:
-      return 4;
-    case Category::kActivation:
-    case Category::kPooling:
-      return 3;
-    default:
-      return 1;
-  }
-}
-
-// One of the two graphs, with its readers and its labels.
-struct Side {
-  explicit Side(const GraphView& view)
-      : graph(view), readers(consumers_of(view)), nodes(view.num_nodes()) {
-    labels.resize(index(nodes) * kLevels);
-  }
-
-  // Nodes of different parts have nothing in common; without parts, all are in one.
-  void set_labels(std::span<const std::int32_t> part) {
-    for (NodeId node = 0; node < nodes; ++node) {
-      // The sum of two branches and the sum with a learnt vector are two things.
-      const OpId op = graph.op[index(node)];
-      const bool joins = importance(op) == 1 && graph.inputs(node).size() > 1;
-      label(node, 0) = mix(2U * op + (joins ? 1U : 0U) + 1U);
-      if (!part.empty()) label(node, 0) += mix(static_cast<std::uint64_t>(part[index(node)]));
-      label(node, 1) = mix(label(node, 0) + graph.attr[index(node)]);
-    }
-    for (int level = 2; level < kLevels; ++level) {
-      for (NodeId node = 0; node < nodes; ++node) {
-        std::uint64_t sum = 0;
-        for (const NodeId source : graph.inputs(node)) sum += mix(label(source, level - 1) + 1);
-        for (const NodeId reader : readers[node]) sum += mix(label(reader, level - 1) + 2);
-        label(node, level) = mix(label(node, level - 1) * 3 + sum);
-      }
-    }
-  }
-
-  [[nodiscard]] std::uint64_t& label(NodeId node, int level) {
-    return labels[index(node) * kLevels + index(level)];
-  }
-  [[nodiscard]] std::uint64_t label(NodeId node, int level) const {
-    return labels[index(node) * kLevels + index(level)];
-  }
-
-  [[nodiscard]] bool reads(NodeId node, NodeId source) const {
-    const auto inputs = graph.inputs(node);
-    if (inputs.size() <= kFan)
-      return std::find(inputs.begin(), inputs.end(), source) != inputs.end();
-    const auto all = readers[source];  // ascending
-    return std::binary_search(all.begin(), all.end(), node);
-  }
-
-  GraphView graph;
-  Consumers readers;
-  NodeId nodes;
-  std::vector<std::uint64_t> labels;
-};
 
 // Whether one operator may take the place of another: relu of gelu, but not add of mul.
 bool are_alike(OpId a, OpId b) {
@@ -292,74 +220,6 @@ class Aligner {
     }
   }
 
-  // Groups of unmatched nodes by label, through a table of labels.
-  class Groups {
-   public:
-    using Nodes = std::span<const NodeId>;
-
-    // Nodes of one label in both graphs, by place in `nodes` of the two sides.
-    struct Group {
-      std::uint64_t label;
-      std::uint32_t size_a = 0, size_b = 0;
-      std::uint32_t end_a = 0, end_b = 0;
-    };
-
-    void build(const Side& a, const Side& b, Nodes open_a, Nodes open_b, int level) {
-      groups_.clear();
-      slots_.assign(std::bit_ceil(2 * open_a.size() + 2), -1);
-      of_a_.resize(open_a.size());
-      of_b_.resize(open_b.size());
-      for (std::size_t i = 0; i < open_a.size(); ++i) {
-        const std::uint64_t label = a.label(open_a[i], level);
-        std::int32_t& group = slots_[slot_of(label)];
-        if (group < 0) {
-          group = static_cast<std::int32_t>(groups_.size());
-          groups_.push_back({label});
-        }
-        ++groups_[index(of_a_[i] = group)].size_a;
-      }
-      for (std::size_t i = 0; i < open_b.size(); ++i) {
-        of_b_[i] = slots_[slot_of(b.label(open_b[i], level))];
-        if (of_b_[i] >= 0) ++groups_[index(of_b_[i])].size_b;
-      }
-      std::uint32_t size_a = 0, size_b = 0;
-      for (Group& group : groups_) {
-        group.end_a = size_a;
-        group.end_b = size_b;
-        size_a += group.size_a;
-        size_b += group.size_b;
-      }
-      nodes_a_.resize(size_a);
-      nodes_b_.resize(size_b);
-      for (std::size_t i = 0; i < open_a.size(); ++i)
-        nodes_a_[groups_[index(of_a_[i])].end_a++] = open_a[i];
-      for (std::size_t i = 0; i < open_b.size(); ++i)
-        if (of_b_[i] >= 0) nodes_b_[groups_[index(of_b_[i])].end_b++] = open_b[i];
-    }
-
-    // In the order in which the labels appear in a.
-    [[nodiscard]] std::span<const Group> all() const { return groups_; }
-    [[nodiscard]] Nodes nodes_of_a(const Group& group) const {
-      return Nodes(nodes_a_).subspan(group.end_a - group.size_a, group.size_a);
-    }
-    [[nodiscard]] Nodes nodes_of_b(const Group& group) const {
-      return Nodes(nodes_b_).subspan(group.end_b - group.size_b, group.size_b);
-    }
-
-   private:
-    // The slot that holds the label, or the empty one where it belongs.
-    [[nodiscard]] std::size_t slot_of(std::uint64_t label) const {
-      std::size_t slot = label & (slots_.size() - 1);
-      while (slots_[slot] >= 0 && groups_[index(slots_[slot])].label != label)
-        slot = (slot + 1) & (slots_.size() - 1);
-      return slot;
-    }
-
-    std::vector<Group> groups_;
-    std::vector<std::int32_t> slots_, of_a_, of_b_;
-    std::vector<NodeId> nodes_a_, nodes_b_;
-  };
-
   // Calls visit(nodes of a, nodes of b) for every label of unmatched nodes of both graphs, in the
   // order in which the labels appear in a.
   template <typename Visit>
@@ -368,7 +228,7 @@ class Aligner {
     std::erase_if(open_b_, [&](NodeId node) { return to_a_[index(node)] != kNone; });
     if (open_a_.empty() || open_b_.empty()) return;
     groups_.build(a_, b_, open_a_, open_b_, level);
-    for (const Groups::Group& group : groups_.all())
+    for (const LabelGroups::Group& group : groups_.all())
       if (group.size_b > 0) visit(groups_.nodes_of_a(group), groups_.nodes_of_b(group));
   }
 
@@ -597,7 +457,7 @@ class Aligner {
   std::vector<NodeId> lone_;     // nodes of a that were matched by their order alone
   std::int64_t turn_ = 0;
   // Buffers.
-  Groups groups_;
+  LabelGroups groups_;
   std::vector<NodeId> open_a_, open_b_;  // unmatched nodes, and some matched ones
   std::vector<std::pair<NodeId, NodeId>> seeds_;
   std::vector<NodeId> partners_, walk_a_, walk_b_;

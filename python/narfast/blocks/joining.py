@@ -20,9 +20,7 @@ __all__ = ["joined"]
 
 _MOST_BLOCKS = 12  # above it, repeated sequences of unlike blocks are drawn together
 _LONGEST_PERIOD = 8
-_WINDOWS = frozenset(
-    operators.by_name(name).id for name in ("max_pool", "avg_pool", "lp_pool")
-)  # these resample only where they are strided
+_WINDOWS = ("max_pool", "avg_pool", "lp_pool")  # these resample only where they are strided
 
 
 def joined(graph: ArchGraph, units: list[Unit], letters: str) -> BlockView:
@@ -43,10 +41,12 @@ def joined(graph: ArchGraph, units: list[Unit], letters: str) -> BlockView:
 
     readers_of = np.bincount(macro.in_src, minlength=len(units)).tolist()
     strided = attributes.field("stride").of(graph.attr).astype(bool).tolist()
+    windows = [operators.by_name(name).id for name in _WINDOWS]
+    is_window = np.isin(graph.op, windows).tolist()
     resamples = [
         not unit.role
         and any(
-            letters[node] in DOWN | UP and (strided[node] or graph.op[node] not in _WINDOWS)
+            letters[node] in DOWN | UP and (strided[node] or not is_window[node])
             for node in unit.nodes
         )
         for unit in units
